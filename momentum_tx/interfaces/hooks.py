@@ -1,0 +1,407 @@
+"""
+The hook contracts, one method each, under Momentum's names.
+
+Common to all: they are called in the reactor thread, one at a time (Momentum
+says "any thread"; this is stronger).  Do not block.  ``now`` is wall time in
+epoch seconds and may be ``None`` where Momentum allows NULL.  Momentum's
+``closure`` has no counterpart, a provider is an object; ``note_len`` is
+``len(note)``.  A notice raised while a provider runs is delivered after that
+provider has returned.  The *shape* of a hook says how a chain of providers is
+called: see :mod:`momentum_tx.hooks`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zope.interface import Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.address import IPv4Address, IPv6Address
+
+    from ..flags import ConnFlag
+    from .records import IConnectionHandle, IDomainRecord, IMessage, IReception
+
+
+class ILogClientConnectionFailure(Interface):
+    """
+    Hook: an outbound connection attempt has failed.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_client_connection_failure``.
+    """
+
+    def log_client_connection_failure(
+        addr: IPv4Address | IPv6Address | None,
+        err: ConnFlag,
+        dr: IDomainRecord,
+        binding_slot: int,
+        now: float | None,
+    ) -> None:
+        """
+        Told once per failed attempt, before its caller learns of the end; also
+        when ``initiate_connection`` returned no handle.  A cancelled attempt is
+        not a failed one.
+
+        :param addr: the address whose failure ended the attempt, with the
+            port; ``None`` if none was chosen.
+        :param err: the full word, obligations included.
+        :param dr: the domain record.
+        :param binding_slot: the slot the connection was to leave from.
+        :param now: wall time, or ``None``.
+        """
+
+
+class ILogClientConnectionSuccess(Interface):
+    """
+    Hook: an outbound connection is established.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_client_connection_success``.
+    """
+
+    def log_client_connection_success(
+        addr: IPv4Address | IPv6Address,
+        dr: IDomainRecord,
+        binding_slot: int,
+        now: float | None,
+    ) -> None:
+        """
+        Told once per attempt that succeeded, before its caller learns of it;
+        refusals of other addresses on the way are in the handle's ``tries``.
+
+        :param addr: the peer, with the port.
+        :param dr: the domain record.
+        :param binding_slot: the slot the connection leaves from.
+        :param now: wall time, or ``None``.
+        """
+
+
+class ILogAttemptV1(Interface):
+    """
+    Hook: a session is about to deliver a message.  Shape: *notice*.
+
+    For debugging: every attempt ends in one of the three others
+    (:class:`ILogDeliveryV1`, :class:`ILogTransientFailureV1`,
+    :class:`ILogPermanentFailureV1`), so that production has no need of it.
+
+    Source: Momentum, hook ``log_attempt_v1``.
+    """
+
+    def log_attempt_v1(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes) -> None:
+        """
+        Told per message, when a session takes it.
+
+        :param msg: the message.
+        :param dr: the domain record it is queued under.
+        :param now: wall time, or ``None``.
+        :param note: the message's current code text; on a first attempt the
+            host that is tried.
+        """
+
+
+class ILogDeliveryV1(Interface):
+    """
+    Hook: a message was delivered.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_delivery_v1``.
+    """
+
+    def log_delivery_v1(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        """
+        Told when the peer's reply has been read.
+
+        :param msg: the message.
+        :param dr: the domain record.
+        :param now: wall time, or ``None``.
+        :param note: the peer's reply; ``None`` means ``msg.code``.
+        """
+
+
+class ILogTransientFailureV1(Interface):
+    """
+    Hook: an attempt failed for now.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_transient_failure_v1``.
+    """
+
+    def log_transient_failure_v1(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        """
+        Told before the message is requeued.
+
+        :param msg: the message; ``msg.stage`` says where it failed.
+        :param dr: the domain record.
+        :param now: wall time, or ``None``.
+        :param note: reply or ``[internal]`` text; ``None`` means ``msg.code``.
+        """
+
+
+class ILogPermanentFailureV1(Interface):
+    """
+    Hook: a message failed for ever.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_permanent_failure_v1``.
+    """
+
+    def log_permanent_failure_v1(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        """
+        Told once per message that is given up.
+
+        :param msg: the message; ``msg.stage`` says where it failed.
+        :param dr: the domain record.
+        :param now: wall time, or ``None``.
+        :param note: reply or ``[internal]`` text; ``None`` means ``msg.code``.
+        """
+
+
+class ILogReceptionV1(Interface):
+    """
+    Hook: a message was received and is durable.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_reception_v1``.
+    """
+
+    def log_reception_v1(ac: IReception, msg: IMessage, now: float | None, note: bytes | None) -> None:
+        """
+        Told once per recipient, after the sync and before the injector's 250.
+
+        :param ac: the reception: who sent it, from where, how (in Momentum the
+            accept construct).
+        :param msg: the message.
+        :param now: wall time, or ``None``.
+        :param note: always ``None`` so far.
+        """
+
+
+class ILogRejection(Interface):
+    """
+    Hook: something an injecting client asked for was refused.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_rejection``.
+    """
+
+    def log_rejection(
+        now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
+    ) -> None:
+        """
+        :param now: wall time, or ``None``.
+        :param ac: the inbound session, with ``conn_id`` and ``peer``.
+        :param ctx: what is known: ``sender``, ``recipient``, ``code``.
+        :param phase: one of Momentum's ``MC_STATE_*`` numbers.
+        :param format: text with ``%``-formatting.
+        :param args: values for *format*.
+        """
+
+
+class ILogReopen(Interface):
+    """
+    Hook: log files were moved away; open them anew.  Shape: *notice*.
+
+    Source: Momentum, hook ``log_reopen``.
+    """
+
+    def log_reopen() -> None:
+        """
+        Told on SIGHUP, before any reload, and on the operator's word.
+        """
+
+
+class IConnectionPostBind(Interface):
+    """
+    Hook: a socket is bound and about to connect.  Shape: *veto*.
+
+    Source: Momentum, hook ``connection_post_bind``.
+    """
+
+    def connection_post_bind(dr: IDomainRecord, binding_slot: int, fd: int, addr: IPv4Address | IPv6Address) -> bool:
+        """
+        Asked once per address tried.  The descriptor's own port is 0 at this
+        moment: the kernel chooses it at connect.
+
+        :param dr: the domain record.
+        :param binding_slot: the slot.
+        :param fd: the descriptor, for socket options; do not close or read it.
+        :param addr: where it will connect to.
+        :returns: true aborts the whole attempt as ``ERROR_BIND`` (Momentum:
+            non-zero); false lets it go on.
+        """
+
+
+class IPostInitiateConnectionSmtp(Interface):
+    """
+    Hook: a connection for mail was initiated, or was not.  Shape: *notice*.
+
+    Source: Momentum, hook ``post_initiate_connection_smtp``.
+    """
+
+    def post_initiate_connection_smtp(dr: IDomainRecord, binding_slot: int, now: float | None, conn_fd: int) -> None:
+        """
+        Told at the end of every ``initiate_connection_smtp``.
+
+        :param dr: the domain record.
+        :param binding_slot: the slot.
+        :param now: wall time, or ``None``.
+        :param conn_fd: descriptor of the connection that is being opened, zero
+            or more; or the negative of the bare error word
+            (``ConnFlag(-conn_fd)``).
+        """
+
+
+class IConnectionGoal(Interface):
+    """
+    Hook: how many connections should a domain have?  Shape: *fold*.
+
+    Source: Momentum, hook ``connection_goal``; the built-in calculation is
+    :func:`momentum_tx.policy.goal.default_connection_goal`.
+    """
+
+    def connection_goal(dr: IDomainRecord, binding_slot: int, queued: int, goal: int) -> int:
+        """
+        Asked by the maintainer for every binding that has active mail.
+
+        :param dr: the domain record.
+        :param binding_slot: the slot.
+        :param queued: messages in the active queue of the slot.
+        :param goal: the built-in goal, or what the provider before answered.
+        :returns: connections wanted in *all*, those open included.  Limits
+            hold whatever is answered.
+        """
+
+
+class IVetoHostConnection(Interface):
+    """
+    Hook: may a further connection be opened to this host?  Shape: *veto*.
+
+    Source: Momentum, hook ``veto_host_connection``.
+    """
+
+    def veto_host_connection(host: str, dr: IDomainRecord, binding_slot: int, max_conns: int, cur_conns: int) -> bool:
+        """
+        Asked for a host before its first address is tried in an attempt.
+
+        :param host: name of the mail exchanger.
+        :param dr: the domain record.
+        :param binding_slot: the slot.
+        :param max_conns: connections allowed to *host*; -1 is no limit.
+        :param cur_conns: connections to *host* open or being opened.
+        :returns: true forbids the host for this attempt.
+        """
+
+
+class ICheckOutboundConnThrottle(Interface):
+    """
+    Hook: may a connection be opened now?  Shape: *fold* over "not before".
+
+    Source: Momentum, hook ``check_outbound_conn_throttle``.
+    """
+
+    def check_outbound_conn_throttle(binding_id: int, dr: IDomainRecord, now: float | None, later: float) -> float:
+        """
+        Asked before a connection is opened.
+
+        :param binding_id: the slot.
+        :param dr: the domain record.
+        :param now: wall time, or ``None``.
+        :param later: wall time before which no connection may be opened, as
+            answered so far; 0 is no limit.
+        :returns: the same or a later time.
+        """
+
+
+class IBindingGroupChooseBinding(Interface):
+    """
+    Hook: which binding of a group shall a message use?  Shape: *override*.
+
+    Source: Momentum, hook ``binding_group_choose_binding``.
+    """
+
+    def binding_group_choose_binding(msg: IMessage, group: str) -> int | None:
+        """
+        Asked when a message was given to a group, not to a binding.
+
+        :param msg: the message, not yet queued.
+        :param group: name of the group.
+        :returns: a slot, or ``None`` (Momentum: unbound) for the default, a
+            random choice.  A slot that is not in the group is ignored and logged.
+        """
+
+
+class IIncOutboundConnections(Interface):
+    """
+    Hook: an SMTP connection has been established.  Shape: *notice*.
+
+    Source: Momentum, hook ``inc_outbound_connections``.
+    """
+
+    def inc_outbound_connections(handle: IConnectionHandle) -> None:
+        """
+        :param handle: the connection.
+        """
+
+
+class IDecOutboundConnections(Interface):
+    """
+    Hook: an SMTP connection is about to end.  Shape: *notice*.
+
+    Source: Momentum, hook ``dec_outbound_connections``.
+    """
+
+    def dec_outbound_connections(handle: IConnectionHandle) -> None:
+        """
+        :param handle: the connection.
+        """
+
+
+class ILoggingInfrastructure(Interface):
+    """
+    A whole logger, registered as a unit (Momentum: ``logging_infrastructure_1``).
+
+    Arguments are those of the hooks of the same names.
+    """
+
+    def log_error(now: float | None, level: str, text: str) -> None:
+        """
+        Something an operator must know; Momentum's paniclog.
+
+        :param level: ``debug``, ``info``, ``notice``, ``warning``, ``error`` or ``critical``.
+        """
+
+    def log_reception(ac: IReception, msg: IMessage, now: float | None, note: bytes | None) -> None:
+        """
+        See :class:`ILogReceptionV1`.
+        """
+
+    def log_attempt(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes) -> None:
+        """
+        See :class:`ILogAttemptV1`.
+        """
+
+    def log_transient_failure(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        """
+        See :class:`ILogTransientFailureV1`.
+        """
+
+    def log_permanent_failure(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        """
+        See :class:`ILogPermanentFailureV1`.
+        """
+
+    def log_delivery(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        """
+        See :class:`ILogDeliveryV1`.
+        """
+
+    def log_rejection(
+        now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
+    ) -> None:
+        """
+        See :class:`ILogRejection`.
+        """
+
+    def log_reopen() -> None:
+        """
+        See :class:`ILogReopen`.
+        """
+
+    def log_close() -> None:
+        """
+        The last call: write out and release everything.
+        """

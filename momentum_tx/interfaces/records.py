@@ -1,0 +1,122 @@
+"""
+What hooks and embedders may see of the records of delivery.
+
+Read them, do not write them: whatever counts is kept by methods.  Field names
+are Momentum's (pages of ``ec_message``, ``domain_record``, ``mail_queue``,
+``connection_handle``, ``connection``).
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+
+class IReception(Interface):
+    """
+    One received message with all its recipients; the body is shared.
+    """
+
+    sender: bytes = Attribute("Reverse path without angle brackets; empty is the null sender.")
+    conn_id: str = Attribute("Id of the inbound connection; all zero for in-process submissions.")
+    batch_id: str = Attribute("Id shared by all messages of the reception.")
+    creation_time: float = Attribute("Wall time of the reception, epoch seconds.")
+    size: int = Attribute("Octets of the message, trace header included.")
+    recv_method: str = Attribute("``esmtp``, ``smtp`` or ``internal``.")
+    recv_from: str = Attribute("Address of the injecting client.")
+
+
+class IMessage(Interface):
+    """
+    One message for one recipient (Momentum: ``ec_message``).
+    """
+
+    id: str = Attribute("Message id, ``cc/cc-PPPPP-SSSSSSSS``.")
+    reception: IReception = Attribute("The reception it came with.")
+    recipient: bytes = Attribute("Forward path without angle brackets.")
+    binding_slot: int = Attribute("Slot of its binding.")
+    domain: object = Attribute("Its :class:`IDomainRecord`, or ``None`` before routing.")
+    next_attempt: float = Attribute("Wall time of the next attempt.")
+    num_retries: int = Attribute("Attempts that failed so far; 0 on the first.")
+    code: bytes = Attribute("Last status text, reply or ``[internal]``; empty before the first attempt.")
+    stage: int = Attribute("Stage of the last failure.")
+    ambiguous: int = Attribute("Attempts whose final reply was never read.")
+
+
+class IMailQueue(Interface):
+    """
+    The queues of one domain (Momentum: ``mail_queue``).
+    """
+
+    def active_size(slot: int | None = None) -> int:
+        """
+        Messages due now: of one binding slot, or of all.
+        """
+
+    def delayed_size() -> int:
+        """
+        Messages waiting for their time, all bindings.
+        """
+
+    def size() -> int:
+        """
+        Active and delayed.
+        """
+
+
+class IDomainRecord(Interface):
+    """
+    All that is known of one routing domain (Momentum: ``domain_record``).
+    """
+
+    domain: str = Attribute("Name, lower case, A-labels.")
+    mail_queue: IMailQueue = Attribute("Its queues.")
+    last_delivery: float = Attribute("Wall time of the last delivery; 0 before the first.")
+    deliveries: int = Attribute("Messages delivered since the record was made.")
+    attempts: int = Attribute("Messages attempted since.")
+    transients: int = Attribute("Transient failures since.")
+    failures: int = Attribute("Permanent failures since.")
+    dns_failures: int = Attribute("Failed look-ups in a row.")
+
+    def connection_count(slot: int) -> int:
+        """
+        Connections of *slot* open or being opened.
+        """
+
+
+class IConnection(Interface):
+    """
+    One TCP connection (Momentum: ``connection``).
+    """
+
+    in_use: int = Attribute("0 idle, negative while connecting, positive in use.")
+    host_name: str = Attribute("Name of the mail exchanger.")
+    address: str = Attribute("Numeric address connected to.")
+    port: int = Attribute("Port connected to.")
+    deliveries: int = Attribute("Deliveries made on it.")
+    recipients: int = Attribute("RCPT TO commands issued on it.")
+    esmtp: bool = Attribute("Whether the peer accepted EHLO.")
+
+    def fileno() -> int:
+        """
+        Descriptor number, or -1 when closed.
+        """
+
+
+class IConnectionHandle(Interface):
+    """
+    A connection together with what it is for (Momentum: ``connection_handle``).
+    """
+
+    dr: IDomainRecord = Attribute("The domain record the connection is for.")
+    host: object = Attribute("Host record of the mail exchanger chosen; ``None`` before one was.")
+    binding_slot: int = Attribute("Slot it leaves from.")
+    user_data: object = Attribute("What the caller of ``initiate_connection`` gave.")
+    connection: IConnection = Attribute("The connection.")
+    error: int = Attribute("0, or the full word the attempt ended with.")
+    tries: list = Attribute("Every address tried, oldest first, with error, start and end.")
+
+    def close() -> None:
+        """
+        Give the connection up: a running attempt is cancelled without any
+        callback or hook, an open connection is closed.  Harmless twice.
+        """

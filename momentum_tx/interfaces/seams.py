@@ -1,0 +1,273 @@
+"""
+The five seams: dialer and listener, journal files, thread executor, TLS
+upgrade, HTTPS fetch.
+
+Each has a real provider and a double; the service cannot tell them apart.
+Descriptors and sockets live behind the first, blocking calls behind the third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IListeningPort, IProtocol, IProtocolFactory, ITransport
+
+    from ..errors import DialFailed
+
+T = TypeVar("T")
+
+
+class IConnectedStream(Interface):
+    """
+    A TCP connection that is established and belongs to nobody yet.
+    """
+
+    local: tuple[str, int] = Attribute("Our address and port.")
+    peer: tuple[str, int] = Attribute("The peer's address and port.")
+
+    def fileno() -> int:
+        """
+        The descriptor's number; on a virtual network a number like one.
+        """
+
+    def start(protocol: IProtocol) -> None:
+        """
+        Give the connection to *protocol*: its ``makeConnection`` is called
+        before this returns.  Once only.
+        """
+
+    def close() -> None:
+        """
+        Drop a connection that was never started; after :meth:`start` nothing
+        happens (close the transport instead).
+        """
+
+
+class IDial(Interface):
+    """
+    One connect that is under way.
+    """
+
+    def cancel() -> None:
+        """
+        Stop; neither callback will run.  Harmless after the end.
+        """
+
+
+class IDialer(Interface):
+    """
+    Opens TCP connections from bound source addresses.  It has no timer and no
+    opinion: which address, for how long, and what a failure means is decided
+    above.
+    """
+
+    def dial(
+        host: str,
+        port: int,
+        source: str,
+        post_bind: Callable[[int], bool] | None,
+        connected: Callable[[IConnectedStream], object],
+        failed: Callable[[DialFailed], object],
+    ) -> IDial:
+        """
+        Begin to connect; exactly one of the callbacks runs later, never before
+        this has returned.
+
+        The port is chosen at connect, not at bind (``IP_BIND_ADDRESS_NO_PORT``),
+        so that one source address has a whole port range per destination.
+
+        :param host: numeric IPv4 or IPv6 address.
+        :param port: destination port.
+        :param source: numeric source address; empty lets the kernel choose.
+        :param post_bind: asked between bind and connect with the descriptor's
+            number; false forbids the connect, which counts as ``ERROR_BIND``.
+        :param connected: gets the connection.
+        :param failed: gets a :class:`~momentum_tx.errors.DialFailed` whose
+            flags hold one cause and no action.
+        :raises DialFailed: when it failed before a connect was pending; no
+            callback runs then.
+        """
+
+
+class IListener(Interface):
+    """
+    Opens listening ports.
+    """
+
+    def listen(description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen on a Twisted endpoint string.
+
+        :returns: fires at once for TCP; fails with
+            ``twisted.internet.error.CannotListenError`` or :class:`ValueError`
+            (not an endpoint string).
+        """
+
+
+class IThreadExecutor(Interface):
+    """
+    Runs blocking calls off the reactor thread.
+    """
+
+    def run(function: Callable[..., T], *args: Any) -> Deferred[T]:
+        """
+        Call ``function(*args)`` in a worker; the result comes back in the
+        reactor thread.  Cancelling the Deferred does not stop the worker.
+        """
+
+    def stop() -> None:
+        """
+        Wait for running calls and end the workers.
+        """
+
+
+class IJournalFile(Interface):
+    """
+    One file of the journal: written at its end, read anywhere.
+    """
+
+    name: str = Attribute("File name inside the journal's directory.")
+
+    def size() -> int:
+        """
+        Length in octets, what was appended included.
+        """
+
+    def append(buffers: Sequence[bytes]) -> int:
+        """
+        Write all *buffers* at the end; they are in the kernel's hands when
+        this returns, but not on disk.
+
+        :returns: the offset of the first octet.
+        :raises OSError: nothing was appended (a partial write is cut off again;
+            if even that fails the error has attribute ``torn = True``).
+        """
+
+    def read(offset: int, length: int) -> bytes:
+        """
+        Up to *length* octets from *offset*; fewer at the end.  Any thread.
+        """
+
+    def truncate(length: int) -> None:
+        """
+        Cut the file.
+        """
+
+    def sync() -> None:
+        """
+        Data and length survive a power cut when this returns.  Blocks: call it
+        in a worker.  After an :class:`OSError` what was not synced is suspect
+        and a second call proves nothing.
+        """
+
+    def close() -> None:
+        """
+        Release the descriptor; harmless twice.
+        """
+
+
+class IJournalFiles(Interface):
+    """
+    The directory of the journal.
+    """
+
+    def lock() -> None:
+        """
+        Make the directory ours; created if missing.
+
+        :raises StartupError: another process has it, or it cannot be written.
+        """
+
+    def unlock() -> None:
+        """
+        Give the directory up.
+        """
+
+    def names() -> list[str]:
+        """
+        Regular files present, sorted; links and devices are left out.
+        """
+
+    def create(name: str) -> IJournalFile:
+        """
+        A new, empty file; its name is durable after :meth:`sync_names`.
+
+        :raises FileExistsError: there is one.
+        """
+
+    def open(name: str) -> IJournalFile:
+        """
+        An existing file, for reading and appending.
+        """
+
+    def rename(name: str, new: str) -> None:
+        """
+        Rename a file; durable after :meth:`sync_names`.
+        """
+
+    def unlink(name: str) -> None:
+        """
+        Remove a file.
+        """
+
+    def sync_names() -> None:
+        """
+        Creations, renamings and removals survive a power cut when this
+        returns.  Blocks.
+        """
+
+
+class ITLSFacts(Interface):
+    """
+    What was negotiated.
+    """
+
+    version: str = Attribute("Protocol version, such as ``TLSv1.3``.")
+    cipher: str = Attribute("Cipher suite.")
+    certificate_digest: str = Attribute("SHA-256 of the peer's certificate in hex; empty if it showed none.")
+
+
+class ITLSUpgrade(Interface):
+    """
+    Turns a plain connection into a TLS one, as client.
+    """
+
+    def upgrade(transport: ITransport, server_name: str, policy: str) -> None:
+        """
+        Begin the handshake on *transport*.
+
+        The protocol of *transport* provides ``IHandshakeListener``: it is told
+        ``handshakeCompleted()``, or ``connectionLost`` if the handshake fails.
+        Nothing that was received before counts after.
+
+        :param server_name: name for SNI; an address is not sent.
+        :param policy: value of the option ``tls``; ``ifavailable`` and
+            ``required`` encrypt without verifying the certificate.
+        """
+
+    def facts(transport: ITransport) -> ITLSFacts:
+        """
+        What was negotiated; only after ``handshakeCompleted``.
+        """
+
+
+class IHTTPSFetch(Interface):
+    """
+    Fetches one document over HTTPS with a verified certificate.
+    """
+
+    def fetch(url: str, timeout: float, max_size: int) -> Deferred[tuple[int, dict[str, str], bytes]]:
+        """
+        GET *url*; redirects are not followed.
+
+        :param timeout: seconds for everything, name look-up included.
+        :param max_size: octets of the body; a larger one fails.
+        :returns: fires with (status, header fields by lower-case name, body);
+            fails with :class:`~momentum_tx.errors.DeliveryError`.  Cancelling
+            stops the fetch.
+        """

@@ -1,0 +1,274 @@
+"""
+Contracts between the floors: resolver, spool, configuration, reception, and
+the connection functions themselves.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from ..flags import ConnFlag
+    from ..settings import Binding, DomainSettings, GlobalSettings, HostSettings, PathSettings
+    from .records import IConnectionHandle, IDomainRecord
+
+
+class MXKind(enum.Enum):
+    """
+    What DNS says about a domain's mail exchangers.
+    """
+
+    #: There are MX records.
+    RECORDS = "records"
+    #: The only MX record is the null MX (RFC 7505).
+    NULL = "null"
+    #: The name exists and has no MX record: its own address counts (RFC 5321 5.1).
+    NONE = "none"
+    #: The name does not exist.
+    NXDOMAIN = "nxdomain"
+
+
+@dataclass(frozen=True, slots=True)
+class MXAnswer:
+    """
+    :ivar kind: see :class:`MXKind`.
+    :ivar records: (preference, host name) in ascending preference, order within
+        one preference as received; names lower case without final dot.
+    :ivar ttl: seconds the answer may be kept, before ``min_dns_ttl`` and ``max_dns_ttl``.
+    """
+
+    kind: MXKind
+    records: tuple[tuple[int, str], ...]
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressAnswer:
+    """
+    :ivar addresses: numeric addresses, IPv4 first, as received; empty when there are none.
+    :ivar ttl: seconds the answer may be kept.
+    """
+
+    addresses: tuple[str, ...]
+    ttl: int
+
+
+class IResolver(Interface):
+    """
+    Asks DNS.  Equal questions that are under way are asked once; answers are
+    kept for their TTL.
+    """
+
+    def lookup_mx(domain: str) -> Deferred[MXAnswer]:
+        """
+        The mail exchangers of *domain* (lower case, A-labels, no final dot).
+
+        CNAME chains are followed.  A null MX beside others is dropped.
+
+        :returns: fires with :class:`MXAnswer`, possibly at once; fails with
+            :class:`~momentum_tx.errors.LookupFailed` when no answer can be
+            relied on.  Cancelling stops waiting; others who asked are not hurt.
+        """
+
+    def lookup_addresses(host: str, ipv6: bool) -> Deferred[AddressAnswer]:
+        """
+        The A records of *host*, and its AAAA records if *ipv6*.
+
+        One family failing while the other has addresses is no failure.
+
+        :returns: as :meth:`lookup_mx`, with :class:`AddressAnswer`.
+        """
+
+    def close() -> None:
+        """
+        Stop: everything under way fails with ``LookupFailed``.
+        """
+
+
+class IConfiguration(Interface):
+    """
+    One settled generation of the configuration.
+    """
+
+    generation: int = Attribute("Counts up with every reload; sessions finish on theirs.")
+    global_settings: GlobalSettings = Attribute("Options of the whole service.")
+    bindings: tuple[Binding, ...] = Attribute("Index is the slot; 0 is ``default``.")
+    groups: dict[str, tuple[int, ...]] = Attribute("Slots of each binding group, in file order.")
+
+    def path(slot: int, domain: str) -> PathSettings:
+        """
+        Options for one (binding, domain) pair; the same object each time.
+        """
+
+    def domain(domain: str) -> DomainSettings:
+        """
+        Options of one domain on every binding; the same object each time.
+        """
+
+    def host(host: str) -> HostSettings:
+        """
+        Options of one mail exchanger; the same object each time.
+        """
+
+    def binding_slot(name: str) -> int | None:
+        """
+        Slot of the binding *name*, or ``None``.
+        """
+
+
+class ISpool(Interface):
+    """
+    Where messages outlive the process.
+
+    A *reception* is a :class:`~momentum_tx.queues.message.Reception`: one body
+    and one envelope with all recipients.  Recipients are named by their index.
+    """
+
+    def start(found: Callable[[Sequence[Any]], object]) -> Deferred[int]:
+        """
+        Open, recover what is there, and hand it over in batches.
+
+        :param found: called with lists of live messages
+            (:class:`~momentum_tx.queues.message.Message`, their ``num_retries``,
+            ``next_attempt``, ``code``, ``stage`` and ``ambiguous`` restored).
+        :returns: fires with the number of messages found when all are handed
+            over; fails with :class:`~momentum_tx.errors.StartupError`.
+        """
+
+    def receive(reception: Any, body: bytes) -> Deferred[None]:
+        """
+        Keep a reception.  Sets ``reception.key``.
+
+        :param body: the message, CRLF line ends, dots not doubled.
+        :returns: fires when body and envelope survive a power cut; fails with
+            :class:`~momentum_tx.errors.SpoolError` when they were not kept and
+            never will be.
+        """
+
+    def body(reception: Any) -> bytes | Deferred[bytes]:
+        """
+        The message as it was received: itself when it is in memory, else a
+        Deferred that fails with :class:`~momentum_tx.errors.SpoolError` when
+        it cannot be read (the message must be kept).
+        """
+
+    def intent(messages: Sequence[Any], then: Callable[[Exception | None], object]) -> None:
+        """
+        Record that the final dot for *messages* is about to leave.
+
+        :param then: called in a later turn of the reactor with ``None`` once
+            the record is in the kernel's hands (it survives kill -9), or with
+            the error if it could not be written: then no dot may be sent.
+        """
+
+    def delivered(message: Any, note: bytes, synced: Callable[[], object] | None = None) -> None:
+        """
+        The message is done: the peer has it.
+
+        :param synced: called when the record survives a power cut.
+        """
+
+    def failed(message: Any, note: bytes, synced: Callable[[], object] | None = None) -> None:
+        """
+        The message is done: it failed for ever.
+        """
+
+    def requeued(message: Any) -> None:
+        """
+        Keep the message's ``num_retries``, ``next_attempt``, ``code``, ``stage``
+        and ``ambiguous``; an intent before this is settled by it.
+        """
+
+    def flush() -> Deferred[None]:
+        """
+        Fires when everything recorded so far survives a power cut.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        :meth:`flush`, then close and unlock.
+        """
+
+    def healthy() -> bool:
+        """
+        Whether receptions are taken at the moment.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """
+    A message at the door.
+
+    :ivar sender: reverse path without brackets, empty for the null sender.
+    :ivar recipients: forward paths without brackets, syntax already checked.
+    :ivar content: the message, CRLF line ends only, dots not doubled.
+    :ivar eight_bit: declared or found to hold octets above 127.
+    :ivar smtputf8: whether the sender asked for SMTPUTF8.
+    :ivar recv_method: ``esmtp``, ``smtp`` or ``internal``.
+    :ivar recv_from: client address; empty in process.
+    :ivar helo: name the client gave; empty in process.
+    :ivar conn_id: id of the inbound connection.
+    :ivar trusted: whether X-Binding fields are obeyed (and removed).
+    """
+
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    content: bytes
+    eight_bit: bool = False
+    smtputf8: bool = False
+    recv_method: str = "internal"
+    recv_from: str = ""
+    helo: str = ""
+    conn_id: str = "00/00-00000-00000000"
+    trusted: bool = True
+
+
+class IReceiver(Interface):
+    """
+    Takes responsibility for messages.
+    """
+
+    def receive(submission: Submission) -> Deferred[str]:
+        """
+        :returns: fires with the batch id once the message is durable; fails
+            with :class:`~momentum_tx.errors.MessageRefused` (code and text for
+            the client) when it was not taken.
+        """
+
+    def refusal() -> tuple[int, str] | None:
+        """
+        Why no mail is taken at the moment, as code and text, or ``None``.
+        """
+
+
+class IConnectionInitiator(Interface):
+    """
+    The connection functions of Momentum's chapter "Connection-related
+    Functions" on one service.
+    """
+
+    def initiate_connection(
+        dr: IDomainRecord,
+        binding: int,
+        now: float | None,
+        finish_connect_func: Callable[[IConnectionHandle, ConnFlag, float], object],
+        timeout_func: Callable[[IConnectionHandle, float], object],
+        user_data: object = None,
+    ) -> IConnectionHandle:
+        """
+        Begin one connection attempt (see
+        :func:`momentum_tx.delivery.initiate.initiate_connection`).
+        """
+
+    def initiate_connection_smtp(dr: IDomainRecord, binding: int, now: float | None) -> ConnFlag:
+        """
+        Begin one attempt for mail, and do what its failure obliges to.
+        """

@@ -1,0 +1,140 @@
+"""
+Receptions and messages.
+
+One reception has one body and any number of recipients; one message is one
+recipient of it (Momentum: ``ec_message``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from ..interfaces.records import IMessage, IReception
+from ..settings import UNBOUND
+from ..stages import Stage
+
+if TYPE_CHECKING:
+    from .domain import Connection, DomainRecord
+
+
+@implementer(IReception)
+class Reception:
+    """
+    A received message with all its recipients.  Made by the receiver or by the
+    spool at start; lives as long as one of its messages does.
+    """
+
+    __slots__ = (
+        "batch_id",
+        "body",
+        "conn_id",
+        "creation_time",
+        "eight_bit",
+        "key",
+        "live",
+        "messages",
+        "recv_from",
+        "recv_method",
+        "sender",
+        "size",
+        "smtputf8",
+        "spool",
+    )
+
+    def __init__(
+        self,
+        sender: bytes,
+        creation_time: float,
+        size: int,
+        batch_id: str,
+        conn_id: str = "00/00-00000-00000000",
+        recv_method: str = "internal",
+        recv_from: str = "",
+        eight_bit: bool = False,
+        smtputf8: bool = False,
+    ) -> None:
+        self.sender = sender
+        self.creation_time = creation_time
+        self.size = size
+        self.batch_id = batch_id
+        self.conn_id = conn_id
+        self.recv_method = recv_method
+        self.recv_from = recv_from
+        self.eight_bit = eight_bit
+        self.smtputf8 = smtputf8
+        #: Every message of the reception by index; a finished one is ``None``.
+        self.messages: list[Message | None] = []
+        #: Messages not finished yet.
+        self.live = 0
+        #: The body while it is held in memory; managed by the spool.
+        self.body: bytes | None = None
+        #: The spool's number for the reception; 0 before it has one.
+        self.key = 0
+        #: The spool's own note of where the reception lies.
+        self.spool: object = None
+
+    def add(self, id: str, recipient: bytes) -> Message:
+        """
+        A new message of the reception, for *recipient*.
+        """
+        message = Message(id, self, len(self.messages), recipient)
+        self.messages.append(message)
+        self.live += 1
+        return message
+
+    def done(self, message: Message) -> None:
+        """
+        *message* is finished; harmless twice.
+        """
+        if self.messages[message.index] is not None:
+            self.messages[message.index] = None
+            self.live -= 1
+
+
+@implementer(IMessage)
+class Message:
+    """
+    One message for one recipient.
+
+    A message in delivery is in no queue; one that is queued is in exactly one
+    (:mod:`momentum_tx.queues.mail_queue` keeps that).
+    """
+
+    __slots__ = (
+        "ambiguous",
+        "binding_slot",
+        "code",
+        "connection",
+        "domain",
+        "id",
+        "index",
+        "next_attempt",
+        "num_retries",
+        "place",
+        "reception",
+        "recipient",
+        "stage",
+        "transferred",
+    )
+
+    def __init__(self, id: str, reception: Reception, index: int, recipient: bytes) -> None:
+        self.id = id
+        self.reception = reception
+        #: Position among the reception's messages.
+        self.index = index
+        self.recipient = recipient
+        self.binding_slot = UNBOUND
+        self.domain: DomainRecord | None = None
+        self.next_attempt = reception.creation_time
+        self.num_retries = 0
+        self.code = b""
+        self.stage = Stage.UNKNOWN
+        self.ambiguous = 0
+        #: The connection of the current or last attempt, for the log; ``None`` if there was none.
+        self.connection: Connection | None = None
+        #: Octets handed to the peer in the last attempt.
+        self.transferred = 0
+        #: Ticket of the queue entry; 0 when it is in no queue.
+        self.place = 0
