@@ -8,6 +8,8 @@ are Momentum's (pages of ``ec_message``, ``domain_record``, ``mail_queue``,
 
 from __future__ import annotations
 
+from typing import Any
+
 from zope.interface import Attribute, Interface
 
 
@@ -113,7 +115,7 @@ class IConnectionHandle(Interface):
     user_data: object = Attribute("What the caller of ``initiate_connection`` gave.")
     connection: IConnection = Attribute("The connection.")
     error: int = Attribute("0, or the full word the attempt ended with.")
-    tries: list = Attribute("Every address tried, oldest first, with error, start and end.")
+    tries: list[Any] = Attribute("Every address tried, oldest first, with error, start and end.")
 
     def close() -> None:
         """

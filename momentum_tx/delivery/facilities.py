@@ -1,0 +1,59 @@
+"""
+What delivery is handed: every clock, seam and service it may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from ..hooks import OutboundHooks
+from ..interfaces.seams import IDialer, ITLSUpgrade
+from ..interfaces.services import IConfiguration, IResolver, ISpool
+from ..message.ids import MessageIds
+from ..policy.prohibited import ProhibitedHosts
+from ..timers import Agenda
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+
+@dataclass(slots=True)
+class Facilities:
+    """
+    :ivar clock: times deadlines and calls back; need not be wall time.
+    :ivar wall: wall time, epoch seconds.
+    :ivar random: the only source of chance.
+    :ivar agenda: alarms on *clock*.
+    :ivar dialer: opens connections.
+    :ivar tls: turns them into TLS ones.
+    :ivar resolver: asks DNS.
+    :ivar spool: keeps messages.
+    :ivar hooks: Momentum's hooks.
+    :ivar ids: makes message and connection ids.
+    :ivar config: the configuration in force; replaced whole at a reload.
+    :ivar prohibited: addresses no stranger's DNS may lead to.
+    :ivar hostname: our own name.
+    """
+
+    clock: IReactorTime
+    wall: Callable[[], float]
+    random: Random
+    agenda: Agenda
+    dialer: IDialer
+    tls: ITLSUpgrade
+    resolver: IResolver
+    spool: ISpool
+    hooks: OutboundHooks
+    ids: MessageIds
+    config: IConfiguration
+    prohibited: ProhibitedHosts
+    hostname: str
+
+    def source(self, slot: int) -> str:
+        """
+        Source address of a binding slot; empty lets the kernel choose.
+        """
+        return self.config.bindings[slot].bind_address

@@ -1,0 +1,123 @@
+"""
+Every domain record, host record and address metric of one service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..interfaces.services import IConnectionInitiator
+from ..queues.domain import AddressMetrics, DomainRecord, HostRecord
+
+#: Weight of the newest sample in the decayed means of address metrics.
+_WEIGHT = 0.2
+
+
+class Records:
+    """
+    Finds records by name, makes them on demand, and drops what nobody needs.
+    """
+
+    def __init__(self) -> None:
+        self._domains: dict[str, DomainRecord] = {}
+        self._hosts: dict[str, HostRecord] = {}
+        self._metrics: dict[tuple[str, int], AddressMetrics] = {}
+        #: Connections of the whole server, open or being opened.
+        self.connections = 0
+
+    def domain(self, name: str, initiator: IConnectionInitiator) -> DomainRecord:
+        """
+        The record of a routing domain, made if there is none.
+        """
+        record = self._domains.get(name)
+        if record is None:
+            record = self._domains[name] = DomainRecord(name, initiator)
+        return record
+
+    def find(self, name: str) -> DomainRecord | None:
+        """
+        The record of a routing domain, if there is one.
+        """
+        return self._domains.get(name)
+
+    def __iter__(self) -> Iterator[DomainRecord]:
+        return iter(list(self._domains.values()))
+
+    def __len__(self) -> int:
+        return len(self._domains)
+
+    def host(self, name: str, trusted: bool = False) -> HostRecord:
+        """
+        The record of an exchanger.  A host an operator named and one DNS named
+        are two records: what is allowed to the one is not to the other.
+        """
+        key = f"={name}" if trusted else name
+        record = self._hosts.get(key)
+        if record is None:
+            record = self._hosts[key] = HostRecord(name, trusted)
+        return record
+
+    def metrics(self, address: str, slot: int) -> AddressMetrics:
+        """
+        What is known of an address from a binding slot.
+        """
+        metrics = self._metrics.get((address, slot))
+        if metrics is None:
+            metrics = self._metrics[address, slot] = AddressMetrics()
+        return metrics
+
+    def down(self, address: str, slot: int, now: float, host_failure_retry: float) -> bool:
+        """
+        Whether the address failed less than *host_failure_retry* seconds ago.
+        A failure from the future (the wall clock went back) does not count.
+        """
+        metrics = self._metrics.get((address, slot))
+        return metrics is not None and metrics.failed_at > 0 and 0 <= now - metrics.failed_at < host_failure_retry
+
+    def failures(self, address: str, slot: int) -> int:
+        """
+        Failures of the address in a row.
+        """
+        metrics = self._metrics.get((address, slot))
+        return metrics.failures if metrics is not None else 0
+
+    def address_failed(self, address: str, slot: int, now: float) -> None:
+        """
+        A connection to the address failed, or the peer broke the protocol.
+        """
+        metrics = self.metrics(address, slot)
+        metrics.failures += 1
+        metrics.failed_at = metrics.updated_at = now
+
+    def address_connected(self, address: str, slot: int, now: float, seconds: float) -> None:
+        """
+        A connection to the address was established in *seconds*.
+        """
+        metrics = self.metrics(address, slot)
+        metrics.failures = 0
+        metrics.failed_at = 0.0
+        metrics.avg_connecttime = _decayed(metrics.avg_connecttime, seconds)
+        metrics.updated_at = now
+
+    def expire(self, now: float, lifetime: float) -> None:
+        """
+        Drop what nobody needs: address metrics unused for *lifetime* seconds,
+        domains without mail or connections whose routing data has expired, and
+        hosts that no domain names.
+        """
+        self._metrics = {
+            key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime
+        }
+        self._domains = {
+            name: dr
+            for name, dr in self._domains.items()
+            if dr.mail_queue.size() or dr.connections or dr.lookup_pending or dr.expiry > now or dr.in_flight
+        }
+        named = {id(mx.host) for dr in self._domains.values() for mx in dr.mxlist}
+        self._hosts = {
+            key: host for key, host in self._hosts.items() if host.connections or id(host) in named
+        }
+
+
+def _decayed(mean: float, sample: float) -> float:
+    return sample if not mean else mean + _WEIGHT * (sample - mean)

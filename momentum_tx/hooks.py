@@ -1,0 +1,438 @@
+"""
+Hook points: where Momentum's hooks are registered and called.
+
+A hook is a contract with one method (:mod:`momentum_tx.interfaces.hooks`); how
+its chain of providers is called is its *shape*, because Momentum's chains have
+no common polarity:
+
+==========  ===========================  ========================  =====================================
+shape       the caller asks              the chain ends when       a provider that raises
+==========  ===========================  ========================  =====================================
+Notice      nothing: all are told        all were told             is logged, the next is told
+Veto        may this happen?             one says no               counts as "no"; the mail is kept
+Override    instead of the default?      one answers not ``None``  is logged, the default runs
+Fold        what shall the value be?     all were asked in turn    is logged, the value stays
+==========  ===========================  ========================  =====================================
+
+An answer of the wrong type counts as raising.  Only :mod:`momentum_tx.delivery`
+and :mod:`momentum_tx.inject` call hooks; lower floors are handed callables.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from twisted.logger import Logger
+from zope.interface import implementer
+from zope.interface.interface import InterfaceClass
+from zope.interface.interfaces import Invalid
+from zope.interface.verify import verifyObject
+
+from .errors import HookReentered, StartupError
+from .interfaces import hooks as contracts
+
+P = TypeVar("P")
+V = TypeVar("V")
+
+_log = Logger()
+
+#: Notices one provider may cause while it runs; more are dropped and logged, so that
+#: a provider that answers every notice with another cannot fill the memory.
+MAX_WAITING_NOTICES = 10_000
+
+
+class Turn:
+    """
+    What all hook points of a service share: whose turn it is.
+
+    One provider runs at a time.  A notice that arises meanwhile waits until
+    that provider has returned.
+    """
+
+    __slots__ = ("_catching_up", "asking", "running", "waiting")
+
+    def __init__(self) -> None:
+        #: Questions that are being put to providers.
+        self.asking = 0
+        #: Providers that are running.
+        self.running = 0
+        self.waiting: deque[tuple[Notice[Any], Callable[[Any], object]]] = deque()
+        self._catching_up = False
+
+    def refuse_when_asking(self, what: str) -> None:
+        """
+        Raise :class:`~momentum_tx.errors.HookReentered` inside an asked hook.
+        """
+        if self.asking:
+            raise HookReentered(f"{what} was called by a hook that was asked a question; let the hook return first")
+
+    def call(self, point: HookPoint[Any], provider: P, ask: Callable[[P], V]) -> V:
+        """
+        Run one provider.
+        """
+        self.running += 1
+        try:
+            return ask(provider)
+        finally:
+            self.running -= 1
+            if self.waiting and not self.running and not self._catching_up:
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        self._catching_up = True
+        told = 0
+        try:
+            while self.waiting:
+                point, tell = self.waiting.popleft()
+                if told < MAX_WAITING_NOTICES:
+                    point.notify(tell)
+                else:
+                    _log.error("hook {hook}: a notice was dropped, notices cause notices without end", hook=point.name)
+                told += 1
+        finally:
+            self._catching_up = False
+
+
+class HookPoint(Generic[P]):
+    """
+    The chain of providers of one hook.  True when it has any.
+    """
+
+    __slots__ = ("_frozen", "_providers", "_turn", "interface", "name")
+
+    def __init__(self, interface: InterfaceClass, turn: Turn) -> None:
+        self.interface = interface
+        (self.name,) = interface.names()
+        self._turn = turn
+        self._providers: list[P] = []
+        self._frozen = False
+
+    def __bool__(self) -> bool:
+        return bool(self._providers)
+
+    @property
+    def providers(self) -> tuple[P, ...]:
+        """
+        The chain, in the order of calling.
+        """
+        return tuple(self._providers)
+
+    def register_first(self, provider: P) -> None:
+        """
+        Put *provider* before all others.
+
+        :raises StartupError: it does not fulfil the contract, or the service
+            has started.
+        """
+        self._verify(provider)
+        self._providers.insert(0, provider)
+
+    def register_last(self, provider: P) -> None:
+        """
+        Put *provider* after all others; errors as :meth:`register_first`.
+        """
+        self._verify(provider)
+        self._providers.append(provider)
+
+    def freeze(self) -> None:
+        """
+        Refuse further registrations.
+        """
+        self._frozen = True
+
+    def _verify(self, provider: P) -> None:
+        if self._frozen:
+            raise StartupError(f"hook {self.name}: {provider!r} comes too late, hooks are registered before the start")
+        try:
+            verifyObject(self.interface, provider)
+        except Invalid as error:
+            raise StartupError(f"hook {self.name}: {provider!r} does not fulfil the contract: {error}") from None
+
+    def _report(self, provider: P) -> None:
+        _log.failure("hook {hook}: provider {provider!r} raised", hook=self.name, provider=provider)
+
+    def _report_answer(self, provider: P, answer: object) -> None:
+        _log.error(
+            "hook {hook}: provider {provider!r} answered {answer!r}, which is no answer to this question",
+            hook=self.name,
+            provider=provider,
+            answer=answer,
+        )
+
+
+class Notice(HookPoint[P]):
+    """
+    Tell all; nothing is asked.
+    """
+
+    __slots__ = ()
+
+    def notify(self, tell: Callable[[P], object]) -> None:
+        """
+        Tell every provider, or queue the notice while a provider runs.
+        """
+        if not self._providers:
+            return
+        turn = self._turn
+        if turn.running:
+            if len(turn.waiting) < MAX_WAITING_NOTICES:
+                turn.waiting.append((self, tell))
+            else:
+                _log.error("hook {hook}: a notice was dropped, a running provider causes too many", hook=self.name)
+            return
+        for provider in self._providers:
+            try:
+                turn.call(self, provider, tell)
+            except Exception:
+                self._report(provider)
+
+
+class _Question(HookPoint[P]):
+    """
+    A hook that is asked something.
+    """
+
+    __slots__ = ()
+
+    def _ask(self, provider: P, ask: Callable[[P], V]) -> V:
+        turn = self._turn
+        turn.asking += 1
+        try:
+            return turn.call(self, provider, ask)
+        finally:
+            turn.asking -= 1
+
+
+class Veto(_Question[P]):
+    """
+    May it happen?  The first "no" decides.
+    """
+
+    __slots__ = ()
+
+    def vetoed(self, ask: Callable[[P], object]) -> bool:
+        """
+        Whether a provider said no (answered true), raised, or talked nonsense.
+        """
+        for provider in self._providers:
+            try:
+                answer = self._ask(provider, ask)
+            except Exception:
+                self._report(provider)
+                return True
+            if answer is not None and not isinstance(answer, int):
+                self._report_answer(provider, answer)
+                return True
+            if answer:
+                return True
+        return False
+
+
+class Override(_Question[P], Generic[P, V]):
+    """
+    Instead of the default?  The first answer that is not ``None`` decides.
+    """
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, interface: InterfaceClass, turn: Turn, kind: type[V]) -> None:
+        super().__init__(interface, turn)
+        self._kind = kind
+
+    def override(self, ask: Callable[[P], V | None]) -> V | None:
+        """
+        The answer, or ``None`` for the default.
+        """
+        for provider in self._providers:
+            try:
+                answer = self._ask(provider, ask)
+            except Exception:
+                self._report(provider)
+                return None
+            if answer is None:
+                continue
+            if not isinstance(answer, self._kind):
+                self._report_answer(provider, answer)
+                return None
+            return answer
+        return None
+
+
+class Fold(_Question[P], Generic[P, V]):
+    """
+    What shall the value be?  Each is asked in turn and given the value so far.
+    """
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, interface: InterfaceClass, turn: Turn, *kinds: type[V]) -> None:
+        super().__init__(interface, turn)
+        self._kinds = kinds
+
+    def fold(self, value: V, ask: Callable[[P, V], V]) -> V:
+        """
+        *value* after all providers had their say.
+        """
+        for provider in self._providers:
+            before = value
+            try:
+                answer = self._ask(provider, lambda hook, before=before: ask(hook, before))  # type: ignore[misc]
+            except Exception:
+                self._report(provider)
+                continue
+            if isinstance(answer, self._kinds) and answer == answer:
+                value = answer
+            else:
+                self._report_answer(provider, answer)
+        return value
+
+
+class OutboundHooks:
+    """
+    Every hook point of one service.  Providers are registered before the
+    service starts.
+    """
+
+    def __init__(self) -> None:
+        turn = self.turn = Turn()
+        c = contracts
+        self.log_client_connection_failure = Notice[c.ILogClientConnectionFailure](c.ILogClientConnectionFailure, turn)
+        self.log_client_connection_success = Notice[c.ILogClientConnectionSuccess](c.ILogClientConnectionSuccess, turn)
+        self.log_attempt_v1 = Notice[c.ILogAttemptV1](c.ILogAttemptV1, turn)
+        self.log_delivery_v1 = Notice[c.ILogDeliveryV1](c.ILogDeliveryV1, turn)
+        self.log_transient_failure_v1 = Notice[c.ILogTransientFailureV1](c.ILogTransientFailureV1, turn)
+        self.log_permanent_failure_v1 = Notice[c.ILogPermanentFailureV1](c.ILogPermanentFailureV1, turn)
+        self.log_reception_v1 = Notice[c.ILogReceptionV1](c.ILogReceptionV1, turn)
+        self.log_rejection = Notice[c.ILogRejection](c.ILogRejection, turn)
+        self.log_reopen = Notice[c.ILogReopen](c.ILogReopen, turn)
+        self.post_initiate_connection_smtp = Notice[c.IPostInitiateConnectionSmtp](c.IPostInitiateConnectionSmtp, turn)
+        self.inc_outbound_connections = Notice[c.IIncOutboundConnections](c.IIncOutboundConnections, turn)
+        self.dec_outbound_connections = Notice[c.IDecOutboundConnections](c.IDecOutboundConnections, turn)
+        self.connection_post_bind = Veto[c.IConnectionPostBind](c.IConnectionPostBind, turn)
+        self.veto_host_connection = Veto[c.IVetoHostConnection](c.IVetoHostConnection, turn)
+        self.connection_goal = Fold[c.IConnectionGoal, int](c.IConnectionGoal, turn, int)
+        self.check_outbound_conn_throttle = Fold[c.ICheckOutboundConnThrottle, float](
+            c.ICheckOutboundConnThrottle, turn, float, int
+        )
+        self.binding_group_choose_binding = Override[c.IBindingGroupChooseBinding, int](
+            c.IBindingGroupChooseBinding, turn, int
+        )
+        self._loggers: list[contracts.ILoggingInfrastructure] = []
+
+    @property
+    def points(self) -> tuple[HookPoint[Any], ...]:
+        """
+        Every hook point.
+        """
+        return tuple(point for point in vars(self).values() if isinstance(point, HookPoint))
+
+    def register_first(self, provider: object) -> None:
+        """
+        Put *provider* first in the chain of every hook whose contract it provides.
+
+        :raises StartupError: it provides none, or one wrongly.
+        """
+        for point in self._points_of(provider):
+            point.register_first(provider)
+
+    def register_last(self, provider: object) -> None:
+        """
+        Put *provider* last in the chain of every hook whose contract it
+        provides; errors as :meth:`register_first`.
+        """
+        for point in self._points_of(provider):
+            point.register_last(provider)
+
+    def _points_of(self, provider: object) -> list[HookPoint[Any]]:
+        found = [point for point in self.points if point.interface.providedBy(provider)]
+        if not found:
+            raise StartupError(
+                f"{provider!r} provides no hook contract of momentum_tx.interfaces.hooks (is @implementer missing?)"
+            )
+        return found
+
+    def register_logger(self, logger: contracts.ILoggingInfrastructure) -> None:
+        """
+        Register a whole logger as a unit (Momentum: ``logging_infrastructure_1``).
+
+        :raises StartupError: it does not fulfil :class:`ILoggingInfrastructure`.
+        """
+        try:
+            verifyObject(contracts.ILoggingInfrastructure, logger)
+        except Invalid as error:
+            raise StartupError(f"{logger!r} is no logging infrastructure: {error}") from None
+        self._loggers.append(logger)
+        self.register_last(_LoggerProvider(logger))
+
+    def log_error(self, now: float | None, level: str, text: str) -> None:
+        """
+        Tell every registered logger something an operator must know.
+        """
+        for logger in self._loggers:
+            try:
+                logger.log_error(now, level, text)
+            except Exception:
+                _log.failure("logger {logger!r} raised", logger=logger)
+
+    def close_loggers(self) -> None:
+        """
+        Tell every registered logger that this was all.
+        """
+        for logger in self._loggers:
+            try:
+                logger.log_close()
+            except Exception:
+                _log.failure("logger {logger!r} raised", logger=logger)
+
+    def freeze(self) -> None:
+        """
+        Refuse further registrations; called when the service starts.
+        """
+        for point in self.points:
+            point.freeze()
+
+
+@implementer(
+    contracts.ILogReceptionV1,
+    contracts.ILogAttemptV1,
+    contracts.ILogDeliveryV1,
+    contracts.ILogTransientFailureV1,
+    contracts.ILogPermanentFailureV1,
+    contracts.ILogRejection,
+    contracts.ILogReopen,
+)
+class _LoggerProvider:
+    """
+    Gives a logger's methods the names of the hooks.
+    """
+
+    def __init__(self, logger: contracts.ILoggingInfrastructure) -> None:
+        self._logger = logger
+
+    def __repr__(self) -> str:
+        return repr(self._logger)
+
+    def log_reception_v1(self, ac: Any, msg: Any, now: float | None, note: bytes | None) -> None:
+        self._logger.log_reception(ac, msg, now, note)
+
+    def log_attempt_v1(self, msg: Any, dr: Any, now: float | None, note: bytes) -> None:
+        self._logger.log_attempt(msg, dr, now, note)
+
+    def log_delivery_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
+        self._logger.log_delivery(msg, dr, now, note)
+
+    def log_transient_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
+        self._logger.log_transient_failure(msg, dr, now, note)
+
+    def log_permanent_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
+        self._logger.log_permanent_failure(msg, dr, now, note)
+
+    def log_rejection(
+        self, now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
+    ) -> None:
+        self._logger.log_rejection(now, ac, ctx, phase, format, args)
+
+    def log_reopen(self) -> None:
+        self._logger.log_reopen()

@@ -1,0 +1,273 @@
+"""
+The transport side of an SMTP session: moves bytes between a connection and the
+client machine, and watches the clock.  It decides nothing: meaning is the
+machine's, consequence the listener's.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.interfaces import IHandshakeListener, IPullProducer
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+from ..settings import PathSettings
+from ..smtp.body import stuff
+from ..smtp.client import SMTPClientMachine
+from ..stages import Stage
+from ..timers import Agenda
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import ITCPTransport
+
+    from ..smtp.client import Event
+
+#: Bodies up to this size leave in one write; larger ones in slices of it, so that
+#: a slow reader holds one slice of our memory and not a whole message.
+BODY_SLICE: Final = 65536
+_FINAL_DOT: Final = b".\r\n"
+
+
+class ISMTPClientListener(Interface):
+    """
+    Who is told what happens on a session's connection.
+    """
+
+    def machine_event(event: Event) -> None:
+        """
+        The machine understood something.
+        """
+
+    def tls_established() -> None:
+        """
+        The handshake is done; nothing learnt before counts.
+        """
+
+    def stage_timed_out(stage: Stage) -> None:
+        """
+        The peer took longer than *stage* allows; the connection is being
+        aborted.
+        """
+
+    def connection_ended(stage: Stage) -> None:
+        """
+        The connection is gone; the last call.
+
+        :param stage: what was awaited when it went.
+        """
+
+
+@lru_cache(maxsize=4096)
+def stage_timeouts(settings: PathSettings) -> tuple[float, ...]:
+    """
+    Seconds the peer may take, by stage number.
+    """
+    ehlo = settings.ehlo_timeout
+    data = settings.rcptto_timeout if settings.data_timeout is None else settings.data_timeout
+    banner = ehlo if settings.banner_timeout is None else settings.banner_timeout
+    timeouts = [ehlo] * len(Stage)
+    for stage, seconds in (
+        (Stage.IDLE, settings.idle_timeout),
+        (Stage.READING_BANNER, banner),
+        (Stage.AFTER_MAIL_FROM, settings.mailfrom_timeout),
+        (Stage.AFTER_RCPT_TO, settings.rcptto_timeout),
+        (Stage.AFTER_DATA, data),
+        (Stage.SENDING_BODY, settings.body_block_timeout),
+        (Stage.READING_CONFIRMATION, settings.body_timeout),
+        (Stage.AFTER_RSET, settings.rset_timeout),
+        (Stage.AFTER_STARTTLS, settings.starttls_timeout),
+        (Stage.TLS_HANDSHAKE, settings.starttls_timeout),
+    ):
+        timeouts[stage] = seconds
+    return tuple(timeouts)
+
+
+@implementer(IHandshakeListener)
+class SMTPClientProtocol(Protocol):
+    """
+    One connection.  Made by a session, which it tells everything.
+
+    A reply has one timer in all, started when it becomes owed: a peer that
+    sends an octet now and then gains nothing.
+
+    :param machine: the client machine, fresh.
+    :param agenda: alarms on the reactor's clock.
+    :param settings: the path's timeouts.
+    :param listener: provides :class:`ISMTPClientListener`.
+    """
+
+    transport: ITCPTransport
+
+    def __init__(
+        self, machine: SMTPClientMachine, agenda: Agenda, settings: PathSettings, listener: ISMTPClientListener
+    ) -> None:
+        self.machine = machine
+        self._timeouts = stage_timeouts(settings)
+        self._quit_timeout = settings.quit_timeout
+        self._listener = listener
+        self._alarm = agenda.alarm(self._timed_out)
+        self._handshaking = False
+        self._leaving = False
+        self._ended = False
+        self._body: _BodyProducer | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """
+        What the connection waits for.
+        """
+        return Stage.TLS_HANDSHAKE if self._handshaking else self.machine.stage
+
+    def connectionMade(self) -> None:
+        self.machine.start()
+        self.flush()
+
+    def dataReceived(self, data: bytes) -> None:
+        machine = self.machine
+        owed = machine.owed
+        events = machine.receive_data(data)
+        output = machine.take_output()
+        if output:
+            self.transport.write(output)
+        if events or output or machine.owed != owed:
+            self._rearm()
+        for event in events:
+            self._listener.machine_event(event)
+
+    def flush(self) -> None:
+        """
+        Write what the machine wants written, and start the timer of what is
+        then owed.  Call it after every request to the machine.
+        """
+        output = self.machine.take_output()
+        if output:
+            self.transport.write(output)
+        self._rearm()
+
+    def _rearm(self) -> None:
+        if not self._ended and not self._leaving:
+            self._alarm.arm(self._timeouts[self.stage])
+
+    def send_body(self, content: bytes) -> int:
+        """
+        Send a message and the final dot; the machine then awaits the verdict.
+
+        :param content: the message, dots not doubled.
+        :returns: octets that will be sent.
+        """
+        stuffed = stuff(content)
+        self.machine.sending_body()
+        if len(stuffed) <= BODY_SLICE:
+            self.transport.writeSequence([stuffed, _FINAL_DOT])
+            self._body_sent()
+        else:
+            self._rearm()
+            self._body = _BodyProducer(self, stuffed)
+            self.transport.registerProducer(self._body, False)
+        return len(stuffed)
+
+    def _body_sent(self) -> None:
+        self._body = None
+        self.machine.dot_sent()
+        self._rearm()
+
+    def body_slice_taken(self) -> None:
+        """
+        The transport has handed a slice of the body to the kernel.
+        """
+        self._rearm()
+
+    def start_tls(self, upgrade: Any, server_name: str, policy: str) -> None:
+        """
+        Begin the handshake; :meth:`ISMTPClientListener.tls_established` follows,
+        or the end of the connection.
+
+        :param upgrade: the TLS seam.
+        """
+        self.machine.tls_started()
+        self._handshaking = True
+        self._rearm()
+        upgrade.upgrade(self.transport, server_name, policy)
+
+    def handshakeCompleted(self) -> None:
+        self._handshaking = False
+        self._listener.tls_established()
+
+    def leave(self) -> None:
+        """
+        Close in order: what was written is sent, then the connection ends, at
+        the latest when ``quit_timeout`` is over.
+        """
+        if not self._ended:
+            self._leaving = True
+            self._alarm.arm(self._quit_timeout)
+            self.transport.loseConnection()
+
+    def quit(self) -> None:
+        """
+        Say QUIT and close when it is answered, or ``quit_timeout`` is over.
+        """
+        if not self._ended and not self._leaving:
+            self.machine.quit()
+            self.flush()
+            self._leaving = True
+            self._alarm.arm(self._quit_timeout)
+
+    def abort(self) -> None:
+        """
+        Drop the connection at once.
+        """
+        self._alarm.disarm()
+        if not self._ended:
+            self._leaving = True
+            self.transport.abortConnection()
+
+    def _timed_out(self) -> None:
+        if self._ended:
+            return
+        leaving, stage = self._leaving, self.stage
+        self.abort()
+        if not leaving:
+            self._listener.stage_timed_out(stage)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        stage = self.stage
+        self._ended = True
+        self._alarm.disarm()
+        if self._body is not None:
+            self._body.stopProducing()
+            self._body = None
+        self._listener.connection_ended(stage)
+
+
+@implementer(IPullProducer)
+class _BodyProducer:
+    """
+    Gives a large body to the transport slice by slice, as fast as it takes them.
+    """
+
+    def __init__(self, protocol: SMTPClientProtocol, stuffed: bytes) -> None:
+        self._protocol = protocol
+        self._stuffed = memoryview(stuffed)
+        self._offset = 0
+
+    def resumeProducing(self) -> None:
+        protocol, begin = self._protocol, self._offset
+        if self._offset >= len(self._stuffed):
+            return
+        self._offset = end = min(begin + BODY_SLICE, len(self._stuffed))
+        piece = bytes(self._stuffed[begin:end])
+        transport = protocol.transport
+        if end < len(self._stuffed):
+            transport.write(piece)
+            protocol.body_slice_taken()
+        else:
+            transport.unregisterProducer()
+            transport.writeSequence([piece, _FINAL_DOT])
+            protocol._body_sent()
+
+    def stopProducing(self) -> None:
+        self._offset = len(self._stuffed)

@@ -1,0 +1,112 @@
+"""
+Which addresses an attempt tries, in which order.
+
+Source: Momentum, page of ``routes`` (preference levels), ``host_failure_retry``,
+``prefer_ipv6_mxs``; RFC 5321 section 5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+
+from ..flags import ConnFlag
+from ..queues.domain import HostRecord, MXRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """
+    One address of one exchanger.
+
+    :ivar preference: of the MX record.
+    :ivar host: its host record.
+    :ivar address: numeric.
+    :ivar port: to connect to.
+    """
+
+    preference: int
+    host: HostRecord
+    address: str
+    port: int
+
+
+def usable_family(address: str, source: str) -> bool:
+    """
+    Whether a socket bound to *source* can reach *address*: same family, or no
+    source at all (Momentum: ``binding_address_family_matches``).
+    """
+    return not source or (":" in source) == (":" in address)
+
+
+def eligible(
+    mxlist: Iterable[MXRecord],
+    *,
+    source: str,
+    default_port: int,
+    down: Callable[[str], bool],
+    full: Callable[[HostRecord], bool],
+) -> tuple[list[Candidate], ConnFlag]:
+    """
+    The addresses that may be tried now.
+
+    A host at its connection limit counts as weight zero; a worse preference is
+    then used.  An address that failed lately is out.
+
+    :param source: source address of the binding.
+    :param default_port: where the MX record names none.
+    :param down: whether an address failed lately from this binding.
+    :param full: whether a host has as many connections as it may.
+    :returns: the candidates in ascending preference, and the flag that says
+        why there are none: ``HOST_MAX_REACHED`` as soon as one address was left
+        out only because its host was full, else ``NO_MXS_REACHABLE``; zero when
+        there are candidates.
+    """
+    found: list[Candidate] = []
+    crowded = False
+    for mx in mxlist:
+        host = mx.host
+        occupied = full(host)
+        for address in host.addresses:
+            if not usable_family(address, source) or down(address):
+                continue
+            if occupied:
+                crowded = True
+                continue
+            found.append(Candidate(mx.preference, host, address, mx.port or default_port))
+    if found:
+        return found, ConnFlag(0)
+    return found, ConnFlag.ERROR_HOST_MAX_REACHED if crowded else ConnFlag.ERROR_NO_MXS_REACHABLE
+
+
+def order(candidates: list[Candidate], random: Random, prefer_ipv6: bool, limit: int) -> list[Candidate]:
+    """
+    The order of one attempt: ascending preference; within one preference hosts
+    at random, each host as likely as the other however many addresses it has,
+    and the addresses of a host at random; at most *limit* in all.
+
+    :param prefer_ipv6: whether IPv6 goes first within a preference.
+    """
+    keyed = []
+    drawn: dict[tuple[int, str], float] = {}
+    for candidate in candidates:
+        key = (candidate.preference, candidate.host.name)
+        if key not in drawn:
+            drawn[key] = random.random()
+        late = prefer_ipv6 and ":" not in candidate.address
+        keyed.append((candidate.preference, late, drawn[key], random.random(), candidate))
+    keyed.sort(key=lambda item: item[:4])
+    if len(keyed) <= limit:
+        return [item[4] for item in keyed]
+    # A second host is worth more than a fifth address of the first.
+    first_of_host: list[Candidate] = []
+    others: list[Candidate] = []
+    seen: set[tuple[int, str]] = set()
+    for item in keyed:
+        candidate = item[4]
+        key = (candidate.preference, candidate.host.name)
+        (others if key in seen else first_of_host).append(candidate)
+        seen.add(key)
+    chosen = set(map(id, [*first_of_host, *others][:limit]))
+    return [item[4] for item in keyed if id(item[4]) in chosen]

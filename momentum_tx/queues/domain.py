@@ -1,0 +1,211 @@
+"""
+Domain, host and connection records.
+
+A domain record knows its mail exchangers, its queues and its connections; a
+host record is shared by every domain the host serves; what is known of an
+address is kept per (address, binding slot).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from ..interfaces.records import IConnection, IDomainRecord
+from .mail_queue import MailQueue
+
+if TYPE_CHECKING:
+    from ..interfaces.records import IConnectionHandle
+    from ..interfaces.services import IConnectionInitiator
+
+
+class MXType(enum.Enum):
+    """
+    What kind of routing data a domain record holds (Momentum: ``mxtype``).
+    """
+
+    #: Nothing has been asked yet, or what was known has expired.
+    UNKNOWN = "unknown"
+    #: Real MX records.
+    MX = "mx"
+    #: The domain's own address, for want of MX records.
+    ADDRESS = "address"
+    #: Next hops an operator wrote.
+    ROUTES = "routes"
+    #: The domain accepts no mail (RFC 7505).
+    NULL = "null"
+    #: The name does not exist, or leads to no address at all.
+    BROKEN = "broken"
+
+
+class HostRecord:
+    """
+    One mail exchanger by name; several domains may share it.
+    """
+
+    __slots__ = ("addresses", "connections", "name", "trusted")
+
+    def __init__(self, name: str, trusted: bool = False) -> None:
+        self.name = name
+        #: Numeric addresses, in the order of preference within the host.
+        self.addresses: tuple[str, ...] = ()
+        #: Connections open or being opened to it.
+        self.connections = 0
+        #: Whether an operator named it: then ``prohibited_hosts`` does not apply.
+        self.trusted = trusted
+
+
+class MXRecord:
+    """
+    One entry of a domain's list of exchangers.
+    """
+
+    __slots__ = ("host", "port", "preference")
+
+    def __init__(self, preference: int, host: HostRecord, port: int = 0) -> None:
+        self.preference = preference
+        self.host = host
+        #: Port an operator wrote; 0 means ``remote_smtp_port``.
+        self.port = port
+
+
+class AddressMetrics:
+    """
+    What is known of one address from one binding (Momentum: ``address_metrics``).
+    """
+
+    __slots__ = ("avg_connecttime", "avg_deliverytime", "failed_at", "failures", "updated_at")
+
+    def __init__(self) -> None:
+        #: Failures in a row.
+        self.failures = 0
+        #: Wall time of the last failure; 0 when the last attempt succeeded.
+        self.failed_at = 0.0
+        #: Decayed mean of seconds to connect; 0 before the first.
+        self.avg_connecttime = 0.0
+        #: Decayed mean of seconds from MAIL to the last reply; 0 before the first.
+        self.avg_deliverytime = 0.0
+        self.updated_at = 0.0
+
+
+@implementer(IConnection)
+class Connection:
+    """
+    One TCP connection, from the decision to open it until it is gone.
+    """
+
+    __slots__ = (
+        "address",
+        "conn_id",
+        "deliveries",
+        "descriptor",
+        "esmtp",
+        "host_name",
+        "in_use",
+        "port",
+        "recipients",
+        "stage",
+        "start",
+        "stream",
+    )
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.port = 0
+        self.host_name = ""
+        #: Id of the connection, for the log; every attempt has its own.
+        self.conn_id = ""
+        self.in_use = -1
+        self.deliveries = 0
+        self.recipients = 0
+        self.esmtp = False
+        #: Wall time of the attempt's beginning.
+        self.start = 0.0
+        self.descriptor = -1
+        #: The connected stream until a protocol has it (an ``IConnectedStream``).
+        self.stream: object = None
+        self.stage = 0
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+
+@implementer(IDomainRecord)
+class DomainRecord:
+    """
+    All that is known of one routing domain (Momentum: ``domain_record``).
+
+    Made when the first message for the domain is queued; goes when it has
+    neither mail nor connections and its DNS data has expired.
+    """
+
+    __slots__ = (
+        "all_prohibited",
+        "attempts",
+        "connections",
+        "contact_failing_since",
+        "deliveries",
+        "dns_failures",
+        "dns_retry_at",
+        "domain",
+        "expiry",
+        "failures",
+        "in_flight",
+        "initiator",
+        "last_delivery",
+        "lookup_pending",
+        "mail_queue",
+        "maintainer",
+        "mx_type",
+        "mxlist",
+        "routing_note",
+        "throttled_until",
+        "transients",
+    )
+
+    def __init__(self, domain: str, initiator: IConnectionInitiator) -> None:
+        self.domain = domain
+        #: Whose connection functions serve this record.
+        self.initiator = initiator
+        self.mail_queue = MailQueue()
+        self.mx_type = MXType.UNKNOWN
+        self.mxlist: tuple[MXRecord, ...] = ()
+        #: Wall time at which the routing data expires.
+        self.expiry = 0.0
+        #: Whether a question about the domain is under way.
+        self.lookup_pending = False
+        #: Whether ``prohibited_hosts`` left no address of any exchanger.
+        self.all_prohibited = False
+        #: Failed look-ups in a row.
+        self.dns_failures = 0
+        #: Wall time before which DNS is not asked again after a failure.
+        self.dns_retry_at = 0.0
+        #: The status text that explains the routing data, when it is a refusal or failure.
+        self.routing_note = b""
+        self.last_delivery = 0.0
+        self.deliveries = 0
+        self.attempts = 0
+        self.transients = 0
+        self.failures = 0
+        #: Messages in delivery, which are in no queue.
+        self.in_flight = 0
+        #: Wall time of the first failure since the domain was last contacted; 0 when it was.
+        self.contact_failing_since = 0.0
+        #: Wall time before which no connection is opened (throttle hooks).
+        self.throttled_until = 0.0
+        #: Handles open or being opened, by slot.
+        self.connections: dict[int, list[IConnectionHandle]] = {}
+        #: The maintainer's own state for the domain.
+        self.maintainer: object = None
+
+    def connection_count(self, slot: int) -> int:
+        handles = self.connections.get(slot)
+        return len(handles) if handles is not None else 0
+
+    def total_connections(self) -> int:
+        """
+        Connections of all slots, open or being opened.
+        """
+        return sum(map(len, self.connections.values()))
