@@ -83,7 +83,7 @@ def take_fields(content: bytes, names: frozenset[bytes]) -> tuple[dict[bytes, by
         if value is not None:
             values[name] = value
             block.remove(name)
-    return values, block.content()
+    return values, block.content() if values else content
 
 
 def count_received(content: bytes) -> int:
@@ -111,8 +111,6 @@ class HeaderBlock:
         """
         :param content: the message, CRLF line ends.
         """
-        #: The message as it came; ``None`` from the first change on would cost
-        #: the body, so it stays and :meth:`content` compares the fields.
         self._original = content
         self._body_at = header_end(content)
         self._fields = _split(content[: self._body_at])
@@ -130,7 +128,7 @@ class HeaderBlock:
         """
         Value of the first field called *name*, unfolded, or ``None``.
         """
-        name = name.lower()
+        name = _key(name)
         for found, raw in self._fields:
             if found.lower() == name:
                 return field_value(raw)
@@ -140,14 +138,14 @@ class HeaderBlock:
         """
         Values of all fields called *name*, in order, unfolded.
         """
-        name = name.lower()
+        name = _key(name)
         return [field_value(raw) for found, raw in self._fields if found.lower() == name]
 
     def count(self, name: bytes) -> int:
         """
         How many fields are called *name*.
         """
-        name = name.lower()
+        name = _key(name)
         return sum(found.lower() == name for found, _ in self._fields)
 
     def prepend(self, field: bytes) -> None:
@@ -165,7 +163,7 @@ class HeaderBlock:
 
         :returns: how many there were.
         """
-        name = name.lower()
+        name = _key(name)
         kept = [field for field in self._fields if field[0].lower() != name]
         removed = len(self._fields) - len(kept)
         self._fields = kept
@@ -180,7 +178,7 @@ class HeaderBlock:
         :raises ValueError: as for :meth:`prepend`.
         """
         new = _checked(field)
-        name = name.lower()
+        name = _key(name)
         places = [index for index, (found, _) in enumerate(self._fields) if found.lower() == name]
         if places:
             self._fields[places[0]] = new
@@ -198,12 +196,16 @@ class HeaderBlock:
         The message with the fields as they are now; the body is copied once.
         """
         raws: list[bytes | memoryview] = [raw for _, raw in self._fields]
-        body = memoryview(self._original)[self._body_at :]
-        if self._body_at == 0 and raws and body[:1] in (b" ", b"\t"):
+        if raws and self._body_at == 0 and self._original.startswith((b" ", b"\t")):
             # Its first line would continue our last field: see prepend_field.
             raws.append(b"\r\n")
-        raws.append(body)
+        raws.append(memoryview(self._original)[self._body_at :])
         return b"".join(raws)
+
+
+def _key(name: bytes) -> bytes:
+    # Lines that are no field have an empty name; nothing is called by it.
+    return name.lower() or b":"
 
 
 def _checked(field: bytes) -> tuple[bytes, bytes]:

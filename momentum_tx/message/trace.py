@@ -61,7 +61,8 @@ def received(
         clauses += f" with {protocol.upper()}"
     if _ATOM.fullmatch(id):
         clauses += f" id {id}"
-    origin = _origin(helo, peer)
+    # One more than a name may have: the cache keeps nothing longer, and what was cut stays too long for a name.
+    origin = _origin(helo[: _MAX_NAME + 1], peer)
     path = b""
     if recipient and len(recipient) <= _MAX_PATH - 2 and _PLAIN_PATH.fullmatch(recipient):
         path = b"\r\n\tfor <%b>" % recipient
