@@ -1,0 +1,17 @@
+"""
+SMTP as bytes in, events and bytes out: no socket, no clock, no Twisted.
+
+* :mod:`~momentum_tx.smtp.client`: one session as client; begin here.  What it
+  tells is in :mod:`~momentum_tx.smtp.events`.
+* :mod:`~momentum_tx.smtp.server`: one session as server, for receiving mail.
+  What it is given and tells is in :mod:`~momentum_tx.smtp.reception`.
+* :mod:`~momentum_tx.smtp.transaction`: the commands of one transaction, their
+  grouping, and the share of every recipient.
+* :mod:`~momentum_tx.smtp.replies`: the strict reader of replies.
+* :mod:`~momentum_tx.smtp.extensions`: what an EHLO reply offers.
+* :mod:`~momentum_tx.smtp.addresses`: paths, mailboxes and domains.
+* :mod:`~momentum_tx.smtp.body`: dots, line ends, and the end of the data.
+
+Nothing here waits: time limits belong to whoever owns the transport, and so
+does the decision what a verdict means for the queue.
+"""

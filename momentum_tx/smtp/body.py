@@ -1,0 +1,168 @@
+"""
+Message content on the wire: dots, line ends, and the end of the data
+(RFC 5321 2.3.8, 4.1.1.4, 4.5.2).
+
+No line is ever looked at alone: each question is one search over the whole.
+"""
+
+from typing import Final
+
+#: What follows the content, which ends with CRLF.
+END_OF_DATA: Final = b".\r\n"
+#: RFC 5321 4.5.3.1.6: 1000 octets with CRLF.
+MAX_TEXT_LINE: Final = 998
+
+
+def stuff(body: bytes) -> bytes:
+    """
+    *body* as it travels before :data:`END_OF_DATA`: a dot at the start of a line
+    is doubled, and a CRLF that lacks at the end is added.
+
+    An empty body stays empty: it has no line.  The same object comes back when
+    nothing needs to change.
+    """
+    if body[-2:] != b"\r\n" and body:
+        body += b"\r\n"
+    if b"\r\n." in body:
+        body = body.replace(b"\r\n.", b"\r\n..")
+    if body[:1] == b".":
+        body = b"." + body
+    return body
+
+
+class Stuffer:
+    """
+    :func:`stuff` for a body that comes in chunks, cut anywhere.
+    """
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        # The end of the DATA command's own line: the first octet begins a line too.
+        self._tail = b"\r\n"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """
+        What to send for *chunk*.
+        """
+        tail = self._tail
+        if len(chunk) > 1:
+            self._tail = chunk[-2:]
+        else:
+            self._tail = (tail + chunk)[-2:]
+        # Only a chunk that begins with one of these can complete CRLF-dot with what was before it.
+        if chunk[:1] == b"." or chunk[:2] == b"\n.":
+            return (tail + chunk).replace(b"\r\n.", b"\r\n..")[len(tail) :]
+        if b"\r\n." in chunk:
+            return chunk.replace(b"\r\n.", b"\r\n..")
+        return chunk
+
+    def finish(self) -> bytes:
+        """
+        What lacks until the content ends with CRLF: nothing, or CRLF.
+        """
+        return b"" if self._tail == b"\r\n" else b"\r\n"
+
+
+#: Words for what :func:`check_content` finds.
+BARE_CR: Final = "bare CR"
+BARE_LF: Final = "bare LF"
+NUL: Final = "NUL octet"
+LONG_LINE: Final = "line too long"
+
+
+def check_content(data: bytes) -> str | None:
+    """
+    What forbids sending *data* as the content of a message, or ``None``.
+
+    A carriage return or line feed that is not part of CRLF is how one message
+    is smuggled inside another, because servers disagree on it.
+
+    :returns: the first that applies of :data:`BARE_LF`, :data:`BARE_CR`,
+        :data:`NUL` and :data:`LONG_LINE` (more than 998 octets before CRLF).
+    """
+    pairs = data.count(b"\r\n")
+    if len(data.translate(None, b"\r\n")) + 2 * pairs != len(data):
+        return BARE_LF if data.count(b"\n") > pairs else BARE_CR
+    if b"\0" in data:
+        return NUL
+    # From line end to line end in strides of the longest line allowed: a few steps per 4 KiB.
+    start, size = 0, len(data)
+    while size - start > MAX_TEXT_LINE:
+        end = data.rfind(b"\n", start, start + MAX_TEXT_LINE + 2)
+        if end < 0:
+            return LONG_LINE
+        start = end + 1
+    return None
+
+
+class ContentReader:
+    """
+    Collects the content of one received message up to CRLF dot CRLF, and
+    nothing else ends it.
+
+    Every octet is looked at once, however the input is cut.  Content that
+    exceeds the limit is thrown away as it comes, up to its end.
+
+    :param limit: octets of the largest content kept.
+    """
+
+    __slots__ = ("_kept", "_limit", "_size", "_tail", "content", "oversize")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+        self._size = 0
+        # The end of the DATA command's own line: a dot alone may be the first line.
+        self._tail = b"\r\n"
+        #: The content, dots no longer doubled; once :meth:`take` has found the end.
+        self.content = b""
+        #: The content exceeded the limit, and is not kept.
+        self.oversize = False
+
+    def take(self, buffer: bytes, at: int) -> int:
+        """
+        Read *buffer* from *at* on.
+
+        :returns: where the command after the content begins, or -1 when all was
+            content and more is to come.
+        """
+        if not self._size:
+            # The usual case: all in one chunk, and the only line with a dot in front is the last.
+            found = buffer.find(b"\r\n.", at)
+            if found >= 0 and buffer[found + 3 : found + 5] == b"\r\n" and buffer[at : at + 1] != b".":
+                self._finish(buffer[at : found + 2], False)
+                return found + 5
+        tail = self._tail
+        joint = (tail + buffer[at : at + 4]).find(b"\r\n.\r\n")
+        if joint >= 0:
+            end = at + joint + 5 - len(tail)
+        else:
+            found = buffer.find(b"\r\n.\r\n", at)
+            end = found + 5 if found >= 0 else -1
+        piece = buffer[at:end] if end >= 0 else buffer[at:]
+        self._size += len(piece)
+        # Doubled dots and the final one are not content; a third is the most they can add.
+        if self._size > self._limit + self._limit // 2 + 8:
+            self.oversize = True
+            self._kept.clear()
+        else:
+            self._kept += piece
+        if end >= 0:
+            if not self.oversize:
+                del self._kept[-3:]
+            self._finish(bytes(self._kept), True)
+        else:
+            self._tail = piece[-4:] if len(piece) > 3 else (tail + piece)[-4:]
+        return end
+
+    def _finish(self, content: bytes, dots: bool) -> None:
+        if dots:
+            content = content.replace(b"\r\n.", b"\r\n")
+            if content[:1] == b".":
+                content = content[1:]
+        if len(content) > self._limit:
+            self.oversize = True
+            content = b""
+        self.content = content
+        self._kept = bytearray()

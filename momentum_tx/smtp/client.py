@@ -1,0 +1,468 @@
+"""
+One SMTP session as client: what may be said, what an answer means.
+
+A machine without I/O (RFC 5321, 2920, 3207): the owner of the transport passes
+received bytes to :meth:`SMTPClientMachine.receive_data`, writes
+:meth:`SMTPClientMachine.take_output`, and keeps the time limits.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..outcomes import Scope, Verdict
+from ..stages import Stage
+from . import events as ev
+from .body import END_OF_DATA
+from .extensions import NO_EXTENSIONS, Extensions, parse_extensions
+from .replies import Reply, ReplyClass, ReplyReader
+from .transaction import MAX_COMMAND, Transaction, check_commands, refusal
+
+
+class SMTPClientMachine:
+    """
+    The client's side of one session.
+
+    Made per connection; :meth:`start` begins.  It ends with one of
+    :class:`~momentum_tx.smtp.events.QuitDone`,
+    :class:`~momentum_tx.smtp.events.Dismissed` or
+    :class:`~momentum_tx.smtp.events.Violated`, or whenever its owner closes the
+    connection; after that it ignores what it is fed, and asking it for a
+    command raises :class:`~momentum_tx.errors.LocalProtocolError`, as every
+    command does out of its turn.
+
+    Call :meth:`take_output` after every method, also after
+    :meth:`receive_data`: a reply may call for the next command.  Handle the
+    events of one call before the next command is asked for; the last may be the
+    end of the session.
+    """
+
+    __slots__ = (
+        "_awaiting",
+        "_dead",
+        "_died_in",
+        "_esmtp",
+        "_name",
+        "_output",
+        "_reader",
+        "_resting",
+        "_spoilt",
+        "_transaction",
+        "broken",
+        "extensions",
+        "needs_reset",
+    )
+
+    def __init__(self) -> None:
+        self._reader = ReplyReader(greeting=True)
+        self._output = b""
+        #: Stages of the replies owed, oldest first.
+        self._awaiting: deque[Stage] = deque()
+        #: The stage while no reply is owed.
+        self._resting = Stage.NOT_CONNECTED
+        self._transaction: Transaction | None = None
+        self._name = b""
+        self._esmtp = True
+        self._dead = False
+        self._died_in = Stage.NOT_CONNECTED
+        #: Part of a reply came before the dot it would seem to answer.
+        self._spoilt = False
+        #: What the peer offers; nothing before :class:`~momentum_tx.smtp.events.Ready`.
+        self.extensions: Extensions = NO_EXTENSIONS
+        #: A transaction ended without an accepted final dot: :meth:`reset` comes before the next.
+        self.needs_reset = False
+        #: The content was cut short by its refusal: only closing is left, not even QUIT.
+        self.broken = False
+
+    @property
+    def stage(self) -> Stage:
+        """
+        The stage of the oldest reply owed; else where the session rests:
+        ``IDLE`` when it is ready, ``NOT_CONNECTED`` before its start and after
+        its end.  QUIT has no stage in Momentum; its reply is awaited in ``IDLE``.
+        """
+        return self._awaiting[0] if self._awaiting else self._resting
+
+    @property
+    def owed(self) -> int:
+        """
+        Replies the peer owes.
+        """
+        return len(self._awaiting)
+
+    @property
+    def ready(self) -> bool:
+        """
+        Whether :meth:`transaction` may be called now.
+        """
+        return self._resting is Stage.IDLE and not (self._awaiting or self.needs_reset or self._dead)
+
+    @property
+    def esmtp(self) -> bool:
+        """
+        Whether the peer was greeted with EHLO, not with HELO.
+        """
+        return self._esmtp
+
+    def take_output(self) -> bytes:
+        """
+        What must be written now; empty if nothing.
+        """
+        output, self._output = self._output, b""
+        return output
+
+    # What the owner asks for.
+
+    def start(self) -> None:
+        """
+        The connection is open: the greeting is awaited.
+        """
+        self._demand(Stage.NOT_CONNECTED)
+        self._resting = Stage.READING_BANNER
+        self._awaiting.append(Stage.READING_BANNER)
+
+    def hello(self, name: bytes) -> None:
+        """
+        Send EHLO; HELO follows by itself if EHLO is refused for ever.
+
+        :param name: our name: a domain or an address literal.
+        """
+        self._demand(Stage.DURING_EHLO)
+        if not name or b" " in name:
+            raise LocalProtocolError(f"no name for EHLO: {name!r}")
+        self._command(b"EHLO %b\r\n" % name, Stage.AFTER_EHLO)
+        self._name = name
+        self._esmtp = True
+
+    def starttls(self) -> None:
+        """
+        Ask for TLS.
+        """
+        self._demand(Stage.IDLE)
+        if not self.extensions.starttls:
+            raise LocalProtocolError("STARTTLS was not offered")
+        self._command(b"STARTTLS\r\n", Stage.AFTER_STARTTLS)
+
+    def tls_started(self) -> None:
+        """
+        The handshake is done: all that was learnt is forgotten, and
+        :meth:`hello` is due again (RFC 3207 4.2).
+        """
+        self._demand(Stage.TLS_HANDSHAKE)
+        self.extensions = NO_EXTENSIONS
+        self._reader = ReplyReader()
+        self._resting = Stage.DURING_EHLO
+
+    def transaction(
+        self, sender: bytes, recipients: Sequence[bytes], *, mail_parameters: bytes = b"", pipeline: bool = True
+    ) -> None:
+        """
+        Begin a transaction; it ends with exactly one
+        :class:`~momentum_tx.smtp.events.TransactionEnded`, unless the session ends first.
+
+        :param sender: reverse path without angle brackets.
+        :param recipients: forward paths without angle brackets, at least one.
+        :param mail_parameters: what follows the path in MAIL, such as ``SIZE=1000 BODY=8BITMIME``.
+        :param pipeline: whether to send commands in groups if the peer offers that.
+        """
+        if self._resting is not Stage.IDLE or self._awaiting or self._dead:
+            raise LocalProtocolError(f"no transaction may begin {self.stage}")
+        if self.needs_reset:
+            raise LocalProtocolError("the session needs a reset first")
+        if not recipients:
+            raise LocalProtocolError("a transaction without recipients")
+        if mail_parameters and not self._esmtp:
+            raise LocalProtocolError("parameters for a peer that only knows HELO")
+        transaction = Transaction(sender, tuple(recipients), mail_parameters, pipeline and self.extensions.pipelining)
+        self._transaction = transaction
+        text, stages = transaction.next_group()
+        self._output += text
+        self._awaiting.extend(stages)
+
+    def sending_body(self) -> None:
+        """
+        The owner begins to write the content.
+        """
+        self._demand(Stage.AFTER_DATA)
+        self._resting = Stage.SENDING_BODY
+
+    def dot_sent(self) -> None:
+        """
+        The owner has given the final dot to the transport: its reply is awaited.
+        """
+        self._demand(Stage.SENDING_BODY)
+        self._spoilt = self._reader.pending
+        self._awaiting.append(Stage.READING_CONFIRMATION)
+
+    def reset(self) -> None:
+        """
+        Send RSET.
+        """
+        self._demand(Stage.IDLE)
+        self._command(b"RSET\r\n", Stage.AFTER_RSET)
+
+    def quit(self) -> None:
+        """
+        Send QUIT; allowed whenever no reply is owed and no content is under way.
+        """
+        if self._awaiting or self._dead or self._resting not in _QUIT_FROM:
+            raise LocalProtocolError(f"no QUIT {self.stage}")
+        self._command(b"QUIT\r\n", Stage.IDLE)
+
+    def abandon(self, note: bytes) -> tuple[ev.RecipientResult, ...]:
+        """
+        The session is over: the results of a transaction under way, if any.
+
+        Recipients that were refused keep their own reply; all others failed for
+        now, with *note* and the stage where the session ended.  Asked again it
+        answers with nothing, and so it does after ``TransactionEnded``.
+
+        :param note: why it ended, code first, one line.
+        """
+        stage = self._died_in if self._dead else self.stage
+        self._die()
+        transaction, self._transaction = self._transaction, None
+        if transaction is None:
+            return ()
+        return transaction.results(ev.RecipientResult(Verdict.TRANSIENT, Scope.CONNECTION, note, stage))
+
+    # What the peer says.
+
+    def receive_data(self, data: bytes) -> list[ev.Event]:
+        """
+        Take bytes from the peer.
+
+        :returns: what they mean, in order; never raises for what a peer sends.
+        """
+        events: list[ev.Event] = []
+        if self._dead:
+            return events
+        reader = self._reader
+        reader.receive_data(data)
+        try:
+            while (reply := reader.next_reply()) is not None:
+                event = self._take(reply)
+                if event is not None:
+                    events.append(event)
+                    if self._dead:
+                        return events
+            # Half a reply to a question that was not asked is as bad as a whole one; only a
+            # refusal of the content may come at any moment while that is sent.
+            if not self._awaiting and self._resting not in _BODY_STAGES and reader.pending:
+                raise RemoteProtocolError("bytes behind the last reply owed")
+        except RemoteProtocolError as error:
+            stage = self.stage
+            self._die()
+            events.append(ev.Violated(str(error), stage))
+        return events
+
+    def _take(self, reply: Reply) -> ev.Event | None:
+        if self._spoilt:
+            raise RemoteProtocolError("a reply that began before the final dot was sent")
+        if reply.code == 421:
+            dismissed = ev.Dismissed(reply, self.stage)
+            self._die()
+            return dismissed
+        if self._awaiting:
+            stage = self._awaiting.popleft()
+        elif self._resting in _BODY_STAGES:
+            stage = Stage.SENDING_BODY
+        else:
+            raise RemoteProtocolError(f"reply {reply.code} to nothing")
+        move = _MOVES.get((stage, reply.reply_class))
+        if move is None:
+            # The stage is named in the event: what is owed is still owed.
+            self._awaiting.appendleft(stage)
+            raise RemoteProtocolError(f"reply {reply.code} makes no sense {stage}")
+        return move(self, reply)
+
+    def _greeted(self, reply: Reply) -> ev.Event:
+        self._resting = Stage.DURING_EHLO
+        return ev.Greeted(reply)
+
+    def _greeting_refused(self, reply: Reply) -> ev.Event:
+        return ev.GreetingRefused(reply)
+
+    def _hello_accepted(self, reply: Reply) -> ev.Event:
+        if self._esmtp:
+            self.extensions = parse_extensions(reply.lines)
+        self._resting = Stage.IDLE
+        return ev.Ready(self.extensions, self._esmtp)
+
+    def _hello_failed(self, reply: Reply) -> ev.Event | None:
+        if self._esmtp and reply.reply_class is ReplyClass.PERMANENT:
+            # RFC 5321 3.2: a server that does not know EHLO is asked with HELO.
+            self._esmtp = False
+            self._follow_up(b"HELO %b\r\n" % self._name, (Stage.AFTER_EHLO,))
+            return None
+        self._resting = Stage.AFTER_EHLO
+        return ev.HelloRefused(reply)
+
+    def _tls_go_ahead(self, reply: Reply) -> ev.Event:
+        # What came in the clear must never be read as if it had come through TLS; of a whole
+        # reply the check for unasked replies would learn, but not of the beginning of one.
+        if self._reader.pending:
+            raise RemoteProtocolError("plain text behind the reply to STARTTLS")
+        self._resting = Stage.TLS_HANDSHAKE
+        return ev.TLSGoAhead(reply)
+
+    def _tls_refused(self, reply: Reply) -> ev.Event:
+        return ev.TLSRefused(reply)
+
+    def _sender_accepted(self, reply: Reply) -> ev.Event | None:
+        return None if self._awaiting else self._go_on()
+
+    def _sender_refused(self, reply: Reply) -> ev.Event | None:
+        self._under_way.refuse_sender(reply)
+        return None if self._awaiting else self._go_on()
+
+    def _recipient_accepted(self, reply: Reply) -> ev.Event | None:
+        transaction = self._under_way
+        transaction.accepted.append(transaction.index)
+        transaction.index += 1
+        return None if self._awaiting else self._go_on()
+
+    def _recipient_refused(self, reply: Reply) -> ev.Event | None:
+        transaction = self._under_way
+        transaction.refuse_recipient(reply)
+        transaction.index += 1
+        return None if self._awaiting else self._go_on()
+
+    def _go_on(self) -> ev.Event | None:
+        """
+        Every command sent was answered: send the next ones, or end.
+        """
+        transaction = self._under_way
+        if transaction.exhausted:
+            return self._end(_NOBODY, True)
+        text, stages = transaction.next_group()
+        self._follow_up(text, stages)
+        return None
+
+    def _data_wanted(self, reply: Reply) -> ev.Event | None:
+        transaction = self._under_way
+        if transaction.accepted and transaction.sender_refused is None:
+            self._resting = Stage.AFTER_DATA
+            return ev.BodyWanted(tuple(transaction.accepted))
+        # RFC 2920 3.1: data is asked for though there is nobody to get it.
+        transaction.sink = True
+        self._follow_up(END_OF_DATA, (Stage.READING_CONFIRMATION,))
+        return None
+
+    def _data_refused(self, reply: Reply) -> ev.Event:
+        return self._end(refusal(reply, Scope.MESSAGE, Stage.AFTER_DATA), True)
+
+    def _body_refused_early(self, reply: Reply) -> ev.Event:
+        ended = self._end(refusal(reply, Scope.MESSAGE, Stage.SENDING_BODY), True)
+        self.broken = True
+        self._die()
+        return ended
+
+    def _confirmed(self, reply: Reply) -> ev.Event:
+        if self._under_way.sink:
+            return self._end(_NOBODY, True)
+        delivered = ev.RecipientResult(Verdict.DELIVERED, Scope.RECIPIENT, reply.note, Stage.READING_CONFIRMATION)
+        return self._end(delivered, False)
+
+    def _not_confirmed(self, reply: Reply) -> ev.Event:
+        return self._end(refusal(reply, Scope.MESSAGE, Stage.READING_CONFIRMATION), True)
+
+    def _reset_accepted(self, reply: Reply) -> ev.Event:
+        self.needs_reset = False
+        return ev.ResetDone(True)
+
+    def _reset_refused(self, reply: Reply) -> ev.Event:
+        self.needs_reset = True
+        return ev.ResetDone(False)
+
+    def _quit_answered(self, reply: Reply) -> ev.Event:
+        self._die()
+        return ev.QuitDone()
+
+    # Common ground.
+
+    @property
+    def _under_way(self) -> Transaction:
+        assert self._transaction is not None
+        return self._transaction
+
+    def _end(self, rest: ev.RecipientResult, needs_reset: bool) -> ev.Event:
+        ended = ev.TransactionEnded(self._under_way.results(rest))
+        self._transaction = None
+        self._resting = Stage.IDLE
+        self.needs_reset = needs_reset
+        return ended
+
+    def _demand(self, resting: Stage) -> None:
+        if self._resting is not resting or self._awaiting or self._dead:
+            raise LocalProtocolError(f"out of turn: the session is {self.stage}")
+
+    def _command(self, text: bytes, stage: Stage) -> None:
+        if len(text) > MAX_COMMAND:
+            raise LocalProtocolError("a command line that is too long")
+        check_commands(text, 1)
+        self._output += text
+        self._awaiting.append(stage)
+
+    def _follow_up(self, text: bytes, stages: tuple[Stage, ...]) -> None:
+        # Whatever is in the buffer now was sent before the question.
+        if self._reader.pending:
+            raise RemoteProtocolError("bytes behind the last reply owed")
+        self._output += text
+        self._awaiting.extend(stages)
+
+    def _die(self) -> None:
+        if not self._dead:
+            self._died_in = self.stage
+            self._dead = True
+        self._output = b""
+        self._awaiting.clear()
+        self._resting = Stage.NOT_CONNECTED
+        self._reader = ReplyReader()
+
+
+#: Stands for the result of no recipient: each has one of its own.
+_NOBODY: Final = ev.RecipientResult(
+    Verdict.TRANSIENT, Scope.CONNECTION, b"451 4.4.2 [internal] no answer", Stage.UNKNOWN
+)
+
+_BODY_STAGES: Final = (Stage.AFTER_DATA, Stage.SENDING_BODY)
+_QUIT_FROM: Final = (Stage.IDLE, Stage.READING_BANNER, Stage.DURING_EHLO, Stage.AFTER_EHLO)
+
+_M: Final = SMTPClientMachine
+_OK, _GO_ON, _TRANSIENT, _PERMANENT = ReplyClass.OK, ReplyClass.GO_ON, ReplyClass.TRANSIENT, ReplyClass.PERMANENT
+
+#: Every legal move: what was asked, and the first digit of the answer.  What is absent is a
+#: violation, except 421, which ends the session wherever it comes.
+_MOVES: Final[Mapping[tuple[Stage, ReplyClass], Callable[[SMTPClientMachine, Reply], ev.Event | None]]] = {
+    (Stage.READING_BANNER, _OK): _M._greeted,
+    (Stage.READING_BANNER, _TRANSIENT): _M._greeting_refused,
+    (Stage.READING_BANNER, _PERMANENT): _M._greeting_refused,
+    (Stage.AFTER_EHLO, _OK): _M._hello_accepted,
+    (Stage.AFTER_EHLO, _TRANSIENT): _M._hello_failed,
+    (Stage.AFTER_EHLO, _PERMANENT): _M._hello_failed,
+    (Stage.AFTER_STARTTLS, _OK): _M._tls_go_ahead,
+    (Stage.AFTER_STARTTLS, _TRANSIENT): _M._tls_refused,
+    (Stage.AFTER_STARTTLS, _PERMANENT): _M._tls_refused,
+    (Stage.AFTER_MAIL_FROM, _OK): _M._sender_accepted,
+    (Stage.AFTER_MAIL_FROM, _TRANSIENT): _M._sender_refused,
+    (Stage.AFTER_MAIL_FROM, _PERMANENT): _M._sender_refused,
+    (Stage.AFTER_RCPT_TO, _OK): _M._recipient_accepted,
+    (Stage.AFTER_RCPT_TO, _TRANSIENT): _M._recipient_refused,
+    (Stage.AFTER_RCPT_TO, _PERMANENT): _M._recipient_refused,
+    (Stage.AFTER_DATA, _GO_ON): _M._data_wanted,
+    (Stage.AFTER_DATA, _TRANSIENT): _M._data_refused,
+    (Stage.AFTER_DATA, _PERMANENT): _M._data_refused,
+    (Stage.SENDING_BODY, _TRANSIENT): _M._body_refused_early,
+    (Stage.SENDING_BODY, _PERMANENT): _M._body_refused_early,
+    (Stage.READING_CONFIRMATION, _OK): _M._confirmed,
+    (Stage.READING_CONFIRMATION, _TRANSIENT): _M._not_confirmed,
+    (Stage.READING_CONFIRMATION, _PERMANENT): _M._not_confirmed,
+    (Stage.AFTER_RSET, _OK): _M._reset_accepted,
+    (Stage.AFTER_RSET, _TRANSIENT): _M._reset_refused,
+    (Stage.AFTER_RSET, _PERMANENT): _M._reset_refused,
+    (Stage.IDLE, _OK): _M._quit_answered,
+    (Stage.IDLE, _TRANSIENT): _M._quit_answered,
+    (Stage.IDLE, _PERMANENT): _M._quit_answered,
+}

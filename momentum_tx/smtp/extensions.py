@@ -1,0 +1,81 @@
+"""
+What a peer offers in its reply to EHLO (RFC 5321 4.1.1.1).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+#: An offer longer than this is nobody's, and is ignored.
+MAX_OFFER: Final = 1024
+#: ehlo-keyword and its parameters; anything else in a line makes it no offer.
+_OFFER: Final = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?: +([\x20-\x7e]*))?\Z")
+#: RFC 1870 3: one to twenty digits.
+_SIZE: Final = re.compile(rb"[0-9]{1,20}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """
+    The extensions one peer offers, learnt anew with every EHLO.
+
+    :ivar pipelining: commands may be sent in groups (RFC 2920).
+    :ivar size_offered: MAIL takes ``SIZE=`` (RFC 1870).
+    :ivar size_limit: octets of the largest message the peer takes; ``None``
+        when it names no limit.
+    :ivar eight_bit: MAIL takes ``BODY=8BITMIME`` (RFC 6152).
+    :ivar smtputf8: RFC 6531.
+    :ivar starttls: RFC 3207.
+    :ivar enhanced_status_codes: RFC 2034.
+    :ivar chunking: RFC 3030.
+    :ivar dsn: RFC 3461.
+    :ivar auth: mechanisms offered, upper case (RFC 4954).
+    :ivar keywords: everything offered: keyword in upper case, parameters as sent.
+    """
+
+    pipelining: bool = False
+    size_offered: bool = False
+    size_limit: int | None = None
+    eight_bit: bool = False
+    smtputf8: bool = False
+    starttls: bool = False
+    enhanced_status_codes: bool = False
+    chunking: bool = False
+    dsn: bool = False
+    auth: tuple[bytes, ...] = ()
+    keywords: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+#: What a peer offers that only knows HELO.
+NO_EXTENSIONS: Final = Extensions()
+
+
+def parse_extensions(lines: Sequence[bytes]) -> Extensions:
+    """
+    The offers in an EHLO reply; a line that makes no sense offers nothing.
+
+    :param lines: the texts of all lines; the first is the peer's name.
+    """
+    keywords: dict[bytes, bytes] = {}
+    for line in lines[1:]:
+        found = _OFFER.match(line) if len(line) <= MAX_OFFER else None
+        if found is not None:
+            keywords.setdefault(found[1].upper(), (found[2] or b"").strip())
+    size = keywords.get(b"SIZE")
+    if size and not _SIZE.match(size):
+        size = None
+    return Extensions(
+        pipelining=b"PIPELINING" in keywords,
+        size_offered=size is not None,
+        # RFC 1870 4: zero, like nothing, means that no fixed limit is in force.
+        size_limit=(int(size) or None) if size else None,
+        eight_bit=b"8BITMIME" in keywords,
+        smtputf8=b"SMTPUTF8" in keywords,
+        starttls=b"STARTTLS" in keywords,
+        enhanced_status_codes=b"ENHANCEDSTATUSCODES" in keywords,
+        chunking=b"CHUNKING" in keywords,
+        dsn=b"DSN" in keywords,
+        auth=tuple(keywords.get(b"AUTH", b"").upper().split()),
+        keywords=keywords,
+    )

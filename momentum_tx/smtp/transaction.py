@@ -1,0 +1,146 @@
+"""
+One transaction of a client session: its commands, and what came back so far.
+"""
+
+from typing import Final
+
+from ..errors import LocalProtocolError
+from ..outcomes import Scope, Verdict
+from ..stages import Stage
+from .events import RecipientResult
+from .replies import Reply, ReplyClass
+
+#: RFC 5321 4.5.3.1.4, with CRLF.
+MAX_COMMAND: Final = 512
+#: Octets the parameters of MAIL may add: 26 of SIZE, 17 of BODY, 10 of SMTPUTF8, 500 of AUTH, and
+#: what DSN and others need (RFC 1870, 6152, 6531, 4954, 3461).
+PARAMETER_ALLOWANCE: Final = 1024
+#: Commands sent before their replies are read: what a peer's own limit of recipients usually is.
+MAX_GROUP: Final = 100
+#: Octets of such a group.  It must fit the peer's receive window while the peer, its own replies
+#: unread, does not read: else both wait for ever (RFC 2920 3.1).
+MAX_GROUP_OCTETS: Final = 16 * 1024
+
+
+def check_commands(text: bytes, count: int) -> None:
+    """
+    Be sure that *text* is *count* command lines and nothing hides in them.
+
+    :raises LocalProtocolError: if it has other line ends, a bare CR or LF, or NUL.
+    """
+    if not text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r") == count or b"\0" in text:
+        raise LocalProtocolError("a command with CR, LF or NUL inside")
+
+
+class Transaction:
+    """
+    The state of one transaction; :class:`~momentum_tx.smtp.client.SMTPClientMachine`
+    makes it and drives it.
+    """
+
+    __slots__ = (
+        "_count",
+        "_group",
+        "_lines",
+        "_own",
+        "_sent",
+        "_stages",
+        "_whole",
+        "accepted",
+        "index",
+        "sender_refused",
+        "sink",
+    )
+
+    def __init__(self, sender: bytes, recipients: tuple[bytes, ...], parameters: bytes, pipeline: bool) -> None:
+        if parameters:
+            mail = b"MAIL FROM:<%b> %b\r\n" % (sender, parameters)
+        else:
+            mail = b"MAIL FROM:<%b>\r\n" % sender
+        lines = [mail, *[b"RCPT TO:<%b>\r\n" % recipient for recipient in recipients], b"DATA\r\n"]
+        if (
+            len(parameters) > PARAMETER_ALLOWANCE
+            or len(mail) - len(parameters) > MAX_COMMAND
+            or max(map(len, lines[1:])) > MAX_COMMAND
+        ):
+            raise LocalProtocolError("a command line that is too long")
+        whole = b"".join(lines)
+        check_commands(whole, len(lines))
+        self._lines = lines
+        self._whole = whole
+        self._count = len(recipients)
+        self._stages = (Stage.AFTER_MAIL_FROM, *(Stage.AFTER_RCPT_TO,) * self._count, Stage.AFTER_DATA)
+        self._group = MAX_GROUP if pipeline else 1
+        #: Lines sent so far.
+        self._sent = 0
+        #: Refusals of single recipients, by index.
+        self._own: dict[int, RecipientResult] = {}
+        #: Indices of accepted recipients.
+        self.accepted: list[int] = []
+        #: The recipient whose reply is awaited next.
+        self.index = 0
+        #: The result of all when MAIL was refused.
+        self.sender_refused: RecipientResult | None = None
+        #: The data asked for is a lone dot whose reply counts for nobody.
+        self.sink = False
+
+    @property
+    def exhausted(self) -> bool:
+        """
+        Whether nothing is left worth sending: all is sent, MAIL was refused, or
+        only DATA remains and nobody would get it.
+        """
+        left = len(self._lines) - self._sent
+        return not left or self.sender_refused is not None or (left == 1 and not self.accepted)
+
+    def next_group(self) -> tuple[bytes, tuple[Stage, ...]]:
+        """
+        The next commands to send together, and the stages of their replies.
+        """
+        sent, total = self._sent, len(self._lines)
+        if sent == 0 and total <= self._group and len(self._whole) <= MAX_GROUP_OCTETS:
+            self._sent = total
+            return self._whole, self._stages
+        end = min(sent + self._group, total)
+        text = b"".join(self._lines[sent:end])
+        while len(text) > MAX_GROUP_OCTETS and end > sent + 1:
+            end = sent + (end - sent) // 2
+            text = b"".join(self._lines[sent:end])
+        self._sent = end
+        return text, self._stages[sent:end]
+
+    def refuse_sender(self, reply: Reply) -> None:
+        """
+        *reply* refused MAIL, and with it the message for everybody.
+        """
+        self.sender_refused = refusal(reply, Scope.MESSAGE, Stage.AFTER_MAIL_FROM)
+
+    def refuse_recipient(self, reply: Reply) -> None:
+        """
+        *reply* refused the recipient whose turn it is.
+        """
+        result = refusal(reply, Scope.RECIPIENT, Stage.AFTER_RCPT_TO)
+        # RFC 5321 4.5.3.1.10: "too many recipients" was 552 once and must count as 452.  A mailbox
+        # that is full is 552 as well, so it takes a sign that the number is meant.
+        if reply.code == 552 and (self.accepted or reply.enhanced.endswith(b".5.3")):
+            result = RecipientResult(Verdict.TRANSIENT, Scope.RECIPIENT, result.note, result.stage)
+        self._own[self.index] = result
+
+    def results(self, rest: RecipientResult) -> tuple[RecipientResult, ...]:
+        """
+        One result per recipient: its own refusal, or *rest*.
+        """
+        if self.sender_refused is not None:
+            return (self.sender_refused,) * self._count
+        own = self._own
+        if not own:
+            return (rest,) * self._count
+        return tuple([own.get(index, rest) for index in range(self._count)])
+
+
+def refusal(reply: Reply, scope: Scope, stage: Stage) -> RecipientResult:
+    """
+    The result that a refusing *reply* means: its first digit decides.
+    """
+    verdict = Verdict.PERMANENT if reply.reply_class is ReplyClass.PERMANENT else Verdict.TRANSIENT
+    return RecipientResult(verdict, scope, reply.note, stage)
