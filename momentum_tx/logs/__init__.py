@@ -1,0 +1,8 @@
+"""
+What operators read afterwards: text records in Momentum's formats, one line
+each, written once per turn of the reactor.
+
+It decides nothing, and it never holds mail up: a log that cannot be written
+loses lines, counts them, and says so.  Open :mod:`~momentum_tx.logs.mainlog`
+first; the fields are in ``doc/reference/mainlog.md``.
+"""
