@@ -1,0 +1,242 @@
+"""
+DNS messages: how a question is written, which datagram answers it, and where
+the chain of aliases in an answer ends.
+
+Bytes in, values out; no socket and no clock.  dnspython is the codec, and
+what it raises is translated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+
+from ..errors import LookupFailed
+
+#: Payload announced with EDNS: what passes every path unfragmented (DNS flag day 2020).
+EDNS_PAYLOAD: Final = 1232
+#: Aliases followed for one question.  Real chains have one to four; resolvers stop at 8 to 16.
+MAX_LINKS: Final = 8
+#: RFC 2181 section 8 asks for a cap; a week is what other resolvers use.
+MAX_TTL: Final = 7 * 86400
+#: Even a TTL of 0 may serve everyone who asked within a second, or a queue of a
+#: thousand messages would be a thousand questions.
+MIN_TTL: Final = 1
+#: RFC 2308 section 5 allows hours for "there is none"; a domain being set up should not wait so long.
+MAX_NEGATIVE_TTL: Final = 900
+#: For a negative answer without SOA, which RFC 2308 would not keep at all.
+DEFAULT_NEGATIVE_TTL: Final = 60
+
+_HEADER_SIZE = 12
+#: QR bit, and the opcode that must be zero, in the third octet.
+_RESPONSE_BITS = 0xF8
+_RESPONSE = 0x80
+_TC = 0x02
+_RCODE = 0x0F
+#: Codes a server may send without repeating the question.
+_BARE_RCODES = frozenset({dns.rcode.FORMERR, dns.rcode.SERVFAIL, dns.rcode.NOTIMP, dns.rcode.REFUSED})
+
+
+def dns_name(text: str) -> dns.name.Name | None:
+    """
+    *text* as an absolute name; ``None`` when no name in DNS can be so called
+    (a label above 63 octets, more than 255 in all, an empty label).
+
+    :raises LookupFailed: *text* is not ASCII; turning U-labels into A-labels
+        is done long before.
+    """
+    if not text.isascii():
+        raise LookupFailed(f"{text!r} is not in ASCII form")
+    if not text or text == ".":
+        return None
+    try:
+        return dns.name.from_text(text)
+    except dns.exception.DNSException:
+        return None
+
+
+def text_of(name: dns.name.Name) -> str:
+    """
+    *name* in lower case without final dot; unusual octets are escaped.
+    """
+    return name.to_text(omit_final_dot=True).lower()
+
+
+class Query:
+    """
+    One question as it is sent to one server: fresh id, recursion and the AD bit
+    desired (RFC 6840 section 5.7).
+    """
+
+    __slots__ = ("_question", "edns", "name", "rdtype", "wire")
+
+    def __init__(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, query_id: int, edns: bool) -> None:
+        self.name = name
+        self.rdtype = rdtype
+        self.edns = edns
+        message = dns.message.make_query(
+            name,
+            rdtype,
+            use_edns=0 if edns else False,
+            payload=EDNS_PAYLOAD if edns else None,
+            id=query_id,
+            flags=dns.flags.RD | dns.flags.AD,
+        )
+        #: The message without the length prefix of TCP.
+        self.wire = message.to_wire()
+        # Name, type and class, compared without regard to case: some servers
+        # answer in their own spelling.
+        self._question = self.wire[_HEADER_SIZE : _HEADER_SIZE + len(name.to_wire() or b"") + 4].lower()
+
+    def answered_by(self, data: bytes) -> bool:
+        """
+        Whether *data* answers this query: same id, a response, same question.
+
+        Only refusals may come without the question; anything else that does
+        not fit is somebody's else, or forged, and must be ignored.
+        """
+        if len(data) < _HEADER_SIZE or data[:2] != self.wire[:2] or data[2] & _RESPONSE_BITS != _RESPONSE:
+            return False
+        questions = int.from_bytes(data[4:6])
+        if questions == 1:
+            return data[_HEADER_SIZE : _HEADER_SIZE + len(self._question)].lower() == self._question
+        return questions == 0 and data[3] & _RCODE in _BARE_RCODES
+
+
+def truncated(data: bytes) -> bool:
+    """
+    Whether the answer did not fit and must be asked for over TCP.
+    """
+    return bool(data[2] & _TC)
+
+
+def refusal(data: bytes) -> str:
+    """
+    Name of the code by which a server declined to answer; empty if it did answer.
+    """
+    code = data[3] & _RCODE
+    if code in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return ""
+    return dns.rcode.to_text(dns.rcode.Rcode(code))
+
+
+def read_message(data: bytes) -> dns.message.Message:
+    """
+    The whole message.
+
+    :raises LookupFailed: it is malformed anywhere, in one record even (an MX
+        record of two octets must not pass for a null MX), or is no answer: an
+        extended error code, or a referral.
+    """
+    try:
+        message = dns.message.from_wire(data)
+    except Exception as error:
+        # Whatever a codec stumbles over in hostile bytes; it has no parent
+        # class of its own that is sure to cover it.
+        raise LookupFailed(f"unreadable answer ({type(error).__name__})") from None
+    code = message.rcode()
+    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise LookupFailed(dns.rcode.to_text(code))
+    if not message.answer and code == dns.rcode.NOERROR and _is_referral(message):
+        raise LookupFailed("a referral: the server does not recurse")
+    return message
+
+
+def _is_referral(message: dns.message.Message) -> bool:
+    """
+    Whether an empty answer means "ask those", not "there is none" (RFC 2308 2.2).
+    """
+    kinds = {rrset.rdtype for rrset in message.authority}
+    return dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds and not message.flags & dns.flags.AA
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """
+    What DNS has under a name, aliases resolved.
+
+    :ivar exists: false when the name (or the end of its chain) does not exist.
+    :ivar rdatas: the records, as received; empty when there are none.
+    :ivar ttl: seconds this may be kept, between :data:`MIN_TTL` and
+        :data:`MAX_TTL`; for an empty answer at most :data:`MAX_NEGATIVE_TTL`.
+    """
+
+    exists: bool
+    rdatas: Sequence[Any]
+    ttl: int
+
+
+class Trail:
+    """
+    The chain of aliases from the name asked for, over one or more messages.
+    """
+
+    __slots__ = ("_names", "_ttl", "name")
+
+    def __init__(self, name: dns.name.Name) -> None:
+        #: Where the chain has led so far: the name to ask for next.
+        self.name = name
+        self._names = {name}
+        self._ttl = MAX_TTL
+
+    def follow(self, message: dns.message.Message, rdtype: dns.rdatatype.RdataType) -> Records | None:
+        """
+        Follow the aliases in *message* to their end.
+
+        :returns: what is there; ``None`` if the chain leaves the message, and
+            :attr:`name` must be asked for.
+        :raises LookupFailed: the chain is a loop, is longer than
+            :data:`MAX_LINKS`, or ends in records that are said not to exist.
+        """
+        asked = self.name
+        # Only the answer section is read, and in it only what the chain owns:
+        # whatever else a server volunteers is not evidence.
+        owned = {
+            (rrset.name, rrset.rdtype): rrset
+            for rrset in message.answer
+            if rrset.rdclass == dns.rdataclass.IN and rrset.rdtype in (rdtype, dns.rdatatype.CNAME)
+        }
+        while (alias := owned.get((self.name, dns.rdatatype.CNAME))) is not None:
+            self._step(alias[0].target, alias.ttl)
+        found = owned.get((self.name, rdtype))
+        missing = message.rcode() == dns.rcode.NXDOMAIN
+        if found is not None:
+            if missing:
+                raise LookupFailed(f"contradiction: {text_of(self.name)} has records and does not exist")
+            return Records(True, tuple(found), max(MIN_TTL, min(self._ttl, found.ttl)))
+        negative = _negative_ttl(message)
+        # RFC 6604: the code is about the end of the chain.  Without SOA an
+        # alias that ends outside the message was merely not followed.
+        if missing or self.name == asked or negative is not None:
+            if negative is None:
+                negative = DEFAULT_NEGATIVE_TTL
+            return Records(not missing, (), max(MIN_TTL, min(self._ttl, negative, MAX_NEGATIVE_TTL)))
+        return None
+
+    def _step(self, target: dns.name.Name, ttl: int) -> None:
+        if target in self._names:
+            raise LookupFailed(f"alias loop at {text_of(target)}")
+        if len(self._names) > MAX_LINKS:
+            raise LookupFailed(f"more than {MAX_LINKS} aliases in a row")
+        self._names.add(target)
+        self._ttl = min(self._ttl, ttl)
+        self.name = target
+
+
+def _negative_ttl(message: dns.message.Message) -> int | None:
+    """
+    RFC 2308 section 5: the smaller of the SOA's own TTL and its last field.
+    """
+    for rrset in message.authority:
+        if rrset.rdtype == dns.rdatatype.SOA:
+            return min(rrset.ttl, rrset[0].minimum)
+    return None
