@@ -27,6 +27,8 @@ _LABEL8 = rb"[A-Za-z0-9_\x80-\xff](?:[A-Za-z0-9_\x80-\xff-]*[A-Za-z0-9_\x80-\xff
 
 #: Dot-string at domain, ASCII: what nearly every address is.
 _PLAIN: Final = re.compile(rb"(%b(?:\.%b)*)@(%b(?:\.%b)*)\Z" % (_ATEXT, _ATEXT, _LABEL, _LABEL))
+#: The same in angle brackets, up to the parameters.
+_PLAIN_PATH: Final = re.compile(rb"<((%b(?:\.%b)*)@(%b(?:\.%b)*))>(?: +|\Z)" % (_ATEXT, _ATEXT, _LABEL, _LABEL))
 _LOCAL: Final = re.compile(rb"(?:%b(?:\.%b)*|%b)\Z" % (_ATEXT, _ATEXT, _QUOTED))
 _LOCAL8: Final = re.compile(rb"(?:%b(?:\.%b)*|%b)\Z" % (_ATEXT8, _ATEXT8, _QUOTED8))
 _DOMAIN: Final = re.compile(rb"%b(?:\.%b)*\Z" % (_LABEL, _LABEL))
@@ -52,20 +54,20 @@ def parse_path(argument: bytes, smtputf8: bool = False) -> tuple[bytes, bytes]:
     :raises ValueError: with a text for the client, if it is no path.
     """
     argument = argument.strip(b" ")
+    found = _PLAIN_PATH.match(argument)
+    if found is not None:
+        address, local, domain = found.groups()
+        if len(local) <= MAX_LOCAL and len(domain) <= MAX_LABEL:
+            return address, argument[found.end() :]
     found = _PATH.match(argument)
     if found is None:
         raise ValueError("no address in angle brackets")
     address = found[1]
-    if address and _PLAIN.match(address) is None:
-        route = _ROUTE.match(address)
-        if route is not None:
-            address = address[route.end() :]
-        if address.lower() == b"postmaster":
-            return address, argument[found.end() :]
-    if address:
+    route = _ROUTE.match(address)
+    if route is not None:
+        address = address[route.end() :]
+    if (address or route is not None) and address.lower() != b"postmaster":
         check_address(address, smtputf8)
-    elif found[1]:
-        raise ValueError("a route without an address")
     return address, argument[found.end() :]
 
 

@@ -111,7 +111,7 @@ class ContentReader:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._kept = bytearray()
+        self._kept: bytearray | None = None
         self._size = 0
         # The end of the DATA command's own line: a dot alone may be the first line.
         self._tail = b"\r\n"
@@ -127,12 +127,14 @@ class ContentReader:
         :returns: where the command after the content begins, or -1 when all was
             content and more is to come.
         """
-        if not self._size:
+        kept = self._kept
+        if kept is None:
             # The usual case: all in one chunk, and the only line with a dot in front is the last.
             found = buffer.find(b"\r\n.", at)
             if found >= 0 and buffer[found + 3 : found + 5] == b"\r\n" and buffer[at : at + 1] != b".":
                 self._finish(buffer[at : found + 2], False)
                 return found + 5
+            kept = self._kept = bytearray()
         tail = self._tail
         joint = (tail + buffer[at : at + 4]).find(b"\r\n.\r\n")
         if joint >= 0:
@@ -145,13 +147,13 @@ class ContentReader:
         # Doubled dots and the final one are not content; a third is the most they can add.
         if self._size > self._limit + self._limit // 2 + 8:
             self.oversize = True
-            self._kept.clear()
+            kept.clear()
         else:
-            self._kept += piece
+            kept += piece
         if end >= 0:
             if not self.oversize:
-                del self._kept[-3:]
-            self._finish(bytes(self._kept), True)
+                del kept[-3:]
+            self._finish(bytes(kept), True)
         else:
             self._tail = piece[-4:] if len(piece) > 3 else (tail + piece)[-4:]
         return end
@@ -165,4 +167,4 @@ class ContentReader:
             self.oversize = True
             content = b""
         self.content = content
-        self._kept = bytearray()
+        self._kept = None

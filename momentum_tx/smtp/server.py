@@ -24,6 +24,9 @@ MAX_HELD: Final = 64 * 1024
 #: Octets of a client's name that are kept.
 MAX_NAME: Final = 255
 
+#: RFC 5321 4.5.3.1.5: 512 octets with code and CRLF.
+MAX_REPLY_TEXT: Final = 500
+
 _SIZE: Final = re.compile(rb"[0-9]{1,20}\Z")
 _UNPRINTABLE: Final = re.compile(rb"[\x00-\x1f\x7f]+")
 
@@ -238,9 +241,6 @@ class SMTPServerMachine:
                 self._discarding = True
 
     def _take_command(self, line: bytes) -> None:
-        if _UNPRINTABLE.search(line):
-            self._bad_command(line, 500, "5.5.2 Control character in command")
-            return
         verb = line.partition(b" ")[0].upper()
         command = _COMMANDS.get(verb)
         if command is None:
@@ -294,7 +294,7 @@ class SMTPServerMachine:
 
     def _ehlo(self, line: bytes) -> None:
         name = line[5:].strip()
-        if not name or len(name) > MAX_NAME:
+        if not name or len(name) > MAX_NAME or _UNPRINTABLE.search(name):
             self._bad_command(line, 501, "5.5.4 A name is needed")
             return
         self._forget()
@@ -420,7 +420,8 @@ def _reply(code: int, text: str) -> bytes:
     """
     One reply line; whatever *text* holds, it stays one line.
     """
-    return b"%d %b\r\n" % (code, _UNPRINTABLE.sub(b" ", text.encode("utf-8", "replace"))[:500])
+    octets = text.encode("utf-8", "replace")[:MAX_REPLY_TEXT]
+    return b"%d %b\r\n" % (code, octets if text.isprintable() else _UNPRINTABLE.sub(b" ", octets))
 
 
 _M: Final = SMTPServerMachine
