@@ -226,6 +226,7 @@ class PathSettings:
     max_retries: int | str = option(
         "auto",
         "Most retries: a number, none, or auto (as many as message_expiration allows).",
+        minimum=0,
         choices=("auto", "none"),
     )
     never_retry: bool = option(False, "Whether the first transient failure is final.")
@@ -271,16 +272,6 @@ class DomainSettings:
     host_failure_retry: float = option(
         120.0, "How long an address that failed is left alone, per binding.", "seconds", DOMAIN_WIDE, minimum=0
     )
-    mx_failures_fallback_to_a: int = option(
-        3,
-        "Failed MX look-ups after which the domain's own address is tried; -1 after the first.",
-        "look-ups",
-        DOMAIN_WIDE,
-        minimum=-1,
-    )
-    dns_failures_to_purge: int = option(
-        10, "Consecutive failed look-ups after which the domain's mail fails.", "look-ups", DOMAIN_WIDE, minimum=1
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +282,19 @@ class HostSettings:
 
     max_outbound_connections: int = option(
         -1, "Most connections to the host; -1 is no limit.", "connections", (Level.HOST,), minimum=-1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BindingSettings:
+    """
+    Options settled for one binding, whatever the domain.
+    """
+
+    bind_address: str = option(
+        "",
+        "Numeric address connections leave from; empty lets the kernel choose.",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
     )
 
 

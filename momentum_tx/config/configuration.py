@@ -1,0 +1,268 @@
+"""
+One generation of the configuration, settled on demand.
+
+Source: Momentum, pages ``4-ecelerity-conf-fallback`` (order of the scopes) and
+``conf-ref-domain`` (exact before regex).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from zope.interface import implementer
+
+from ..errors import ConfigError
+from ..interfaces.services import IConfiguration
+from ..settings import (
+    DEFAULT_SLOT,
+    UNBOUND,
+    Binding,
+    BindingSettings,
+    DomainSettings,
+    GlobalSettings,
+    HostSettings,
+    PathSettings,
+)
+from . import names
+from .lines import Lines
+from .options import BY_CLASS
+from .stanzas import BindingStanzas, GroupStanzas, Layout, NamedStanzas, Stanza, nearest
+
+#: Most settled answers kept of each kind; at the bound all are forgotten and settled anew when asked for.
+MOST_KEPT: Final = 200_000
+#: Name of the binding of slot 0, and of the group of all bindings that are in no other.
+DEFAULT: Final = "default"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Where a value comes from.
+
+    :ivar option: the option.
+    :ivar value: what it settles to.
+    :ivar scope: header of the table that decided, or ``built-in``.
+    :ivar place: ``file:line``, empty for a built-in value.
+    :ivar searched: headers of the tables that could have decided, most specific
+        first, up to and including the one that did; tables nobody wrote included.
+    """
+
+    option: str
+    value: object
+    scope: str
+    place: str
+    searched: tuple[str, ...]
+
+
+@dataclass(eq=False, slots=True)
+class _Slot:
+    """
+    The tables of one binding, most specific first.
+    """
+
+    domains: tuple[NamedStanzas, ...]
+    plain: tuple[Stanza, ...]
+
+
+@implementer(IConfiguration)
+class Configuration:
+    """
+    Finds options through the scopes; made by :mod:`momentum_tx.config.load`.
+
+    Per option the most specific table that has it decides: group+binding+domain,
+    binding+domain, group+domain, group+binding, binding, group, domain, global,
+    built-in; among the domain tables of one place the exact name first, then the
+    regexes in file order.  A binding in no group is in the group ``default``.
+
+    :param layout: what was written, without mistakes.
+    :param source: name of the file.
+    :param lines: where its keys stand.
+    :param generation: counts up with every reload.
+    :param binding_names: name of the binding of each slot.
+    """
+
+    def __init__(
+        self, layout: Layout, source: str, lines: Lines, generation: int, binding_names: Sequence[str]
+    ) -> None:
+        self.generation = generation
+        self.source = source
+        self._layout = layout
+        self._lines = lines
+        group_of = {member: name for name, group in layout.groups.items() for member in group.bindings}
+        self._slots = [self._tables(name, group_of.get(name, DEFAULT)) for name in binding_names]
+        self._slot_of = {name: slot for slot, name in enumerate(binding_names)}
+        self.global_settings = _settle(GlobalSettings, (layout.top,))
+        self.bindings = tuple(
+            Binding(name, slot, group_of.get(name, DEFAULT), self._bind_address(slot))
+            for slot, name in enumerate(binding_names)
+        )
+        self.groups = self._members()
+        self._paths: dict[tuple[int, str], PathSettings] = {}
+        self._domains: dict[str, DomainSettings] = {}
+        self._hosts: dict[str, HostSettings] = {}
+        self._settled: dict[tuple[object, ...], Any] = {}
+
+    def path(self, slot: int, domain: str) -> PathSettings:
+        """
+        Options for one (binding, domain) pair.
+
+        :param slot: a binding slot; a message without one counts as on ``default``.
+        :raises IndexError: there is no such slot.
+        """
+        found = self._paths.get((slot, domain))
+        if found is None:
+            tables = self._slots[self._checked(slot)]
+            name = names.looked_up(domain)
+            matching = tuple(container.matching(name) for container in tables.domains)
+            top = self._layout.domains.matching(name)
+            chain = (*(stanza for part in matching for stanza in part), *tables.plain, *top, self._layout.top)
+            found = self._shared(PathSettings, chain)
+            _keep(self._paths, (slot, domain), found)
+        return found
+
+    def domain(self, domain: str) -> DomainSettings:
+        """
+        Options of one domain on every binding.
+        """
+        found = self._domains.get(domain)
+        if found is None:
+            matching = self._layout.domains.matching(names.looked_up(domain))
+            found = self._shared(DomainSettings, (*matching, self._layout.top))
+            _keep(self._domains, domain, found)
+        return found
+
+    def host(self, host: str) -> HostSettings:
+        """
+        Options of one mail exchanger; nothing outside ``[host]`` counts.
+        """
+        found = self._hosts.get(host)
+        if found is None:
+            found = self._shared(HostSettings, self._layout.hosts.matching(names.looked_up(host)))
+            _keep(self._hosts, host, found)
+        return found
+
+    def binding_slot(self, name: str) -> int | None:
+        """
+        Slot of the binding *name*, or ``None``.
+        """
+        return self._slot_of.get(name)
+
+    def where(self, *key_path: str) -> str:
+        """
+        ``file:line`` of a table or key, or of the nearest around it: for
+        mistakes that only the machine can show.
+        """
+        return f"{self.source}:{self._lines.line(key_path)}"
+
+    def explain(self, option: str, slot: int = DEFAULT_SLOT, domain: str = "") -> Origin:
+        """
+        Where the value of *option* for one (binding, domain) pair comes from.
+
+        :param option: an option of any class but the hosts'.
+        :param domain: empty for an option that does not depend on it.
+        :raises ConfigError: there is no such option.
+        :raises IndexError: there is no such slot.
+        """
+        tables = self._slots[self._checked(slot)]
+        name = names.looked_up(domain)
+        chain: list[Stanza] = []
+        if option in BY_CLASS[PathSettings]:
+            for container in tables.domains:
+                chain += _candidates(container, name)
+            chain += tables.plain
+            chain += _candidates(self._layout.domains, name)
+            owner: type = PathSettings
+        elif option in BY_CLASS[DomainSettings]:
+            chain += _candidates(self._layout.domains, name)
+            owner = DomainSettings
+        elif option in BY_CLASS[BindingSettings]:
+            chain += tables.plain
+            owner = BindingSettings
+        elif option in BY_CLASS[GlobalSettings]:
+            owner = GlobalSettings
+        else:
+            known = [known for kind in BY_CLASS for known in BY_CLASS[kind]]
+            raise ConfigError(f"{option}: unknown option{nearest(option, known)}")
+        return self._origin(owner, option, (*chain, self._layout.top))
+
+    def explain_host(self, option: str, host: str) -> Origin:
+        """
+        As :meth:`explain`, for an option of the mail exchanger *host*.
+        """
+        if option not in BY_CLASS[HostSettings]:
+            raise ConfigError(f"{option}: unknown option of a host{nearest(option, BY_CLASS[HostSettings])}")
+        return self._origin(HostSettings, option, _candidates(self._layout.hosts, names.looked_up(host)))
+
+    def _origin(self, owner: type, option: str, chain: Iterable[Stanza]) -> Origin:
+        searched: list[str] = []
+        for stanza in chain:
+            searched.append(stanza.text)
+            if option in stanza.values:
+                place = self.where(*stanza.path, option)
+                return Origin(option, stanza.values[option], stanza.text, place, tuple(searched))
+        return Origin(option, BY_CLASS[owner][option].default, "built-in", "", (*searched, "built-in"))
+
+    def _checked(self, slot: int) -> int:
+        if slot == UNBOUND:
+            return DEFAULT_SLOT
+        if not 0 <= slot < len(self._slots):
+            raise IndexError(f"no binding has slot {slot}")
+        return slot
+
+    def _tables(self, name: str, group_name: str) -> _Slot:
+        layout = self._layout
+        group = layout.groups.get(group_name) or _unwritten_group(group_name)
+        inside = group.bindings.get(name) or _unwritten((*group.own.path, "binding", name))
+        alone = layout.bindings.get(name) or _unwritten(("binding", name))
+        return _Slot((inside.domains, alone.domains, group.domains), (inside.own, alone.own, group.own))
+
+    def _bind_address(self, slot: int) -> str:
+        return _settle(BindingSettings, (*self._slots[slot].plain, self._layout.top)).bind_address
+
+    def _members(self) -> dict[str, tuple[int, ...]]:
+        members: dict[str, list[int]] = {name: [] for name in self._layout.groups}
+        for binding in self.bindings:
+            members.setdefault(binding.group, []).append(binding.slot)
+        return {name: tuple(slots) for name, slots in members.items() if slots}
+
+    def _shared(self, owner: type[_T], chain: tuple[Stanza, ...]) -> _T:
+        # Stanzas are compared by identity: the same tables give the same object.
+        settled = self._settled.get((owner, *chain))
+        if settled is None:
+            settled = _settle(owner, chain)
+            _keep(self._settled, (owner, *chain), settled)
+        return settled
+
+
+def _settle(owner: type[_T], chain: Sequence[Stanza]) -> _T:
+    known = BY_CLASS[owner]
+    values: dict[str, Any] = {}
+    # The most specific table comes first and must have the last word.
+    for stanza in reversed(chain):
+        values.update((name, value) for name, value in stanza.values.items() if name in known)
+    return owner(**values)
+
+
+def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
+    if len(cache) >= MOST_KEPT:
+        cache.clear()
+    cache[key] = value
+
+
+def _candidates(container: NamedStanzas, name: str) -> Iterator[Stanza]:
+    if name and name not in container.exact:
+        yield Stanza((*container.path, name))
+    yield from container.matching(name)
+
+
+def _unwritten(path: tuple[str, ...]) -> BindingStanzas:
+    return BindingStanzas(Stanza(path), NamedStanzas((*path, "domain")))
+
+
+def _unwritten_group(name: str) -> GroupStanzas:
+    path = ("binding_group", name)
+    return GroupStanzas(Stanza(path), NamedStanzas((*path, "domain")))

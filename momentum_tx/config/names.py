@@ -1,0 +1,225 @@
+"""
+What may be written as a name, an address or a network, and its settled form.
+
+Every function returns the settled form or raises :class:`ValueError` whose text
+goes into the mistake as it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+import idna
+
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_PROVIDER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+#: RFC 1035 2.3.4, less the root label and its length octet.
+_LONGEST_NAME: Final = 253
+
+
+def domain(name: str) -> str:
+    """
+    A domain or host name: lower case, A-labels, no final dot; an address
+    literal, or a bare address, in lower case.
+    """
+    lower = name.lower()
+    if lower.startswith("[") and lower.endswith("]"):
+        _address_of(lower[1:-1].removeprefix("ipv6:"), "is not an address literal: [192.0.2.1] or [IPv6:2001:db8::1]")
+        return lower
+    if ":" in lower:
+        return str(_address_of(lower, "is neither a name nor an address"))
+    if "*" in lower:
+        stem = lower.rpartition("*")[2]
+        raise ValueError(f"holds a wildcard; write a regex, as in '/{re.escape(stem)}$/'")
+    lower = lower.removesuffix(".")
+    if not lower.isascii():
+        try:
+            lower = idna.encode(lower, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
+            raise ValueError(f"is not an internationalised domain name: {error}") from None
+    if not lower:
+        raise ValueError("is empty; a name is expected")
+    if len(lower) > _LONGEST_NAME:
+        raise ValueError(f"has more than {_LONGEST_NAME} characters")
+    for label in lower.split("."):
+        if not _LABEL.fullmatch(label):
+            raise ValueError(
+                f"is not a domain name: label {label!r} must have 1 to 63 letters, digits, hyphens or "
+                "underscores, with no hyphen at either end"
+            )
+    return lower
+
+
+def looked_up(name: str) -> str:
+    """
+    The form in which *name* is matched; never raises, for any name may be on a message.
+    """
+    try:
+        return domain(name)
+    except ValueError:
+        return name.lower()
+
+
+def full_name(name: str) -> str:
+    """
+    A fully qualified host name: RFC 5321 2.3.5 wants one in EHLO and greetings.
+    """
+    settled = domain(name)
+    labels = settled.split(".")
+    if "[" in settled or ":" in settled or len(labels) < 2 or "_" in settled or labels[-1].isdigit():
+        raise ValueError("is not a fully qualified host name such as mx1.example.com")
+    return settled
+
+
+def host_name(name: str) -> str:
+    """
+    Value of ``hostname``: empty, or a full name.
+    """
+    return full_name(name) if name else ""
+
+
+def ehlo_name(name: str) -> str:
+    """
+    Value of ``ehlo_hostname``: a full name, an address literal, or one of Momentum's two words.
+    """
+    if name in ("__hostname__", "__message__"):
+        return name
+    if not name:
+        raise ValueError("is empty; a full host name, __hostname__ or __message__ is expected")
+    if name.startswith("["):
+        literal = domain(name)
+        return f"[IPv6:{literal[6:]}" if literal.startswith("[ipv6:") else literal
+    return full_name(name)
+
+
+def address(text: str) -> str:
+    """
+    Value of ``bind_address``: empty, or a numeric unicast address.
+    """
+    if not text:
+        return ""
+    found = _address_of(text, "is not a numeric address; names are not looked up here")
+    if found.is_multicast:
+        raise ValueError("is a multicast address, from which no connection can leave")
+    return str(found)
+
+
+def network(text: str) -> str:
+    """
+    A network in CIDR form, or one address.
+    """
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        wider = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("is not a network such as 192.0.2.0/24 or 2001:db8::/32") from None
+    raise ValueError(f"has bits set behind the prefix (nearest: {wider})")
+
+
+def nameserver(text: str) -> str:
+    """
+    ``1.2.3.4``, ``1.2.3.4:53``, ``2001:db8::1`` or ``[2001:db8::1]:53``.
+    """
+    wrong = "is not a nameserver such as 192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53"
+    host, _ = _port_split(text, wrong)
+    _address_of(host, wrong)
+    return text
+
+
+def gateway(text: str) -> str:
+    """
+    Empty, a name, or an address (IPv6 in brackets or bare).
+    """
+    if not text:
+        return ""
+    if text.startswith("[") and text.endswith("]"):
+        return f"[{_address_of(text[1:-1], 'is neither a name nor an address')}]"
+    return domain(text)
+
+
+def route(text: str) -> str:
+    """
+    One next hop: name or address, either with ``:port``, or ``__mx__``.
+    """
+    if text == "__mx__":
+        return text
+    wrong = "is not a route such as mx.example.com, mx.example.com:2525, 192.0.2.1, [2001:db8::1]:25 or __mx__"
+    host, port = _port_split(text, wrong)
+    if ":" in host:
+        settled = str(_address_of(host, wrong))
+        return f"[{settled}]{port}" if port else settled
+    if "/" in host or "[" in host:
+        raise ValueError(wrong)
+    return domain(host) + port
+
+
+def listener(text: str) -> str:
+    """
+    An endpoint string; the service, which knows the reactor, parses it.
+    """
+    if not text:
+        raise ValueError("is empty; an endpoint string such as tcp:2525:interface=127.0.0.1 is expected")
+    return text
+
+
+def provider(text: str) -> str:
+    """
+    ``package.module:object``.
+    """
+    if not _PROVIDER.fullmatch(text):
+        raise ValueError("is not of the form package.module:object")
+    return text
+
+
+def directory(text: str) -> str:
+    """
+    A directory that must have a name.
+    """
+    if not text:
+        raise ValueError("is empty; a directory is expected")
+    return text
+
+
+def binding(name: str) -> str:
+    """
+    A binding's name: no white space, no colon (S: they separate names in commands and logs).
+    """
+    if ":" in name:
+        raise ValueError("a binding name may hold no colon")
+    return binding_group(name)
+
+
+def binding_group(name: str) -> str:
+    """
+    A binding group's name: no white space.
+    """
+    if not name or not name.isprintable() or any(character.isspace() for character in name):
+        raise ValueError("a name must not be empty and may hold no white space or control characters")
+    return name
+
+
+def _address_of(text: str, wrong: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(wrong) from None
+
+
+def _port_split(text: str, wrong: str) -> tuple[str, str]:
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or (port and port[0] != ":") or ":" not in host:
+            raise ValueError(wrong)
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+        port = ":" + port
+    else:
+        return text, ""
+    if port and not (port[1:].isascii() and port[1:].isdigit() and 1 <= int(port[1:]) <= 65535):
+        raise ValueError(f"{wrong} (a port is a number from 1 to 65535)")
+    return host, port
