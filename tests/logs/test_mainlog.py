@@ -3,14 +3,17 @@ Tests of :mod:`momentum_tx.logs.mainlog`: what the records say.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass, verifyObject
 
 from momentum_tx.interfaces.hooks import ILoggingInfrastructure
 from momentum_tx.interfaces.services import IConnectionInitiator
 from momentum_tx.logs.files import ILogFile
 from momentum_tx.logs.mainlog import MainLog
+from momentum_tx.message.ids import decode
 from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.queues.message import Reception
 from momentum_tx.settings import UNBOUND, GlobalSettings
@@ -187,6 +190,34 @@ class RecordTests(MainLogBase):
             self.log.log_transient_failure(self.message, self.dr, NOW, None)
             self.log.log_permanent_failure(self.message, self.dr, NOW, None)
             self.assertEqual("".join(line.split("@")[4] for line in self.lines()), "RDTP".replace(letter, ""))
+
+
+class ReferenceTests(SynchronousTestCase):
+    """
+    The page about mainlog.
+    """
+
+    def test_examples(self) -> None:
+        """
+        The examples have the fields that their types have, and ids that can be read.
+        """
+        page = (Path(__file__).parent.parent.parent / "doc" / "reference" / "mainlog.md").read_text("utf-8")
+        examples = [line.split("@", 13) for line in page.splitlines() if line.startswith("17000001")]
+        self.assertEqual(
+            [(fields[4], len(fields)) for fields in examples],
+            [
+                ("R", 14),
+                ("R", 14),
+                ("D", 12),
+                ("T", 14),
+                ("P", 14),
+                ("M", 5),
+            ],
+        )
+        for fields in examples[:-1]:
+            self.assertEqual(decode(fields[1])[:2], (1700000100, 4242))
+            self.assertEqual(decode(fields[2])[:2], (1700000100, 4242))
+            decode(fields[3])
 
 
 class HostileTests(MainLogBase):
