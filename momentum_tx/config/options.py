@@ -156,10 +156,11 @@ class Option:
     def _wrong_number(self, value: Any) -> str:
         if isinstance(value, bool):
             return ""
-        if not math.isfinite(value):
+        if isinstance(value, int):
+            if abs(value) > _LARGEST:
+                return "does not fit into 64 bits"
+        elif not math.isfinite(value):
             return "must be a finite number"
-        if isinstance(value, int) and abs(value) > _LARGEST:
-            return "does not fit into 64 bits"
         if self.minimum is not None and value < self.minimum:
             return f"must be at least {number(self.minimum)}, not {number(value)}"
         if self.maximum is not None and value > self.maximum:

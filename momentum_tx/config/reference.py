@@ -73,3 +73,8 @@ def _limits(option: Option) -> str:
     if option.maximum is not None and option.maximum != LONGEST_SECONDS:
         parts.append(f" At most {number(option.maximum)}.")
     return "".join(parts)
+
+
+if __name__ == "__main__":
+    # python -m momentum_tx.config.reference > doc/reference/options.md
+    print(options_page(), end="")

@@ -1,0 +1,38 @@
+"""
+Tests for the reference page.
+"""
+
+import pathlib
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import momentum_tx
+from momentum_tx.config.options import BY_CLASS
+from momentum_tx.config.reference import options_page
+
+PAGE = pathlib.Path(momentum_tx.__file__).parent.parent / "doc" / "reference" / "options.md"
+
+
+class PageTests(SynchronousTestCase):
+    """
+    The page operators read is the program they run.
+    """
+
+    def test_current(self) -> None:
+        """
+        The page in the repository is what the declarations say today.
+        """
+        if not PAGE.exists():
+            self.skipTest("the pages are not part of an installation")
+        remedy = "run: python -m momentum_tx.config.reference > doc/reference/options.md"
+        self.assertTrue(PAGE.read_text("utf-8") == options_page(), remedy)
+
+    def test_complete(self) -> None:
+        """
+        Every option has a row with as many cells as the head.
+        """
+        page = options_page()
+        rows = [line for line in page.splitlines() if line.startswith("| `")]
+        self.assertEqual(len(rows), sum(len(options) for options in BY_CLASS.values()))
+        for row in rows:
+            self.assertEqual(row.replace("\\|", "").count("|"), 6, row)
