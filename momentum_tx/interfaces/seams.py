@@ -221,6 +221,14 @@ class IJournalFiles(Interface):
         returns.  Blocks.
         """
 
+    def reserve(octets: int) -> None:
+        """
+        Hold *octets* of disk space back from everybody, this journal included;
+        zero gives them up.  May block when it takes space, not when it gives it up.
+
+        :raises OSError: there is not so much space; what was held before is given up.
+        """
+
 
 class ITLSFacts(Interface):
     """

@@ -1,0 +1,180 @@
+"""
+The blocking calls of the journal, as its worker makes them.
+
+Plain functions on the files seam: they know no Deferred, touch nothing that the
+reactor thread is using at the time, and raise :class:`OSError`.
+"""
+
+import errno
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+from ..errors import SpoolError
+from ..interfaces.seams import IJournalFile, IJournalFiles
+from .records import SEGMENT_HEADER, SegmentHeader, encode_segment_header
+from .scan import Damage
+from .segments import Segment
+
+#: Octets copied at once when damaged stretches are set aside.
+_COPY: Final = 1 << 20
+
+#: Errors that mean that the disk is full, not broken.
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
+
+
+def is_full(error: OSError) -> bool:
+    """
+    Whether *error* only says that there is no space.
+    """
+    return error.errno in FULL
+
+
+def explain(error: OSError, name: str = "") -> str:
+    """
+    File name and text of *error*, for a :class:`~momentum_tx.errors.SpoolError`.
+    """
+    return f"{error.filename or name or 'spool'}: {error.strerror or error}"
+
+
+def make_segment(files: IJournalFiles, segment: Segment, buffers: Sequence[bytes] = ()) -> IJournalFile:
+    """
+    A new segment on disk, name and all, holding *buffers*.
+    """
+    file = files.create(segment.name)
+    try:
+        file.append([encode_segment_header(SegmentHeader(segment.number, segment.salt)), *buffers])
+        file.sync()
+        files.sync_names()
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def rebuild(
+    files: IJournalFiles,
+    segment: Segment,
+    buffers: Sequence[bytes],
+    abandoned: Sequence[tuple[IJournalFile, int, bytes]],
+) -> IJournalFile:
+    """
+    Move what was not synced to a new segment and leave the old ones behind.
+
+    :param abandoned: per old segment its file, its synced length, and the
+        records by which what is refused now is withdrawn.
+    :raises OSError: the new segment could not be made durable.  The records of
+        withdrawal are then in the kernel's hands, or failing that the old
+        segments are cut back, if the disk does either.
+    """
+    try:
+        file = make_segment(files, segment, buffers)
+    except OSError:
+        for old, synced, withdrawals in abandoned:
+            if withdrawals:
+                _withdraw(old, synced, withdrawals)
+            old.close()
+        raise
+    for old, synced, _ in abandoned:
+        _cut(old, synced)
+        old.close()
+    return file
+
+
+def sync(files: Sequence[IJournalFile]) -> None:
+    """
+    Make what was appended durable, oldest segment first.
+    """
+    for file in files:
+        file.sync()
+
+
+def remove(files: IJournalFiles, names: Sequence[str]) -> None:
+    """
+    Remove segments, durably.
+    """
+    for name in names:
+        try:
+            files.unlink(name)
+        except FileNotFoundError:
+            pass
+    files.sync_names()
+
+
+def read_header(files: IJournalFiles, name: str) -> tuple[int, bytes]:
+    """
+    Length and first octets of a segment.
+    """
+    file = files.open(name)
+    try:
+        return file.size(), file.read(0, SEGMENT_HEADER)
+    finally:
+        file.close()
+
+
+def set_aside(files: IJournalFiles, file: IJournalFile, damages: Sequence[Damage]) -> list[str]:
+    """
+    Copy damaged stretches of a segment to files of their own.
+
+    :returns: names of the files made; a stretch set aside before, or of
+        nothing but zeros, makes none.
+    """
+    made = []
+    for damage in damages:
+        name = f"{file.name}-{damage.offset}.bad"
+        pieces = range(0, damage.length, _COPY)
+        if not any(_piece(file, damage, at).strip(b"\0") for at in pieces):
+            continue
+        try:
+            aside = files.create(name)
+        except FileExistsError:
+            continue
+        try:
+            for at in pieces:
+                aside.append([_piece(file, damage, at)])
+            aside.sync()
+        finally:
+            aside.close()
+        made.append(name)
+    if made:
+        files.sync_names()
+    return made
+
+
+def read_body(files: IJournalFiles, name: str, offset: int, length: int, checksum: int) -> bytes:
+    """
+    A body from the segment *name*.
+
+    :raises SpoolError: it cannot be read, or is not what was written.
+    """
+    try:
+        file = files.open(name)
+        try:
+            body = file.read(offset, length)
+        finally:
+            file.close()
+    except OSError as error:
+        raise SpoolError(explain(error, name)) from error
+    if len(body) != length or zlib.crc32(body) != checksum:
+        raise SpoolError(f"{name}: the body at {offset} is damaged: checksum or length differs")
+    return body
+
+
+def _piece(file: IJournalFile, damage: Damage, at: int) -> bytes:
+    return file.read(damage.offset + at, min(_COPY, damage.length - at))
+
+
+def _withdraw(file: IJournalFile, synced: int, withdrawals: bytes) -> None:
+    # In the kernel's hands they outlive us, which is all that can be had of a disk that does not sync.
+    try:
+        file.append([withdrawals])
+    except OSError:
+        _cut(file, synced)
+
+
+def _cut(file: IJournalFile, length: int) -> None:
+    try:
+        file.truncate(length)
+    except OSError:
+        # What stays behind are copies of records, which are harmless when read again.
+        pass

@@ -1,0 +1,284 @@
+"""
+The default spool: an append-only journal with group commit.
+
+The format is in :mod:`momentum_tx.spool.records` and, in prose, with every crash
+point, in ``doc/explanation/journal.md``.  This module is the face: it codes what
+it is told and leaves the rest to the writer, the bodies and the recovery.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..errors import SpoolError, StartupError
+from ..interfaces.seams import IJournalFiles, IThreadExecutor
+from ..interfaces.services import ISpool
+from ..queues.message import Message, Reception
+from ..settings import UNBOUND, GlobalSettings
+from . import jobs, records
+from .bodies import Bodies
+from .recovery import Recovery
+from .repair import JournalWriter
+from .segments import Place, Segments
+from .writer import Waiting
+
+#: Octets held back for intents and outcomes on a full disk: some 80,000 records.
+RESERVE: Final = 4 << 20
+#: Keys of one run begin at its first segment's number in the upper half: unique and increasing for
+#: ever, and known before the old segments are read.
+_KEY_BITS: Final = 32
+
+
+@implementer(ISpool)
+class JournalSpool:
+    """
+    Keeps receptions in segments of one directory.
+
+    Cancelling what :meth:`receive` returned does not take the reception back:
+    it is kept, and delivered by the next run if not by this one.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        files: IJournalFiles,
+        threads: IThreadExecutor,
+        clock: IReactorTime,
+        binding_names: Callable[[int], str],
+        binding_slot: Callable[[str], int],
+        settings: GlobalSettings,
+        random: Random,
+        reserve: int = RESERVE,
+    ) -> None:
+        """
+        :param binding_names: name of a slot; asked when something is written.
+        :param binding_slot: slot of a name, 0 for an unknown one; asked at start.
+        :param settings: ``segment_size``, ``body_cache_size`` and ``durability`` count.
+        :param random: source of the segments' salts; should not be predictable.
+        :param reserve: octets held back for a full disk.
+        """
+        self._files = files
+        self._threads = threads
+        self._clock = clock
+        self._binding_names = binding_names
+        self._binding_slot = binding_slot
+        self._segments = Segments()
+        self._bodies = Bodies(settings.body_cache_size, self._read_body)
+        self._writer = JournalWriter(
+            files,
+            threads,
+            clock,
+            random,
+            self._segments,
+            settings.segment_size,
+            settings.durability != "unsafe",
+            self._bodies.hold,
+            reserve,
+        )
+        self._key = 0
+        self._open = False
+        self._started = False
+        self._recovery: Recovery | None = None
+        self._starting: Deferred[int] | None = None
+        self._stopped: list[Deferred[None]] | None = None
+
+    # Life.
+
+    def start(self, found: Callable[[Sequence[Any]], object]) -> Deferred[int]:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.  Receptions are
+        taken from early on, while old segments are still being read.
+        """
+        if self._started:
+            return fail(StartupError("the spool was started before"))
+        self._started = True
+        return Deferred.fromCoroutine(self._start(found))
+
+    async def _start(self, found: Callable[[Sequence[Any]], object]) -> int:
+        self._files.lock()
+        recovery = self._recovery = Recovery(
+            self._files, self._writer.run, self._clock, self._segments, self._binding_slot
+        )
+        try:
+            number = await recovery.look()
+            await self._writer.open(number)
+            self._key = number << _KEY_BITS
+            self._open = True
+            interrupted = await recovery.read()
+            for reception in recovery.spoilt:
+                self._writer.put(records.WITHDRAWN, records.encode_withdrawn(reception.key), reception)
+            for message in interrupted:
+                self.requeued(message)
+            count = await recovery.hand_over(found)
+        except Exception as error:
+            self._open = False
+            await self._writer.close()
+            self._files.unlock()
+            if isinstance(error, OSError):
+                raise StartupError(f"the spool cannot be opened: {jobs.explain(error)}") from error
+            raise
+        finally:
+            self._recovery = None
+        self._writer.reap()
+        return count
+
+    def stop(self) -> Deferred[None]:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.  With a disk that
+        refuses, it tries once more, reports, and closes all the same.
+        """
+        stopped: Deferred[None] = Deferred()
+        if self._stopped is not None:
+            self._stopped.append(stopped)
+            return stopped
+        self._stopped = [stopped]
+        was_open, self._open = self._open, False
+        if self._recovery is not None:
+            self._recovery.cancelled = True
+        self._writer.close().addCallback(self._have_stopped, was_open)
+        return stopped
+
+    def _have_stopped(self, _: None, was_open: bool) -> None:
+        if was_open:
+            self._files.unlock()
+        waiting, self._stopped = self._stopped or [], []
+        for stopped in waiting:
+            stopped.callback(None)
+
+    def healthy(self) -> bool:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        return self._open and self._writer.error is None and not self._writer.full
+
+    # Receptions.
+
+    def receive(self, reception: Reception, body: bytes) -> Deferred[None]:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        if not self.healthy():
+            return fail(self._refusal())
+        if not reception.live:
+            return fail(SpoolError("a reception without recipients"))
+        key = self._key + 1
+        try:
+            names = [self._name(message) for message in reception.messages]
+            payload = records.encode_reception(key, reception, names, body)
+        except SpoolError as error:
+            return fail(error)
+        self._key = key
+        reception.key = key
+        reception.spool = Place(len(body), records.body_checksum(payload), len(names))
+        reception.body = body
+        answer: Deferred[None] = Deferred()
+        self._writer.put(records.RECEPTION, payload, reception, Waiting(body, answer))
+        return answer
+
+    def body(self, reception: Reception) -> bytes | Deferred[bytes]:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        return self._bodies.get(reception)
+
+    def _read_body(self, reception: Reception) -> Deferred[bytes]:
+        place = reception.spool
+        if not isinstance(place, Place) or place.segment is None:
+            return fail(SpoolError(f"reception {reception.key} is in no segment"))
+        return self._threads.run(
+            jobs.read_body, self._files, place.segment.name, place.offset, place.length, place.checksum
+        )
+
+    # Messages.
+
+    def intent(self, messages: Sequence[Message], then: Callable[[Exception | None], object]) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        if not self._open:
+            self._clock.callLater(0, then, self._refusal())
+            return
+        writer = self._writer
+        if len(messages) == 1:
+            message = messages[0]
+            reception = message.reception
+            writer.put(records.INTENT, records.encode_intent(reception.key, [message.index]), reception)
+        else:
+            groups: dict[int, list[Message]] = {}
+            for message in messages:
+                groups.setdefault(message.reception.key, []).append(message)
+            for key, group in groups.items():
+                indexes = [message.index for message in group]
+                writer.put(records.INTENT, records.encode_intent(key, indexes), group[0].reception)
+        writer.after_write(then)
+
+    def delivered(self, message: Message, note: bytes, synced: Callable[[], object] | None = None) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        self._end(records.DELIVERED, message, note, synced)
+
+    def failed(self, message: Message, note: bytes, synced: Callable[[], object] | None = None) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        self._end(records.FAILED, message, note, synced)
+
+    def _end(self, kind: int, message: Message, note: bytes, synced: Callable[[], object] | None) -> None:
+        reception = message.reception
+        place = reception.spool
+        bit = 1 << message.index
+        if not isinstance(place, Place) or not self._takes(message) or place.ended & bit:
+            return
+        place.ended |= bit
+        self._writer.put(kind, records.encode_ended(kind, reception.key, message.index, note), reception, synced)
+        reception.done(message)
+        if not reception.live:
+            self._bodies.drop(reception)
+
+    def requeued(self, message: Message) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`; the binding is kept too.
+        """
+        place = message.reception.spool
+        if not isinstance(place, Place) or not self._takes(message) or place.ended & (1 << message.index):
+            return
+        try:
+            payload = records.encode_requeued(message, self._name(message))
+        except SpoolError as error:
+            # The mail is kept; only its retry state of this attempt is not.
+            self._log.error("{id}: {reason}", id=message.id, reason=str(error))
+            return
+        self._writer.put(records.REQUEUED, payload, message.reception, message)
+
+    def flush(self) -> Deferred[None]:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`; fails with
+        :class:`~momentum_tx.errors.SpoolError` while nothing can be written.
+        """
+        if not self._open:
+            return fail(self._refusal())
+        return self._writer.flush()
+
+    def _takes(self, message: Message) -> bool:
+        if not self._open:
+            self._log.error("{id}: its outcome came after the spool was closed", id=message.id)
+        return self._open
+
+    def _name(self, message: Message | None) -> str:
+        if message is None or message.binding_slot == UNBOUND:
+            return ""
+        return self._binding_names(message.binding_slot)
+
+    def _refusal(self) -> SpoolError:
+        if not self._open:
+            return SpoolError("the spool is not open")
+        if self._writer.error is not None:
+            return SpoolError(str(self._writer.error))
+        return SpoolError("the disk of the spool is full")

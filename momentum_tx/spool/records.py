@@ -1,0 +1,436 @@
+"""
+The format of the journal: segment headers and records, to octets and back.
+
+Pure: no file, no clock.  All numbers are little-endian.  A *payload* is a record
+without its frame; the frame (magic and checksum) is added when the segment it
+goes to is known, because the checksum begins with the segment's salt.  The
+salt makes sure that octets inside a mail body never pass for a record when a
+damaged segment is searched.
+"""
+
+import re
+import struct
+import zlib
+from typing import Final, NamedTuple
+
+from ..errors import SpoolError
+from ..queues.message import Message, Reception
+
+#: First octets of every segment.
+SEGMENT_MAGIC: Final = b"MTXSEG"
+#: Version of everything below; another one is refused at start.
+FORMAT_VERSION: Final = 1
+#: First octets of every record; not UTF-8, so that text rarely holds them.
+RECORD_MAGIC: Final = b"\xf5\xabJR"
+
+#: A reception: envelope of all recipients, and the body.
+RECEPTION: Final = 1
+#: The final dot for these messages is about to leave.
+INTENT: Final = 2
+#: The peer has the message.
+DELIVERED: Final = 3
+#: The message failed for ever.
+FAILED: Final = 4
+#: The message waits for its next attempt.
+REQUEUED: Final = 5
+#: The reception was refused after all and must never come back.
+WITHDRAWN: Final = 6
+#: Every kind this version writes.
+KINDS: Final = frozenset((RECEPTION, INTENT, DELIVERED, FAILED, REQUEUED, WITHDRAWN))
+#: Version of the coding of the metas; a record with another one is refused at start.
+RECORD_VERSION: Final = 1
+
+#: Replies are kept up to the length a reply line may have (RFC 5321 4.5.3.1.5).
+MAX_NOTE: Final = 512
+#: 10,000 recipients with the longest addresses and ids need about 4 MiB.
+MAX_META: Final = 16 << 20
+#: Far above max_message_size; a length field above this is damage.
+MAX_BODY: Final = 1 << 30
+
+_SEGMENT = struct.Struct("<6sHQII")
+#: One copy of the segment header with its checksum.
+_COPY: Final = _SEGMENT.size + 4
+#: The header is there twice: the salt in it is needed to read anything else.
+SEGMENT_HEADER: Final = 2 * _COPY
+_FRAME = struct.Struct("<4sI")
+_HEAD = struct.Struct("<BBIIQI")
+#: Octets of a payload before its meta.
+PAYLOAD_HEADER: Final = _HEAD.size
+#: Octets of a record before its meta.
+RECORD_HEADER: Final = _FRAME.size + _HEAD.size
+_ONE = struct.Struct("<BBIIQII")
+_INDEX = struct.Struct("<I")
+_REQUEUED = struct.Struct("<IIdBIB")
+_ENVELOPE = struct.Struct("<dQB")
+_NEXT = struct.Struct("<dH")
+_SHORT = struct.Struct("<H")
+
+_EIGHT_BIT: Final = 1
+_SMTPUTF8: Final = 2
+
+_NAME = re.compile(r"([0-9]{12})\.seg", re.ASCII)
+
+
+class RecordError(SpoolError):
+    """
+    Octets that are no record, or a record that cannot be written.
+    """
+
+
+class UnknownFormat(RecordError):
+    """
+    A whole, undamaged record or segment of a version this one does not know.
+    """
+
+
+class SegmentHeader(NamedTuple):
+    """
+    :ivar number: the segment's number, counting up over the journal's life.
+    :ivar salt: start value of the checksums in the segment.
+    """
+
+    number: int
+    salt: int
+
+
+class Head(NamedTuple):
+    """
+    The fixed part of a record.
+    """
+
+    checksum: int
+    kind: int
+    version: int
+    meta_length: int
+    body_length: int
+    key: int
+    body_checksum: int
+
+
+class Recipient(NamedTuple):
+    """
+    One message of a reception as it was received; *binding* is a name, empty
+    for none.
+    """
+
+    id: str
+    recipient: bytes
+    binding: str
+    next_attempt: float
+
+
+class Envelope(NamedTuple):
+    """
+    A reception without its body.
+    """
+
+    sender: bytes
+    creation_time: float
+    size: int
+    batch_id: str
+    conn_id: str
+    recv_method: str
+    recv_from: str
+    eight_bit: bool
+    smtputf8: bool
+    recipients: tuple[Recipient, ...]
+
+
+class Ended(NamedTuple):
+    """
+    Meta of ``DELIVERED`` and ``FAILED``; *position* is the message's index.
+    """
+
+    position: int
+    note: bytes
+
+
+class Requeued(NamedTuple):
+    """
+    Meta of ``REQUEUED``; see :class:`~momentum_tx.interfaces.records.IMessage`.
+    """
+
+    position: int
+    num_retries: int
+    next_attempt: float
+    stage: int
+    ambiguous: int
+    binding: str
+    code: bytes
+
+
+class Intent(NamedTuple):
+    """
+    Meta of ``INTENT``: the indexes of the messages it is about.
+    """
+
+    positions: tuple[int, ...]
+
+
+#: What :func:`decode` makes of a meta; a withdrawal has none.
+Meta = Envelope | Ended | Requeued | Intent | None
+
+
+def segment_name(number: int) -> str:
+    """
+    File name of the segment *number*; names sort as the numbers do.
+    """
+    return f"{number:012d}.seg"
+
+
+def segment_number(name: str) -> int | None:
+    """
+    The number in a segment's file name, or ``None`` for any other name.
+    """
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def encode_segment_header(header: SegmentHeader) -> bytes:
+    """
+    The first :data:`SEGMENT_HEADER` octets of a segment.
+    """
+    copy = _SEGMENT.pack(SEGMENT_MAGIC, FORMAT_VERSION, header.number, header.salt, 0)
+    return (copy + _INDEX.pack(zlib.crc32(copy))) * 2
+
+
+def decode_segment_header(octets: bytes) -> SegmentHeader:
+    """
+    Read a segment header from whichever of its copies is whole.
+
+    :raises UnknownFormat: it is of another version.
+    :raises RecordError: neither copy is whole.
+    """
+    for start in (0, _COPY):
+        copy = octets[start : start + _SEGMENT.size]
+        check = octets[start + _SEGMENT.size : start + _COPY]
+        if len(check) == 4 and _INDEX.unpack(check)[0] == zlib.crc32(copy):
+            magic, version, number, salt, _ = _SEGMENT.unpack(copy)
+            if magic == SEGMENT_MAGIC:
+                if version != FORMAT_VERSION:
+                    raise UnknownFormat(f"format version {version}; this program knows {FORMAT_VERSION}")
+                return SegmentHeader(number, salt)
+    # Another version may have another header: all it must share is magic and version.
+    if octets.startswith(SEGMENT_MAGIC) and len(octets) >= 8:
+        version = _SHORT.unpack_from(octets, 6)[0]
+        if version != FORMAT_VERSION and octets[_COPY : _COPY + 8] != SEGMENT_MAGIC + _SHORT.pack(FORMAT_VERSION):
+            raise UnknownFormat(f"format version {version}; this program knows {FORMAT_VERSION}")
+    raise RecordError("no whole segment header")
+
+
+def frame(payload: bytes, salt: int) -> bytes:
+    """
+    The octets of a record as they go to a segment with *salt*, body left out.
+    """
+    return _FRAME.pack(RECORD_MAGIC, zlib.crc32(payload, salt)) + payload
+
+
+def decode_head(octets: bytes) -> Head:
+    """
+    Read the fixed part of a record; the checksum is not compared yet.
+
+    :param octets: :data:`RECORD_HEADER` octets.
+    :raises RecordError: this is no record.
+    """
+    if len(octets) < RECORD_HEADER or not octets.startswith(RECORD_MAGIC):
+        raise RecordError("no record")
+    head = Head(_INDEX.unpack_from(octets, 4)[0], *_HEAD.unpack_from(octets, _FRAME.size))
+    if head.meta_length > MAX_META or head.body_length > MAX_BODY:
+        raise RecordError("a length beyond its bound")
+    return head
+
+
+def check(octets: bytes, head: Head, salt: int) -> None:
+    """
+    Compare the checksum over fixed part and meta.
+
+    :param octets: the record without its body.
+    :raises RecordError: it differs.
+    :raises UnknownFormat: the record is whole and of an unknown kind or version.
+    """
+    if zlib.crc32(memoryview(octets)[_FRAME.size :], salt) != head.checksum:
+        raise RecordError("checksum differs")
+    if head.kind not in KINDS or head.version != RECORD_VERSION:
+        raise UnknownFormat(f"record kind {head.kind} version {head.version} at key {head.key}")
+
+
+def encode_ended(kind: int, key: int, index: int, note: bytes) -> bytes:
+    """
+    Payload of ``DELIVERED`` or ``FAILED``; the note is cut at :data:`MAX_NOTE`.
+    """
+    if len(note) > MAX_NOTE:
+        note = note[:MAX_NOTE]
+    return _ONE.pack(kind, RECORD_VERSION, 4 + len(note), 0, key, 0, index) + note
+
+
+def encode_intent(key: int, indexes: list[int]) -> bytes:
+    """
+    Payload of ``INTENT`` for messages of one reception.
+    """
+    if len(indexes) == 1:
+        return _ONE.pack(INTENT, RECORD_VERSION, 4, 0, key, 0, indexes[0])
+    meta = struct.pack(f"<{len(indexes)}I", *indexes)
+    return _HEAD.pack(INTENT, RECORD_VERSION, len(meta), 0, key, 0) + meta
+
+
+def encode_requeued(message: Message, binding: str) -> bytes:
+    """
+    Payload of ``REQUEUED`` with the message's present state; the code text is
+    cut at :data:`MAX_NOTE`.
+    """
+    name = _text(binding, 255)
+    code = message.code[:MAX_NOTE]
+    try:
+        meta = (
+            _REQUEUED.pack(
+                message.index,
+                message.num_retries,
+                message.next_attempt,
+                int(message.stage),
+                message.ambiguous,
+                len(name),
+            )
+            + name
+            + code
+        )
+    except struct.error as error:
+        raise RecordError(f"message {message.id}: {error}") from None
+    return _HEAD.pack(REQUEUED, RECORD_VERSION, len(meta), 0, message.reception.key, 0) + meta
+
+
+def encode_withdrawn(key: int) -> bytes:
+    """
+    Payload of ``WITHDRAWN``.
+    """
+    return _HEAD.pack(WITHDRAWN, RECORD_VERSION, 0, 0, key, 0)
+
+
+def encode_reception(key: int, reception: Reception, bindings: list[str], body: bytes) -> bytes:
+    """
+    Payload of ``RECEPTION``; the body follows it in the segment.
+
+    :param bindings: name per message, empty for none.
+    :raises RecordError: a field is longer than the format allows.
+    """
+    flags = (_EIGHT_BIT if reception.eight_bit else 0) | (_SMTPUTF8 if reception.smtputf8 else 0)
+    names = list(dict.fromkeys(bindings))
+    slots = {name: slot for slot, name in enumerate(names)}
+    try:
+        parts = [_ENVELOPE.pack(reception.creation_time, reception.size, flags)]
+    except struct.error as error:
+        raise RecordError(f"reception {reception.batch_id}: {error}") from None
+    for field in (
+        reception.sender,
+        _text(reception.batch_id),
+        _text(reception.conn_id),
+        _text(reception.recv_method),
+        _text(reception.recv_from),
+    ):
+        parts.append(_field(field))
+    parts.append(_SHORT.pack(len(names)))
+    parts.extend(_field(_text(name, 255)) for name in names)
+    for message, binding in zip(reception.messages, bindings, strict=True):
+        if message is None:
+            raise RecordError("a message of the reception is finished already")
+        parts.append(_NEXT.pack(message.next_attempt, slots[binding]))
+        parts.append(_field(_text(message.id)))
+        parts.append(_field(message.recipient))
+    meta = b"".join(parts)
+    if len(meta) > MAX_META or len(body) > MAX_BODY:
+        raise RecordError(f"reception of {len(meta)} + {len(body)} octets is too large")
+    return _HEAD.pack(RECEPTION, RECORD_VERSION, len(meta), len(body), key, zlib.crc32(body)) + meta
+
+
+def body_checksum(payload: bytes) -> int:
+    """
+    Checksum of the body that belongs to a payload.
+    """
+    return _INDEX.unpack_from(payload, _HEAD.size - 4)[0]
+
+
+def decode(kind: int, meta: bytes) -> Meta:
+    """
+    Read the meta of a record whose checksum is right.
+
+    :raises RecordError: it makes no sense all the same.
+    """
+    try:
+        if kind in (DELIVERED, FAILED):
+            return Ended(_INDEX.unpack_from(meta)[0], meta[4:])
+        if kind == INTENT:
+            return Intent(struct.unpack(f"<{len(meta) // 4}I", meta))
+        if kind == REQUEUED:
+            return _decode_requeued(meta)
+        if kind == RECEPTION:
+            return _decode_reception(meta)
+        if kind == WITHDRAWN:
+            return None
+    except (struct.error, UnicodeDecodeError, IndexError) as error:
+        raise RecordError(f"record kind {kind}: {error}") from None
+    raise RecordError(f"unknown record kind {kind}")
+
+
+def _decode_requeued(meta: bytes) -> Requeued:
+    index, retries, due, stage, ambiguous, length = _REQUEUED.unpack_from(meta)
+    start = _REQUEUED.size
+    if start + length > len(meta):
+        raise RecordError("binding name beyond the record")
+    name = meta[start : start + length].decode()
+    return Requeued(index, retries, due, stage, ambiguous, name, meta[start + length :])
+
+
+def _decode_reception(meta: bytes) -> Envelope:
+    creation_time, size, flags = _ENVELOPE.unpack_from(meta)
+    at = _ENVELOPE.size
+    fields = []
+    for _ in range(5):
+        field, at = _take(meta, at)
+        fields.append(field)
+    count = _SHORT.unpack_from(meta, at)[0]
+    at += 2
+    names = []
+    for _ in range(count):
+        field, at = _take(meta, at)
+        names.append(field.decode())
+    recipients = []
+    while at < len(meta):
+        due, slot = _NEXT.unpack_from(meta, at)
+        id, at = _take(meta, at + _NEXT.size)
+        recipient, at = _take(meta, at)
+        recipients.append(Recipient(id.decode(), recipient, names[slot], due))
+    return Envelope(
+        fields[0],
+        creation_time,
+        size,
+        fields[1].decode(),
+        fields[2].decode(),
+        fields[3].decode(),
+        fields[4].decode(),
+        bool(flags & _EIGHT_BIT),
+        bool(flags & _SMTPUTF8),
+        tuple(recipients),
+    )
+
+
+def _field(octets: bytes) -> bytes:
+    if len(octets) > 0xFFFF:
+        raise RecordError(f"a field of {len(octets)} octets is too long")
+    return _SHORT.pack(len(octets)) + octets
+
+
+def _take(meta: bytes, at: int) -> tuple[bytes, int]:
+    start = at + 2
+    end = start + _SHORT.unpack_from(meta, at)[0]
+    if end > len(meta):
+        raise RecordError("a field beyond the record")
+    return meta[start:end], end
+
+
+def _text(text: str, limit: int = 0xFFFF) -> bytes:
+    try:
+        octets = text.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(str(error)) from None
+    if len(octets) > limit:
+        raise RecordError(f"a name of {len(octets)} octets is too long")
+    return octets

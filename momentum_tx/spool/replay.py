@@ -1,0 +1,208 @@
+"""
+Records in the order they were written, back into receptions and messages.
+
+Pure but for the two callables that turn binding names into slots.  The same
+record may come twice (a segment that could not be cut back after a failed sync
+leaves copies), and records may speak of receptions that are gone: both are
+harmless.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..queues.message import Message, Reception
+from ..settings import UNBOUND
+from ..stages import Stage
+from . import records
+from .records import Ended, Envelope, Intent, Meta, Requeued
+from .segments import Place, Segment, Segments, depend
+
+
+class Found(NamedTuple):
+    """
+    A whole record, read back.
+
+    :ivar body_offset: where the body begins in its segment.
+    """
+
+    kind: int
+    key: int
+    meta: Meta
+    body_offset: int
+    body_length: int
+    body_checksum: int
+
+
+class Replay:
+    """
+    Made at start, fed every record of every segment, asked for what lives, and
+    dropped.
+    """
+
+    def __init__(self, segments: Segments, binding_slot: Callable[[str], int]) -> None:
+        self._segments = segments
+        self._binding_slot = binding_slot
+        self._slots: dict[str, int] = {"": UNBOUND}
+        self._live: dict[int, Reception] = {}
+        # Where a finished reception lies: a record about it still binds segments, and a copy must not revive it.
+        self._ended: dict[int, Place] = {}
+        self._open: dict[Message, None] = {}
+        #: Highest reception key seen.
+        self.highest = 0
+
+    def apply(self, found: Found, segment: Segment) -> None:
+        """
+        Take in one record of *segment*.
+        """
+        kind, key, meta = found[0], found[1], found[2]
+        if kind == records.RECEPTION:
+            assert isinstance(meta, Envelope)
+            self._received(found, meta, segment)
+            return
+        reception = self._live.get(key)
+        if reception is None:
+            ended = self._ended.get(key)
+            if ended is not None and ended.segment is not None:
+                depend(segment, ended.segment)
+            return
+        place = _place(reception)
+        assert place.segment is not None
+        depend(segment, place.segment)
+        if isinstance(meta, Ended):
+            message = self._message(reception, meta.position)
+            if message is not None:
+                self._done(reception, place, message)
+        elif isinstance(meta, Requeued):
+            message = self._message(reception, meta.position)
+            if message is not None:
+                self._requeue(message, meta)
+        elif isinstance(meta, Intent):
+            for index in meta.positions:
+                message = self._message(reception, index)
+                if message is not None:
+                    self._open[message] = None
+        else:
+            for message in list(reception.messages):
+                if message is not None:
+                    self._done(reception, place, message)
+
+    def interrupted(self) -> list[Message]:
+        """
+        Messages whose last record is an intent; each has had one ambiguous
+        attempt more than was counted, and has now.
+        """
+        messages = list(self._open)
+        self._open.clear()
+        for message in messages:
+            message.ambiguous += 1
+        return messages
+
+    def batches(self, size: int) -> Iterator[list[Message]]:
+        """
+        The live messages, oldest reception first, in lists of at most *size*.
+        """
+        batch: list[Message] = []
+        for reception in self._live.values():
+            for message in reception.messages:
+                if message is not None:
+                    batch.append(message)
+                    if len(batch) == size:
+                        yield batch
+                        batch = []
+        if batch:
+            yield batch
+
+    def drop(self, key: int) -> Reception | None:
+        """
+        The reception *key* cannot be used: forget it.  Its segment stays until
+        the reception is withdrawn.
+        """
+        reception = self._live.get(key)
+        if reception is not None:
+            place = _place(reception)
+            assert place.segment is not None
+            place.segment.live += 1
+            for message in list(reception.messages):
+                if message is not None:
+                    self._done(reception, place, message)
+        return reception
+
+    def _received(self, found: Found, envelope: Envelope, segment: Segment) -> None:
+        key = found.key
+        self.highest = max(self.highest, key)
+        ended = self._ended.get(key)
+        if ended is not None:
+            # A copy of what is finished: its own segment must not outlive the record of the end.
+            if ended.segment is not None:
+                depend(segment, ended.segment)
+            return
+        known = self._live.get(key)
+        if known is not None:
+            place = _place(known)
+        else:
+            place = Place(found.body_length, found.body_checksum, len(envelope.recipients))
+            self._live[key] = self._reception(key, envelope, place)
+        self._segments.settle(segment, place, found.body_offset)
+        if not envelope.recipients:
+            self._finish(key, place)
+
+    def _reception(self, key: int, envelope: Envelope, place: Place) -> Reception:
+        reception = Reception(
+            envelope.sender,
+            envelope.creation_time,
+            envelope.size,
+            envelope.batch_id,
+            envelope.conn_id,
+            envelope.recv_method,
+            envelope.recv_from,
+            envelope.eight_bit,
+            envelope.smtputf8,
+        )
+        reception.key = key
+        reception.spool = place
+        for id, recipient, binding, next_attempt in envelope.recipients:
+            message = reception.add(id, recipient)
+            message.next_attempt = next_attempt
+            message.binding_slot = self._slot(binding)
+        return reception
+
+    def _message(self, reception: Reception, index: int) -> Message | None:
+        return reception.messages[index] if index < len(reception.messages) else None
+
+    def _requeue(self, message: Message, meta: Requeued) -> None:
+        message.num_retries = meta.num_retries
+        message.next_attempt = meta.next_attempt
+        message.ambiguous = meta.ambiguous
+        message.code = meta.code
+        message.binding_slot = self._slot(meta.binding)
+        try:
+            message.stage = Stage(meta.stage)
+        except ValueError:
+            message.stage = Stage.UNKNOWN
+        self._open.pop(message, None)
+
+    def _done(self, reception: Reception, place: Place, message: Message) -> None:
+        self._open.pop(message, None)
+        reception.done(message)
+        place.unfinished -= 1
+        place.ended |= 1 << message.index
+        if not place.unfinished:
+            self._finish(reception.key, place)
+
+    def _finish(self, key: int, place: Place) -> None:
+        del self._live[key]
+        self._ended[key] = place
+        if place.segment is not None:
+            place.segment.live -= 1
+
+    def _slot(self, binding: str) -> int:
+        slot = self._slots.get(binding)
+        if slot is None:
+            slot = self._slots[binding] = self._binding_slot(binding)
+        return slot
+
+
+def _place(reception: Reception) -> Place:
+    place = reception.spool
+    assert isinstance(place, Place)
+    return place

@@ -1,0 +1,429 @@
+"""
+Gathers records, appends them once per turn, syncs them in a worker, and says
+when they are durable.
+
+It knows nothing of messages beyond the place a reception lies at.  What it does
+when the disk fails is in :mod:`momentum_tx.spool.repair`, of which this is the
+healthy half.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..errors import SpoolError
+from ..interfaces.seams import IJournalFile, IJournalFiles, IThreadExecutor
+from ..queues.message import Reception
+from . import jobs
+from .records import DELIVERED, FAILED, INTENT, RECEPTION, SEGMENT_HEADER, WITHDRAWN, frame
+from .segments import Place, Segment, Segments, depend
+
+#: Kind of an entry that writes nothing and is confirmed in its turn.
+FLUSH: Final = 0
+#: Seconds an outcome may wait for a sync (reliability contract: done-marks are synced in groups of 100 ms).
+SYNC_DELAY: Final = 0.1
+#: Seconds before a segment that could not be made is tried again; the old one grows meanwhile.
+_ROTATION_PAUSE: Final = 1.0
+
+
+class Entry(NamedTuple):
+    """
+    A record on its way to the disk.
+
+    :ivar payload: see :mod:`momentum_tx.spool.records`.
+    :ivar extra: of a reception its :class:`Waiting`; of an outcome what to call
+        when it is durable; of a requeue the message; of a flush the Deferred.
+    """
+
+    kind: int
+    payload: bytes
+    reception: Reception | None
+    extra: Any
+
+
+class Waiting(NamedTuple):
+    """
+    What a reception needs until it is durable.
+    """
+
+    body: bytes
+    answer: Deferred[None]
+
+
+class Writer:
+    """
+    The open end of the journal.  Subclassed once, by
+    :class:`momentum_tx.spool.repair.JournalWriter`.
+
+    :ivar error: why nothing can be written at the moment, or ``None``.
+    :ivar closing: no new work is taken on.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        files: IJournalFiles,
+        threads: IThreadExecutor,
+        clock: IReactorTime,
+        random: Random,
+        segments: Segments,
+        segment_size: int,
+        durable: bool,
+        kept: Callable[[Reception, bytes], object],
+    ) -> None:
+        """
+        :param random: source of salts; should not be predictable.
+        :param segment_size: octets after which a segment is closed.
+        :param durable: whether anything is synced at all.
+        :param kept: told when a reception is durable, before its Deferred fires.
+        """
+        self._files = files
+        self._threads = threads
+        self._clock = clock
+        self._random = random
+        self._segments = segments
+        self._segment_size = segment_size
+        self._durable = durable
+        self._kept = kept
+        self.error: SpoolError | None = None
+        self.closing = False
+        self._number = 0
+        self._current: Segment | None = None
+        # Segments with an open file: the current one, and older ones that are not wholly synced.
+        self._open: list[Segment] = []
+        self._gathered: list[Entry] = []
+        self._thens: list[Callable[[Exception | None], object]] = []
+        self._turn: IDelayedCall | None = None
+        # Appended, and not covered by a sync that has begun.
+        self._appended: list[Entry] = []
+        # Covered by the sync that is running; ``None`` while none is.
+        self._syncing: list[Entry] | None = None
+        self._sync_timer: IDelayedCall | None = None
+        self._urgent = False
+        self._wanted = False
+        self._rotating = False
+        self._rotate_at = 0.0
+        self._removing = False
+        self._jobs = 0
+
+    # What is asked of it.
+
+    def put(self, kind: int, payload: bytes, reception: Reception | None, extra: Any = None) -> None:
+        """
+        Write a record at the end of this turn.
+        """
+        self._gathered.append(Entry(kind, payload, reception, extra))
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._write)
+
+    def after_write(self, then: Callable[[Exception | None], object]) -> None:
+        """
+        Call *then* when the records of this turn are in the kernel's hands.
+        """
+        self._thens.append(then)
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._write)
+
+    def flush(self) -> Deferred[None]:
+        """
+        Fires when all that was put before is durable; fails with
+        :class:`~momentum_tx.errors.SpoolError` when that is not to be had now.
+        """
+        done: Deferred[None] = Deferred()
+        self.put(FLUSH, b"", None, done)
+        return done
+
+    def new_segment(self) -> Segment:
+        """
+        A segment that has a number and a salt, and no file yet.
+        """
+        segment = Segment(self._number, self._random.getrandbits(32))
+        self._number += 1
+        return segment
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """
+        Call a function of :mod:`~momentum_tx.spool.jobs` in the worker.
+        """
+        self._jobs += 1
+        return self._threads.run(function, *args).addBoth(self._job_done)
+
+    def reap(self) -> None:
+        """
+        Remove the segments that may go.
+        """
+        if self._removing or self.closing:
+            return
+        idle = self._segments.take_idle()
+        if not idle:
+            return
+        self._removing = True
+        names = [segment.name for segment in idle]
+        self.run(jobs.remove, self._files, names).addCallbacks(
+            self._removed, self._not_removed, (idle,), errbackArgs=(idle,)
+        )
+
+    # One turn: append.
+
+    def _write(self) -> None:
+        self._turn = None
+        entries, self._gathered = self._gathered, []
+        thens, self._thens = self._thens, []
+        error = self.error
+        if error is None:
+            error = self._append_or_mend(entries)
+        else:
+            self._hold(entries, error)
+        if not self._durable and self._appended:
+            self._confirm_unsynced()
+        else:
+            self._demand_sync()
+        for then in thens:
+            try:
+                then(error)
+            except Exception:
+                self._log.failure("what waited for an intent failed")
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        """
+        :raises OSError: nothing was appended.
+        """
+        segment = self._current
+        assert segment is not None and segment.file is not None
+        buffers, offsets = lay_out(entries, segment.salt)
+        base = segment.size
+        if buffers:
+            segment.file.append(buffers)
+            segment.size += sum(map(len, buffers))
+        self._settle(segment, entries, offsets, base)
+        self._appended += entries
+        if segment.size >= self._segment_size and not self._rotating:
+            self._rotate()
+
+    def _settle(self, segment: Segment, entries: Sequence[Entry], offsets: Sequence[int], base: int) -> None:
+        """
+        *entries* are in *segment* now: note where, and what depends on what.
+        """
+        bodies = iter(offsets)
+        for kind, _, reception, _ in entries:
+            if kind == FLUSH:
+                self._urgent = True
+                continue
+            assert reception is not None
+            place = reception.spool
+            assert isinstance(place, Place)
+            if kind == RECEPTION:
+                self._segments.settle(segment, place, base + next(bodies))
+                self._urgent = True
+                continue
+            if kind != INTENT:
+                self._wanted = True
+            if place.segment is not segment and place.segment is not None:
+                depend(segment, place.segment)
+
+    def _append_or_mend(self, entries: list[Entry]) -> SpoolError | None:
+        raise NotImplementedError
+
+    def _hold(self, entries: Sequence[Entry], error: SpoolError) -> None:
+        raise NotImplementedError
+
+    def _repair(self) -> None:
+        raise NotImplementedError
+
+    def _broke(self, error: SpoolError) -> None:
+        raise NotImplementedError
+
+    # Sync.
+
+    def _demand_sync(self) -> None:
+        if self._syncing is not None or self.error is not None:
+            return
+        if self._urgent:
+            self._sync()
+        elif self._wanted and self._sync_timer is None:
+            self._sync_timer = self._clock.callLater(SYNC_DELAY, self._sync_due)
+
+    def _sync_due(self) -> None:
+        self._sync_timer = None
+        # If one is running, its end looks at this.
+        self._urgent = True
+        self._demand_sync()
+
+    def _sync(self) -> None:
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+            self._sync_timer = None
+        self._syncing, self._appended = self._appended, []
+        self._urgent = self._wanted = False
+        unsynced = [segment for segment in self._open if segment.size > segment.synced]
+        marks = [(segment, segment.size) for segment in unsynced]
+        self.run(jobs.sync, [segment.file for segment in unsynced]).addCallbacks(
+            self._synced, self._sync_failed, (marks,)
+        )
+
+    def _synced(self, _: None, marks: list[tuple[Segment, int]]) -> None:
+        entries, self._syncing = self._syncing or [], None
+        for segment, size in marks:
+            segment.synced = size
+        self._close_sealed()
+        if self.error is not None:
+            self._repair()
+        else:
+            self._demand_sync()
+        self._confirm(entries)
+
+    def _sync_failed(self, failure: Failure) -> None:
+        entries, self._syncing = self._syncing or [], None
+        self._appended = entries + self._appended
+        if self.error is None:
+            self._broke(SpoolError(explain_failure(failure)))
+        self._repair()
+
+    def _confirm_unsynced(self) -> None:
+        entries, self._appended = self._appended, []
+        self._urgent = self._wanted = False
+        for segment in self._open:
+            segment.synced = segment.size
+        self._close_sealed()
+        self._confirm(entries)
+
+    def _confirm(self, entries: Sequence[Entry]) -> None:
+        """
+        *entries* are durable: count first, then tell.
+        """
+        ended = False
+        tell: list[Callable[[], object]] = []
+        for kind, _, reception, extra in entries:
+            if kind == FLUSH:
+                tell.append(partial(extra.callback, None))
+                continue
+            assert reception is not None
+            place = reception.spool
+            assert isinstance(place, Place)
+            if kind == RECEPTION:
+                self._kept(reception, extra.body)
+                tell.append(partial(extra.answer.callback, None))
+            elif kind in (DELIVERED, FAILED):
+                place.unfinished -= 1
+                if not place.unfinished and place.segment is not None:
+                    place.segment.live -= 1
+                    ended = ended or not place.segment.live
+                if extra is not None:
+                    tell.append(extra)
+            elif kind == WITHDRAWN and place.segment is not None:
+                place.segment.live -= 1
+                ended = ended or not place.segment.live
+        if ended:
+            self.reap()
+        for call in tell:
+            try:
+                call()
+            except Exception:
+                self._log.failure("what waited for a sync failed")
+
+    # Segments.
+
+    def _close_sealed(self) -> None:
+        for segment in list(self._open):
+            if segment.sealed and segment.size == segment.synced:
+                self._open.remove(segment)
+                if segment.file is not None:
+                    segment.file.close()
+                    segment.file = None
+
+    def adopt(self, segment: Segment, file: IJournalFile) -> None:
+        """
+        Append to *segment* from now on.
+        """
+        before = self._current
+        segment.file = file
+        segment.size = segment.synced = SEGMENT_HEADER
+        self._segments.add(segment)
+        self._open.append(segment)
+        self._current = segment
+        if before is not None:
+            before.sealed = True
+            self._close_sealed()
+            self.reap()
+
+    def _rotate(self) -> None:
+        if self._clock.seconds() < self._rotate_at or self.closing:
+            return
+        self._rotating = True
+        segment = self.new_segment()
+        self.run(jobs.make_segment, self._files, segment).addCallbacks(
+            self._rotated, self._not_rotated, (segment,), errbackArgs=(segment,)
+        )
+
+    def _rotated(self, file: IJournalFile, segment: Segment) -> None:
+        self._rotating = False
+        if self.error is None:
+            self.adopt(segment, file)
+        else:
+            # The repair makes a segment of its own.
+            file.close()
+            self._discard(segment)
+
+    def _not_rotated(self, failure: Failure, segment: Segment) -> None:
+        self._rotating = False
+        self._rotate_at = self._clock.seconds() + _ROTATION_PAUSE
+        self._log.warn("a new segment cannot be made: {reason}", reason=explain_failure(failure))
+        self._discard(segment)
+
+    def _discard(self, segment: Segment) -> None:
+        """
+        *segment* may exist on disk, with nothing in it that counts.
+        """
+        segment.sealed = True
+        self._segments.add(segment)
+
+    def _removed(self, _: None, segments: list[Segment]) -> None:
+        self._removing = False
+        self._segments.removed(segments)
+        self.reap()
+
+    def _not_removed(self, failure: Failure, segments: list[Segment]) -> None:
+        self._removing = False
+        self._segments.kept(segments)
+        self._log.warn("segments cannot be removed: {reason}", reason=explain_failure(failure))
+
+    def _job_done(self, result: Any) -> Any:
+        self._jobs -= 1
+        return result
+
+
+def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]]:
+    """
+    The octets of *entries* for a segment with *salt*.
+
+    :returns: the buffers, and where each reception's body begins in them.
+    """
+    buffers: list[bytes] = []
+    offsets: list[int] = []
+    at = 0
+    for kind, payload, _, extra in entries:
+        if kind == FLUSH:
+            continue
+        octets = frame(payload, salt)
+        buffers.append(octets)
+        at += len(octets)
+        if kind == RECEPTION:
+            offsets.append(at)
+            buffers.append(extra.body)
+            at += len(extra.body)
+    return buffers, offsets
+
+
+def explain_failure(failure: Failure) -> str:
+    """
+    What went wrong in the worker, for people.
+    """
+    error = failure.value
+    return jobs.explain(error) if isinstance(error, OSError) else failure.getErrorMessage()
