@@ -105,6 +105,7 @@ class Configuration:
         self._domains: dict[str, DomainSettings] = {}
         self._hosts: dict[str, HostSettings] = {}
         self._settled: dict[tuple[object, ...], Any] = {}
+        self._equal: dict[Any, Any] = {}
 
     def path(self, slot: int, domain: str) -> PathSettings:
         """
@@ -233,7 +234,12 @@ class Configuration:
         # Stanzas are compared by identity: the same tables give the same object.
         settled = self._settled.get((owner, *chain))
         if settled is None:
-            settled = _settle(owner, chain)
+            made = _settle(owner, chain)
+            # Thousands of domain tables that say the same share one object.
+            settled = self._equal.get(made)
+            if settled is None:
+                settled = made
+                _keep(self._equal, made, made)
             _keep(self._settled, (owner, *chain), settled)
         return settled
 

@@ -33,7 +33,7 @@ def spelled(path: tuple[str, ...]) -> str:
 def _spelled_part(part: str) -> str:
     if _BARE.fullmatch(part):
         return part
-    if "\\" in part and "'" not in part and part.isprintable():
+    if ("\\" in part or part.startswith("/")) and "'" not in part and part.isprintable():
         return f"'{part}'"
     escaped = part.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04X}" for c in escaped) + '"'

@@ -306,13 +306,15 @@ class CacheTests(SynchronousTestCase):
 
     def test_same_object(self) -> None:
         """
-        The same question gets the same object, and domains nobody wrote of share one per slot.
+        The same question gets the same object, and domains nobody wrote of share one, as
+        do tables that say the same.
         """
         config = parse("[domain.'a.example']\n[domain.'/org$/']\ntls='required'\n[binding.b]")
         self.assertIs(config.path(1, "a.example"), config.path(1, "a.example"))
         self.assertIs(config.path(1, "x.com"), config.path(1, "y.com"))
         self.assertIs(config.path(1, "x.org"), config.path(1, "y.org"))
         self.assertIsNot(config.path(1, "x.org"), config.path(1, "x.com"))
+        self.assertIs(config.path(1, "a.example"), config.path(0, "x.com"))
         self.assertIs(config.domain("x.com"), config.domain("y.com"))
         self.assertIs(config.host("x.com"), config.host("y.com"))
 
@@ -327,7 +329,7 @@ class CacheTests(SynchronousTestCase):
             self.assertEqual(config.domain(f"d{number}.example"), DomainSettings())
             self.assertEqual(config.host(f"d{number}.example"), HostSettings())
             self.assertEqual(config.path(0, "a.example").tls, "required")
-            for kept in (config._paths, config._domains, config._hosts, config._settled):
+            for kept in (config._paths, config._domains, config._hosts, config._settled, config._equal):
                 self.assertLessEqual(len(kept), 3)
 
     def test_frozen(self) -> None:
@@ -380,7 +382,7 @@ max_outbound_connections = 3
                 "[binding.b]",
                 "[binding_group.g]",
                 '[domain."a.example"]',
-                '[domain."/example$/"]',
+                "[domain.'/example$/']",
                 "[global]",
             ),
         )

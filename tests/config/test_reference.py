@@ -3,14 +3,18 @@ Tests for the reference page.
 """
 
 import pathlib
+import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
 import momentum_tx
+from momentum_tx.config.load import parse
 from momentum_tx.config.options import BY_CLASS
 from momentum_tx.config.reference import options_page
 
-PAGE = pathlib.Path(momentum_tx.__file__).parent.parent / "doc" / "reference" / "options.md"
+DOC = pathlib.Path(momentum_tx.__file__).parent.parent / "doc"
+PAGE = DOC / "reference" / "options.md"
+HOWTO = DOC / "howto" / "configure.md"
 
 
 class PageTests(SynchronousTestCase):
@@ -36,3 +40,14 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(len(rows), sum(len(options) for options in BY_CLASS.values()))
         for row in rows:
             self.assertEqual(row.replace("\\|", "").count("|"), 6, row)
+
+    def test_howto(self) -> None:
+        """
+        Every example in the guide is accepted as it stands.
+        """
+        if not HOWTO.exists():
+            self.skipTest("the pages are not part of an installation")
+        examples = re.findall(r"^```toml\n(.*?)^```", HOWTO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        self.assertGreater(len(examples), 3)
+        for example in examples:
+            parse(example)

@@ -115,9 +115,9 @@ CASES: Sequence[tuple[str, str, tuple[tuple[int, str, str], ...]]] = (
             (5, 'domain."a.b".ehlo_hostname', "control character U+000D"),
         ),
     ),
-    ("regex", "[domain.'/(a/']", ((1, 'domain."/(a/"', "does not compile"),)),
-    ("regex without end", "[host.'/a']", ((1, 'host."/a"', "between two slashes"),)),
-    ("empty regex", "[domain.'//']", ((1, 'domain."//"', "not empty"),)),
+    ("regex", "[domain.'/(a/']", ((1, "domain.'/(a/'", "does not compile"),)),
+    ("regex without end", "[host.'/a']", ((1, "host.'/a'", "between two slashes"),)),
+    ("empty regex", "[domain.'//']", ((1, "domain.'//'", "not empty"),)),
     ("wildcard", "[domain.'*.a.b']", ((1, 'domain."*.a.b"', r"'/\.a\.b$/'"),)),
     ("bad domain", "[domain.'a..b']", ((1, 'domain."a..b"', "is not a domain name"),)),
     ("max_retries", "[global]\nmax_retries = -1", ((2, "global.max_retries", "at least 0"),)),
@@ -195,9 +195,11 @@ class MistakeTests(SynchronousTestCase):
         """
         All mistakes of a file come together, in the order of its lines.
         """
-        text = "[binding.b]\nx=1\n[domain.'a.b']\ny=2\n[global]\nz=3\n[binding_group.g.binding.b]\nw=4\n"
+        text = (
+            "[binding.b]\nx=1\n[domain.'a.b']\ny=2\n[global]\nz=3\n[binding_group.g.binding.b]\nw=4\n[binding.c]\nv=5"
+        )
         mistakes = self.mistakes(text)
-        self.assertEqual([mistake.split(":")[1] for mistake in mistakes], ["2", "4", "6", "8"])
+        self.assertEqual([mistake.split(":")[1] for mistake in mistakes], ["2", "4", "6", "8", "10"])
 
     def test_nothing_wrong(self) -> None:
         """
