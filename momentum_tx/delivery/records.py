@@ -105,18 +105,14 @@ class Records:
         domains without mail or connections whose routing data has expired, and
         hosts that no domain names.
         """
-        self._metrics = {
-            key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime
-        }
+        self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
         self._domains = {
             name: dr
             for name, dr in self._domains.items()
             if dr.mail_queue.size() or dr.connections or dr.lookup_pending or dr.expiry > now or dr.in_flight
         }
         named = {id(mx.host) for dr in self._domains.values() for mx in dr.mxlist}
-        self._hosts = {
-            key: host for key, host in self._hosts.items() if host.connections or id(host) in named
-        }
+        self._hosts = {key: host for key, host in self._hosts.items() if host.connections or id(host) in named}
 
 
 def _decayed(mean: float, sample: float) -> float:

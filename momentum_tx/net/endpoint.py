@@ -164,4 +164,3 @@ class BoundClientEndpoint:
             return unhappy
         deadline = self._clock.callLater(self._timeout, timed_out)
         return connecting
-

@@ -15,20 +15,17 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from ..settings import PathSettings
-from ..smtp.body import stuff
+from ..smtp.body import END_OF_DATA, stuff
 from ..smtp.client import SMTPClientMachine
 from ..stages import Stage
 from ..timers import Agenda
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import ITCPTransport
-
-    from ..smtp.client import Event
+    from ..smtp.events import Event
 
 #: Bodies up to this size leave in one write; larger ones in slices of it, so that
 #: a slow reader holds one slice of our memory and not a whole message.
 BODY_SLICE: Final = 65536
-_FINAL_DOT: Final = b".\r\n"
 
 
 class ISMTPClientListener(Interface):
@@ -44,6 +41,11 @@ class ISMTPClientListener(Interface):
     def tls_established() -> None:
         """
         The handshake is done; nothing learnt before counts.
+        """
+
+    def idle_timed_out() -> None:
+        """
+        The session has been idle for ``idle_timeout``.
         """
 
     def stage_timed_out(stage: Stage) -> None:
@@ -99,7 +101,7 @@ class SMTPClientProtocol(Protocol):
     :param listener: provides :class:`ISMTPClientListener`.
     """
 
-    transport: ITCPTransport
+    transport: Any  # ITCPTransport and IConsumer
 
     def __init__(
         self, machine: SMTPClientMachine, agenda: Agenda, settings: PathSettings, listener: ISMTPClientListener
@@ -109,7 +111,6 @@ class SMTPClientProtocol(Protocol):
         self._quit_timeout = settings.quit_timeout
         self._listener = listener
         self._alarm = agenda.alarm(self._timed_out)
-        self._handshaking = False
         self._leaving = False
         self._ended = False
         self._body: _BodyProducer | None = None
@@ -119,7 +120,7 @@ class SMTPClientProtocol(Protocol):
         """
         What the connection waits for.
         """
-        return Stage.TLS_HANDSHAKE if self._handshaking else self.machine.stage
+        return self.machine.stage
 
     def connectionMade(self) -> None:
         self.machine.start()
@@ -161,7 +162,7 @@ class SMTPClientProtocol(Protocol):
         stuffed = stuff(content)
         self.machine.sending_body()
         if len(stuffed) <= BODY_SLICE:
-            self.transport.writeSequence([stuffed, _FINAL_DOT])
+            self.transport.writeSequence([stuffed, END_OF_DATA])
             self._body_sent()
         else:
             self._rearm()
@@ -187,13 +188,11 @@ class SMTPClientProtocol(Protocol):
 
         :param upgrade: the TLS seam.
         """
-        self.machine.tls_started()
-        self._handshaking = True
         self._rearm()
         upgrade.upgrade(self.transport, server_name, policy)
 
     def handshakeCompleted(self) -> None:
-        self._handshaking = False
+        self.machine.tls_started()
         self._listener.tls_established()
 
     def leave(self) -> None:
@@ -229,6 +228,9 @@ class SMTPClientProtocol(Protocol):
         if self._ended:
             return
         leaving, stage = self._leaving, self.stage
+        if stage is Stage.IDLE and not leaving:
+            self._listener.idle_timed_out()
+            return
         self.abort()
         if not leaving:
             self._listener.stage_timed_out(stage)
@@ -266,7 +268,7 @@ class _BodyProducer:
             protocol.body_slice_taken()
         else:
             transport.unregisterProducer()
-            transport.writeSequence([piece, _FINAL_DOT])
+            transport.writeSequence([piece, END_OF_DATA])
             protocol._body_sent()
 
     def stopProducing(self) -> None:

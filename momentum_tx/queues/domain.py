@@ -45,7 +45,7 @@ class HostRecord:
     One mail exchanger by name; several domains may share it.
     """
 
-    __slots__ = ("addresses", "connections", "name", "trusted")
+    __slots__ = ("addresses", "connections", "name", "prohibited", "trusted")
 
     def __init__(self, name: str, trusted: bool = False) -> None:
         self.name = name
@@ -53,6 +53,8 @@ class HostRecord:
         self.addresses: tuple[str, ...] = ()
         #: Connections open or being opened to it.
         self.connections = 0
+        #: Whether some of its addresses were left out as prohibited.
+        self.prohibited = False
         #: Whether an operator named it: then ``prohibited_hosts`` does not apply.
         self.trusted = trusted
 
@@ -160,6 +162,7 @@ class DomainRecord:
         "maintainer",
         "mx_type",
         "mxlist",
+        "operator_named",
         "routing_note",
         "throttled_until",
         "transients",
@@ -169,6 +172,8 @@ class DomainRecord:
         self.domain = domain
         #: Whose connection functions serve this record.
         self.initiator = initiator
+        #: Whether an operator wrote the name, as a gateway.
+        self.operator_named = False
         self.mail_queue = MailQueue()
         self.mx_type = MXType.UNKNOWN
         self.mxlist: tuple[MXRecord, ...] = ()

@@ -119,6 +119,13 @@ class MailQueue:
             del self._active[slot]
         return message
 
+    def peek_active(self, slot: int) -> Message | None:
+        """
+        The first active message of *slot*; it stays queued.
+        """
+        heap = self._active.get(slot)
+        return heap.first() if heap is not None else None
+
     def first_delayed(self) -> Message | None:
         """
         The delayed message that is due first; it stays queued.

@@ -1,0 +1,135 @@
+"""
+Delivery as a whole: give it messages, and it looks after them to their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+
+from ..outcomes import Outcome
+from ..queues.domain import DomainRecord
+from ..queues.message import Message
+from .initiate import ConnectionInitiator
+from .initiate_smtp import MailConnections
+from .maintainer import Maintainer
+from .records import Records
+from .routing import Router
+from .sessions import Sessions
+from .settle import Settlement
+
+if TYPE_CHECKING:
+    from .facilities import Facilities
+
+#: Seconds between two clearings of records nobody needs.
+EXPIRE_INTERVAL: Final = 60.0
+#: Seconds that sessions have to notice that they were dropped.
+INTERRUPT_GRACE: Final = 5.0
+
+
+class Delivery:
+    """
+    Puts the parts together; one screen, in the order of the dependencies.
+
+    :param facilities: everything it may use.
+    """
+
+    def __init__(self, facilities: Facilities) -> None:
+        self.facilities = f = facilities
+        self.records = Records()
+        self.router = Router(f, self.records, self._poke)
+        self.settlement = Settlement(f, self._poke)
+        self.initiator = ConnectionInitiator(f, self.records, self.router)
+        self.sessions = Sessions(f, self.records, self.settlement)
+        self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open)
+        self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions)
+        self.sessions.wire(self.connections, self.maintainer)
+        self._expire = f.agenda.alarm(self._expire_records)
+        self._stopping = False
+
+    def _poke(self, dr: DomainRecord) -> None:
+        self.maintainer.poke(dr)
+
+    def start(self) -> None:
+        """
+        Begin to look after the records.
+        """
+        self._expire.arm(EXPIRE_INTERVAL)
+
+    def _expire_records(self) -> None:
+        f = self.facilities
+        self.records.expire(f.wall(), f.config.global_settings.address_metrics_lifetime)
+        self._expire.arm(EXPIRE_INTERVAL)
+
+    def domain_record(self, name: str) -> DomainRecord:
+        """
+        The record of a routing domain, made if there is none.
+        """
+        return self.records.domain(name, self.connections)
+
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """
+        Take durable messages over.  All are queued before any is attempted, so
+        that recipients of one message can share a transaction.
+        """
+        now = self.facilities.wall()
+        for message in messages:
+            name, operator_named = self.router.routing_domain(message)
+            dr = self.domain_record(name)
+            if operator_named:
+                dr.operator_named = True
+            message.domain = dr
+            if message.next_attempt <= now:
+                dr.mail_queue.insert_active(message)
+            else:
+                dr.mail_queue.insert_delayed(message)
+            self.maintainer.poke(dr)
+
+    def when_ended(self, message: Message, tell: Callable[[Outcome], object] | None) -> None:
+        """
+        Call *tell* once, when the end of *message* is durable; with ``None``
+        tell nobody.
+        """
+        if tell is None:
+            self.settlement.waiting.pop(message.id, None)
+        else:
+            self.settlement.waiting[message.id] = tell
+
+    async def stop(self, grace: float) -> None:
+        """
+        Open nothing any more, let transactions end, then drop what is left.
+
+        :param grace: seconds for the transactions.  One that still waits for
+            its final reply then is recorded as ambiguous.
+        """
+        self.maintainer.stop()
+        self._expire.disarm()
+        stopped = self.sessions.stop()
+        for dr in self.records:
+            for handles in list(dr.connections.values()):
+                for handle in list(handles):
+                    # Still connecting: nobody hears of it.
+                    if handle.connection.in_use < 0:
+                        handle.close()
+        await self._within(stopped, grace)
+        if len(self.sessions):
+            self.sessions.interrupt()
+            await self._within(stopped, INTERRUPT_GRACE)
+
+    def _within(self, stopped: Deferred[None], seconds: float) -> Deferred[None]:
+        """
+        Fires when *stopped* does, or after *seconds*.
+        """
+        passed: Deferred[None] = Deferred()
+
+        def end(result: object) -> None:
+            alarm.disarm()
+            if not passed.called:
+                passed.callback(None)
+
+        alarm = self.facilities.agenda.alarm(lambda: end(None))
+        alarm.arm(seconds)
+        stopped.addBoth(end)
+        return passed

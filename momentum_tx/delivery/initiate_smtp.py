@@ -1,0 +1,158 @@
+"""
+``initiate_connection_smtp``: the caller of ``initiate_connection`` that does
+what its failures oblige to.
+
+Source: Momentum, "Connection-related Functions", ``initiate_connection_smtp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from ..errors import ConnectionNotInitiated
+from ..flags import CONN_ERROR, ConnFlag
+from ..interfaces.records import IDomainRecord
+from ..interfaces.services import IConnectionInitiator
+from ..policy.candidates import usable_family
+from ..policy.consequence import LOOKUP_DEFERRED, NO_VALID_HOSTS, TOO_MANY_FAILURES, counts_as_mx_failure, note_for
+from ..queues.domain import DomainRecord
+from .initiate import NO_ERROR, ConnectionHandle, ConnectionInitiator
+
+if TYPE_CHECKING:
+    from .settle import Settlement
+
+
+def initiate_connection_smtp(dr: DomainRecord, binding: int, now: float | None) -> ConnFlag:
+    """
+    Begin to open a connection for mail, perform the actions a failure obliges
+    to, and count it towards ``mx_failures_to_delay``.
+
+    Source: Momentum, ``initiate_connection_smtp``.
+
+    :param dr: the domain record.
+    :param binding: the binding slot.
+    :param now: wall time in epoch seconds; ``None`` asks the clock.
+    :returns: 0 when a connect is pending, else the bare error, actions taken
+        away (they are done already).
+    """
+    return dr.initiator.initiate_connection_smtp(dr, binding, now)
+
+
+@implementer(IConnectionInitiator)
+class MailConnections:
+    """
+    The connection functions, with mail as their purpose.
+
+    :param initiator: begins attempts.
+    :param settlement: moves or fails messages.
+    :param open_session: given the handle of every connection that is established.
+    """
+
+    def __init__(
+        self,
+        initiator: ConnectionInitiator,
+        settlement: Settlement,
+        open_session: Callable[[ConnectionHandle], object],
+    ) -> None:
+        self._initiator = initiator
+        self._settlement = settlement
+        self._open_session = open_session
+
+    def initiate_connection(
+        self,
+        dr: IDomainRecord,
+        binding: int,
+        now: float | None,
+        finish_connect_func: Callable[[Any, ConnFlag, float], object],
+        timeout_func: Callable[[Any, float], object],
+        user_data: object = None,
+    ) -> ConnectionHandle:
+        """
+        See :func:`momentum_tx.delivery.initiate.initiate_connection`.
+        """
+        return self._initiator.initiate_connection(dr, binding, now, finish_connect_func, timeout_func, user_data)
+
+    def initiate_connection_smtp(self, dr: IDomainRecord, binding: int, now: float | None) -> ConnFlag:
+        """
+        See the function of that name.
+        """
+        assert isinstance(dr, DomainRecord)
+        return self.attempt(dr, binding, now, b"")
+
+    def attempt(self, dr: DomainRecord, slot: int, now: float | None, note: bytes) -> ConnFlag:
+        """
+        :meth:`initiate_connection_smtp` on behalf of a session that failed.
+
+        :param note: status text of a message that has to be requeued because no
+            address is left to go on with; empty for the usual one.
+        """
+        f = self._initiator.facilities
+        if now is None:
+            now = f.wall()
+        try:
+            handle = self._initiator.initiate_connection(dr, slot, now, self._finished, self._timed_out)
+        except ConnectionNotInitiated as error:
+            word = CONN_ERROR(error.flags)
+            fd = -int(word)
+            self.perform(dr, slot, error.flags, now, note)
+        else:
+            word, fd = NO_ERROR, max(handle.connection.fileno(), 0)
+        hook = f.hooks.post_initiate_connection_smtp
+        if hook:
+            hook.notify(lambda provider: provider.post_initiate_connection_smtp(dr, slot, now, fd))
+        return word
+
+    def _finished(self, handle: ConnectionHandle, error: ConnFlag, now: float) -> None:
+        if error:
+            self.perform(handle.dr, handle.binding_slot, error, now, b"")
+        else:
+            self._open_session(handle)
+
+    def _timed_out(self, handle: ConnectionHandle, now: float) -> None:
+        self.perform(handle.dr, handle.binding_slot, handle.error, now, b"")
+
+    def perform(self, dr: DomainRecord, slot: int, word: ConnFlag, now: float, note: bytes) -> None:
+        """
+        Do what *word* obliges to, then check ``mx_failures_to_delay`` and
+        ``connect_timeout_to_delay``.
+        """
+        settlement = self._settlement
+        if word & ConnFlag.ACTION_PURGE_DOMAIN:
+            settlement.purge_domain(dr, note_for(word))
+            return
+        if word & ConnFlag.ERROR_MX_LOOKUP_FAILED:
+            # No message can be tried before DNS answers: all of them wait.
+            settlement.delay_domain(dr, dr.routing_note or LOOKUP_DEFERRED)
+            return
+        if word & ConnFlag.ACTION_REQUEUE1:
+            usual = note_for(word)
+            unreachable = word & ConnFlag.ERROR_NO_MXS_REACHABLE
+            settlement.requeue_one(dr, slot, note if note and unreachable else usual, now)
+        if counts_as_mx_failure(word):
+            self.count_failure(dr, slot, word, now)
+
+    def count_failure(self, dr: DomainRecord, slot: int, word: ConnFlag, now: float) -> None:
+        """
+        One more failure to reach *dr*; past the configured measure all its
+        active mail is delayed.
+        """
+        f = self._initiator.facilities
+        records = self._initiator.records
+        addresses = [
+            address for mx in dr.mxlist for address in mx.host.addresses if usable_family(address, f.source(slot))
+        ]
+        if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
+            for address in addresses:
+                records.metrics(address, slot).failures += 1
+        settings = f.config.domain(dr.domain)
+        most = settings.mx_failures_to_delay
+        if most and addresses and all(records.failures(address, slot) >= most for address in addresses):
+            self._settlement.delay_domain(dr, TOO_MANY_FAILURES)
+        if not dr.contact_failing_since:
+            dr.contact_failing_since = now
+        elif settings.connect_timeout_to_delay and now - dr.contact_failing_since >= settings.connect_timeout_to_delay:
+            dr.contact_failing_since = now
+            self._settlement.delay_domain(dr, NO_VALID_HOSTS)

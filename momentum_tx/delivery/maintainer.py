@@ -1,0 +1,224 @@
+"""
+The routine that looks after each domain: sweeps due mail into the active
+queues and opens the connections that are missing.
+
+Source: Momentum, hooks ``set_delayed_queue_event`` (timing) and
+``__mail_queue_maintain`` (the pass).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from ..policy.goal import default_connection_goal
+from ..queues.domain import DomainRecord, MXType
+from ..timers import Alarm
+
+if TYPE_CHECKING:
+    from .facilities import Facilities
+    from .initiate_smtp import MailConnections
+    from .routing import Router
+    from .session import Session
+    from .sessions import Sessions
+    from .settle import Settlement
+
+#: Domains looked after, and messages swept for one of them, in one turn of the reactor.
+DOMAINS_PER_TURN: Final = 200
+SWEEP_PER_PASS: Final = 500
+#: Seconds until a spool that cannot record is asked again.
+SPOOL_PAUSE: Final = 1.0
+
+
+class _Care:
+    """
+    The maintainer's own state for one domain; ``dr.maintainer``.
+    """
+
+    __slots__ = ("alarm", "held_until", "idle")
+
+    def __init__(self, alarm: Alarm) -> None:
+        self.alarm = alarm
+        #: Sessions that wait for mail, by slot; the last one waited least.
+        self.idle: dict[int, list[Session]] = {}
+        #: Time of the clock before which no further connection is opened, by slot.
+        self.held_until: dict[int, float] = {}
+
+
+class Maintainer:
+    """
+    Looks after every domain of a service.
+
+    A pass runs when mail arrives, DNS answers, a session ends, or the domain's
+    alarm rings; several reasons in one turn of the reactor make one pass.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        router: Router,
+        settlement: Settlement,
+        connections: MailConnections,
+        sessions: Sessions,
+    ) -> None:
+        self._f = facilities
+        self._router = router
+        self._settlement = settlement
+        self._connections = connections
+        self._sessions = sessions
+        self._poked: dict[DomainRecord, None] = {}
+        self._scheduled = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        """
+        Look after nothing any more.
+        """
+        self._stopped = True
+        self._poked.clear()
+
+    def poke(self, dr: DomainRecord) -> None:
+        """
+        Look after *dr* in the next turn of the reactor.
+        """
+        if self._stopped:
+            return
+        self._poked[dr] = None
+        if not self._scheduled:
+            self._scheduled = True
+            self._f.clock.callLater(0, self._work)
+
+    def _work(self) -> None:
+        self._scheduled = False
+        poked = self._poked
+        now = self._f.wall()
+        for _ in range(min(len(poked), DOMAINS_PER_TURN)):
+            dr = next(iter(poked))
+            del poked[dr]
+            try:
+                self.maintain(dr, now)
+            except Exception:
+                # One domain's trouble stays its own; its alarm tries again.
+                self._log.failure("looking after {domain} failed", domain=dr.domain)
+                self._care(dr).alarm.arm(self._f.config.global_settings.delayed_queue_scan_interval)
+        if poked and not self._scheduled:
+            self._scheduled = True
+            self._f.clock.callLater(0, self._work)
+
+    def _care(self, dr: DomainRecord) -> _Care:
+        care = dr.maintainer
+        if care is None:
+            care = dr.maintainer = _Care(self._f.agenda.alarm(lambda: self.poke(dr)))
+        assert isinstance(care, _Care)
+        return care
+
+    def hold(self, dr: DomainRecord, slot: int) -> None:
+        """
+        Open no further connection from *slot* until the next regular pass.
+        """
+        interval = self._f.config.global_settings.delayed_queue_scan_interval
+        self._care(dr).held_until[slot] = self._f.clock.seconds() + interval
+
+    def add_idle(self, session: Session) -> None:
+        """
+        Keep *session* until there is mail for it.
+        """
+        self._care(session.dr).idle.setdefault(session.handle.binding_slot, []).append(session)
+
+    def remove_idle(self, session: Session) -> None:
+        """
+        *session* waits no longer; harmless twice.
+        """
+        sessions = self._care(session.dr).idle.get(session.handle.binding_slot, [])
+        if session in sessions:
+            sessions.remove(session)
+
+    def maintain(self, dr: DomainRecord, now: float) -> None:
+        """
+        One pass over *dr*.
+
+        :param now: wall time.
+        """
+        if self._stopped:
+            return
+        queue = dr.mail_queue
+        if queue.sweep(now, SWEEP_PER_PASS) == SWEEP_PER_PASS:
+            self.poke(dr)
+        if queue.active_size() and not self._settlement.busy(dr):
+            self._connect(dr, now)
+        self._set_delayed_queue_event(dr, now)
+
+    def _connect(self, dr: DomainRecord, now: float) -> None:
+        if not self._f.spool.healthy():
+            return
+        queue, care = dr.mail_queue, self._care(dr)
+        for slot in queue.active_slots():
+            if self._f.config.path(slot, dr.domain).suspend_delivery:
+                continue
+            idle = care.idle.get(slot)
+            while idle and queue.active_size(slot):
+                idle[-1].resume()
+            if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
+                care.held_until.pop(slot, None)
+                if not self._open_missing(dr, slot, now):
+                    return
+
+    def _open_missing(self, dr: DomainRecord, slot: int, now: float) -> bool:
+        """
+        Open what the goal asks for and is not there; false if nothing more can
+        be done for the domain in this pass.
+        """
+        self._router.ensure(dr, now)
+        if dr.lookup_pending and dr.mx_type is MXType.UNKNOWN:
+            return False
+        missing = self._goal(dr, slot) - dr.connection_count(slot)
+        while missing > 0:
+            if self._throttled(dr, slot, now):
+                break
+            if self._connections.initiate_connection_smtp(dr, slot, now):
+                # After a refusal no more in this pass: one REQUEUE1 moves one message.
+                break
+            missing -= 1
+        return not self._settlement.busy(dr)
+
+    def _goal(self, dr: DomainRecord, slot: int) -> int:
+        settings = self._f.config.path(slot, dr.domain)
+        queued = dr.mail_queue.active_size(slot)
+        most = settings.max_outbound_connections
+        goal = default_connection_goal(queued, most, settings.connection_allocation_aggressiveness)
+        hook = self._f.hooks.connection_goal
+        if hook:
+            goal = hook.fold(goal, lambda provider, value: provider.connection_goal(dr, slot, queued, value))
+        return min(goal, most)
+
+    def _throttled(self, dr: DomainRecord, slot: int, now: float) -> bool:
+        hook = self._f.hooks.check_outbound_conn_throttle
+        if not hook:
+            return False
+        later = hook.fold(0.0, lambda provider, value: provider.check_outbound_conn_throttle(slot, dr, now, value))
+        dr.throttled_until = later
+        return later > now
+
+    def _set_delayed_queue_event(self, dr: DomainRecord, now: float) -> None:
+        """
+        When to look again: after ``delayed_queue_scan_interval`` at the latest
+        while there is mail, or when delayed mail is due.  The interval also
+        bounds what a step of the wall clock can spoil.
+        """
+        care, queue = self._care(dr), dr.mail_queue
+        if not queue.size():
+            care.alarm.disarm()
+            return
+        wait = self._f.config.global_settings.delayed_queue_scan_interval
+        first = queue.first_delayed()
+        if first is not None:
+            wait = min(wait, max(0.0, first.next_attempt - now))
+        if queue.active_size():
+            if dr.throttled_until > now:
+                wait = min(wait, dr.throttled_until - now)
+            if not self._f.spool.healthy():
+                wait = min(wait, SPOOL_PAUSE)
+        care.alarm.arm(wait)

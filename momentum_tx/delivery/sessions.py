@@ -1,0 +1,253 @@
+"""
+All mail sessions of a service: opens them, keeps the idle ones, knows what a
+failed one means for the host.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.defer import Deferred
+
+from ..flags import ConnFlag
+from ..queues.domain import Connection, DomainRecord
+from ..queues.message import Message
+from ..settings import PathSettings
+from .session import Session
+
+if TYPE_CHECKING:
+    from .facilities import Facilities
+    from .initiate import ConnectionHandle
+    from .initiate_smtp import MailConnections
+    from .records import Records
+    from .settle import Settlement
+
+#: How long, seconds, an address whose TLS handshake failed is spoken to in the clear
+#: under ``tls = ifavailable``.
+BROKEN_TLS_MEMORY: Final = 3600.0
+#: Most addresses remembered for that; the oldest are forgotten first.
+BROKEN_TLS_SIZE: Final = 10_000
+
+
+class IdleKeeper(Protocol):
+    """
+    Who keeps idle sessions and looks after domains: the maintainer.
+    """
+
+    def poke(self, dr: DomainRecord) -> None:
+        """
+        Something about *dr* changed; look after it soon.
+        """
+
+    def hold(self, dr: DomainRecord, slot: int) -> None:
+        """
+        Open no further connection for a while: the peer has enough of them.
+        """
+
+    def add_idle(self, session: Session) -> None:
+        """
+        *session* waits for mail.
+        """
+
+    def remove_idle(self, session: Session) -> None:
+        """
+        *session* waits no longer.
+        """
+
+
+class Sessions:
+    """
+    Every session of one service.
+
+    :param facilities: clocks, hooks, spool, TLS.
+    :param records: marks addresses that failed.
+    :param settlement: where outcomes go.
+    """
+
+    def __init__(self, facilities: Facilities, records: Records, settlement: Settlement) -> None:
+        self.facilities = facilities
+        self._records = records
+        self.settlement = settlement
+        self.connections: MailConnections
+        self.keeper: IdleKeeper
+        self._open: set[Session] = set()
+        self._broken_tls: dict[str, float] = {}
+        #: Whether the service is stopping: no message is taken any more.
+        self.stopping = False
+        self._stopped: Deferred[None] | None = None
+
+    def wire(self, connections: MailConnections, keeper: IdleKeeper) -> None:
+        """
+        Give it the two it needs and that need it.
+        """
+        self.connections = connections
+        self.keeper = keeper
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, handle: ConnectionHandle) -> None:
+        """
+        Begin a session on an established connection.
+        """
+        session = Session(self, handle)
+        self._open.add(session)
+        hook = self.facilities.hooks.inc_outbound_connections
+        if hook:
+            hook.notify(lambda provider: provider.inc_outbound_connections(handle))
+        handle.user_data = session
+        session.begin()
+        if self.stopping:
+            session.leave()
+
+    def session_ended(self, session: Session, failed_note: bytes, retry_plain: bool) -> None:
+        """
+        The connection of *session* is gone.
+
+        :param failed_note: why the peer would not have us; empty if it had.
+        :param retry_plain: whether TLS was what failed, and may be left out.
+        """
+        self._open.discard(session)
+        handle, dr = session.handle, session.dr
+        slot = handle.binding_slot
+        host, address = handle.host, handle.connection.address
+        hook = self.facilities.hooks.dec_outbound_connections
+        if hook:
+            hook.notify(lambda provider: provider.dec_outbound_connections(handle))
+        handle.close()
+        if self.stopping:
+            self._check_stopped()
+            return
+        if retry_plain:
+            self._remember_broken_tls(address)
+            if dr.mail_queue.active_size(slot):
+                self.connections.initiate_connection_smtp(dr, slot, None)
+        elif failed_note:
+            self._session_failed(dr, slot, address, failed_note)
+        elif host is not None and dr.mail_queue.active_size(slot):
+            self.keeper.poke(dr)
+
+    def _session_failed(self, dr: DomainRecord, slot: int, address: str, note: bytes) -> None:
+        """
+        The peer accepted the connection and would not have us.
+        """
+        if any(s.ready and s.handle.connection.address == address for s in self._of(dr, slot)):
+            # It serves others of us: it has enough connections, that is all.
+            self.keeper.hold(dr, slot)
+            return
+        now = self.facilities.wall()
+        self._records.address_failed(address, slot, now)
+        self.connections.count_failure(dr, slot, ConnFlag.ERROR_CONNECT, now)
+        if not dr.mail_queue.active_size(slot):
+            return
+        retry = self.facilities.config.domain(dr.domain).host_failure_retry
+        if self._records.down(address, slot, now, retry):
+            self.connections.attempt(dr, slot, now, note)
+        else:
+            # The address is not left alone at all: the message is, or this would never end.
+            self.settlement.requeue_one(dr, slot, note, now)
+
+    def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
+        return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]
+
+    def address_failed(self, handle: ConnectionHandle) -> None:
+        """
+        The peer kept silent too long or broke the protocol (Momentum,
+        ``host_failure_retry``: "connect or protocol failure").
+        """
+        session = handle.user_data
+        if isinstance(session, Session) and session.ready:
+            self._records.address_failed(handle.connection.address, handle.binding_slot, self.facilities.wall())
+
+    def next_active(self, dr: DomainRecord, slot: int) -> Message | None:
+        """
+        The message a session shall take next; it is in no queue afterwards.
+        """
+        if self.settlement.busy(dr) or self.facilities.config.path(slot, dr.domain).suspend_delivery:
+            return None
+        return dr.mail_queue.next_active(slot)
+
+    def batch(self, message: Message, settings: PathSettings, connection: Connection) -> list[Message]:
+        """
+        *message* and those of its reception that may share its transaction:
+        same domain, same binding, due as well (Momentum: ``assess_batch``).
+        """
+        siblings = message.reception.messages
+        messages = [message]
+        if message.reception.live == 1:
+            return messages
+        most = settings.max_recipients_per_batch
+        if settings.max_recipients_per_connection:
+            most = min(most, settings.max_recipients_per_connection - connection.recipients)
+        queue = message.domain.mail_queue if message.domain is not None else None
+        for sibling in siblings:
+            if len(messages) >= most:
+                break
+            if (
+                sibling is not None
+                and queue is not None
+                and sibling is not message
+                and sibling.domain is message.domain
+                and sibling.binding_slot == message.binding_slot
+                and queue.is_active(sibling)
+                and not self._same_recipient(sibling, messages)
+            ):
+                queue.remove(sibling)
+                messages.append(sibling)
+        return messages
+
+    @staticmethod
+    def _same_recipient(message: Message, messages: list[Message]) -> bool:
+        # One RCPT per transaction and address; the twin goes in the next.
+        return any(other.recipient == message.recipient for other in messages)
+
+    def went_idle(self, session: Session) -> None:
+        """
+        *session* has nothing to send.
+        """
+        self.keeper.add_idle(session)
+
+    def left_idle(self, session: Session) -> None:
+        """
+        *session* no longer waits for mail.
+        """
+        self.keeper.remove_idle(session)
+
+    def tls_is_broken(self, address: str, policy: str) -> bool:
+        """
+        Whether *address* is to be spoken to in the clear for now.
+        """
+        return policy == "ifavailable" and self._broken_tls.get(address, 0.0) > self.facilities.clock.seconds()
+
+    def _remember_broken_tls(self, address: str) -> None:
+        memory = self._broken_tls
+        memory.pop(address, None)
+        if len(memory) >= BROKEN_TLS_SIZE:
+            del memory[next(iter(memory))]
+        memory[address] = self.facilities.clock.seconds() + BROKEN_TLS_MEMORY
+
+    def stop(self) -> Deferred[None]:
+        """
+        Take no more messages; sessions end when their transaction does.
+
+        :returns: fires when none is left.
+        """
+        self.stopping = True
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
+        for session in list(self._open):
+            session.stop()
+        self._check_stopped()
+        return stopped
+
+    def interrupt(self) -> None:
+        """
+        Drop what is still open.
+        """
+        for session in list(self._open):
+            session.interrupt()
+
+    def _check_stopped(self) -> None:
+        if self._stopped is not None and not self._open:
+            stopped, self._stopped = self._stopped, None
+            stopped.callback(None)

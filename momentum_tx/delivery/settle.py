@@ -1,0 +1,239 @@
+"""
+What becomes of a message after an attempt: done, requeued, or given up.
+
+Every message leaves delivery through this module, exactly once per attempt.
+State is settled before anyone is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ..outcomes import Outcome, Scope, Verdict
+from ..policy.retry import End, RetrySchedule
+from ..queues.domain import DomainRecord
+from ..queues.message import Message
+from ..settings import PathSettings
+from ..stages import Stage
+
+if TYPE_CHECKING:
+    from .facilities import Facilities
+
+#: Messages a bulk operation handles in one turn of the reactor.
+BULK_SLICE: Final = 200
+
+
+class Settlement:
+    """
+    Turns outcomes into queue operations, spool records and notices.
+
+    :param facilities: hooks, spool, clocks.
+    :param requeued: told after a message went back to the queues of its domain.
+    """
+
+    def __init__(self, facilities: Facilities, requeued: Callable[[DomainRecord], object]) -> None:
+        self._f = facilities
+        self._requeued = requeued
+        self._schedules: dict[PathSettings, RetrySchedule] = {}
+        #: Who waits for the end of a message, by message id.
+        self.waiting: dict[str, Callable[[Outcome], object]] = {}
+        #: Domains a bulk operation is at work on.
+        self._bulk: dict[DomainRecord, str] = {}
+        self.delivered_count = 0
+        self.transient_count = 0
+        self.permanent_count = 0
+
+    def delivered(self, message: Message, note: bytes, now: float) -> None:
+        """
+        The peer took *message*.
+        """
+        dr = self._domain(message)
+        message.code = note
+        message.stage = Stage.IDLE
+        dr.deliveries += 1
+        dr.last_delivery = now
+        self.delivered_count += 1
+        self._f.spool.delivered(message, note, self._ending(message, Verdict.DELIVERED, Scope.RECIPIENT))
+        message.reception.done(message)
+        hook = self._f.hooks.log_delivery_v1
+        if hook:
+            hook.notify(lambda provider: provider.log_delivery_v1(message, dr, now, note))
+
+    def transient(self, message: Message, note: bytes, stage: Stage, now: float, ambiguous: bool = False) -> None:
+        """
+        The attempt failed for now: requeue *message*, or give it up when its
+        tries or its time are over.
+
+        The attempt's own outcome is told first, with the peer's words; that a
+        message is given up after it is told apart, with the reason for that.
+        """
+        dr = self._domain(message)
+        message.code = note
+        message.stage = stage
+        if ambiguous:
+            message.ambiguous += 1
+        dr.transients += 1
+        self.transient_count += 1
+        hook = self._f.hooks.log_transient_failure_v1
+        if hook:
+            hook.notify(lambda provider: provider.log_transient_failure_v1(message, dr, now, note))
+        message.num_retries += 1
+        following = self._schedule(message, dr).next_attempt(message.reception.creation_time, message.num_retries, now)
+        if isinstance(following, End):
+            self.permanent(message, following.value, stage, now)
+            return
+        message.next_attempt = following
+        self._f.spool.requeued(message)
+        message.connection = None
+        dr.mail_queue.insert_delayed(message)
+        self._requeued(dr)
+
+    def permanent(
+        self, message: Message, note: bytes, stage: Stage, now: float, scope: Scope = Scope.RECIPIENT
+    ) -> None:
+        """
+        Give *message* up.
+        """
+        dr = self._domain(message)
+        message.code = note
+        message.stage = stage
+        dr.failures += 1
+        self.permanent_count += 1
+        self._f.spool.failed(message, note, self._ending(message, Verdict.PERMANENT, scope))
+        message.reception.done(message)
+        hook = self._f.hooks.log_permanent_failure_v1
+        if hook:
+            hook.notify(lambda provider: provider.log_permanent_failure_v1(message, dr, now, note))
+
+    def reinsert(self, message: Message) -> None:
+        """
+        Put *message* back into the active queue: what happened was not its
+        fault, and no attempt counts (Momentum:
+        ``scheduler_active_queue_reinsert``).
+        """
+        dr = self._domain(message)
+        message.connection = None
+        dr.mail_queue.insert_active(message)
+        self._requeued(dr)
+
+    def expired_unattempted(self, message: Message, now: float) -> bool:
+        """
+        Whether *message* is past its life and must not be attempted; it is
+        given up then.
+        """
+        dr = self._domain(message)
+        settings = self._f.config.path(message.binding_slot, dr.domain)
+        if (
+            not settings.never_attempt_expired_messages
+            or now - message.reception.creation_time < settings.message_expiration
+        ):
+            return False
+        self.permanent(message, End.EXPIRED.value, Stage.UNKNOWN, now)
+        return True
+
+    def requeue_one(self, dr: DomainRecord, slot: int, note: bytes, now: float) -> None:
+        """
+        ``CONN_ACTION_REQUEUE1``: one message leaves the active queue.
+        """
+        message = dr.mail_queue.next_active(slot)
+        if message is not None:
+            message.connection = None
+            self.transient(message, note, Stage.NOT_CONNECTED, now)
+
+    def delay_domain(self, dr: DomainRecord, note: bytes) -> None:
+        """
+        Move all active mail of *dr* to its delayed queue (Momentum:
+        ``mail_queue_delay_domain``), in slices.
+        """
+
+        def delay(message: Message, now: float) -> None:
+            self.transient(message, note, Stage.NOT_CONNECTED, now)
+
+        self._in_bulk("delay", dr, self._next_active_of(dr), delay)
+
+    def purge_domain(self, dr: DomainRecord, note: bytes) -> None:
+        """
+        Give up all mail of *dr*, on every binding (Momentum:
+        ``mail_queue_purge_domain_binding`` for each), in slices.
+        """
+
+        def purge(message: Message, now: float) -> None:
+            self.permanent(message, note, Stage.UNKNOWN, now, Scope.DOMAIN)
+
+        def next_message() -> Message | None:
+            first = dr.mail_queue.first_delayed()
+            if first is not None:
+                dr.mail_queue.remove(first)
+                return first
+            return next_active()
+
+        next_active = self._next_active_of(dr)
+        self._in_bulk("purge", dr, next_message, purge)
+
+    @staticmethod
+    def _next_active_of(dr: DomainRecord) -> Callable[[], Message | None]:
+        def next_active() -> Message | None:
+            for slot in dr.mail_queue.active_slots():
+                return dr.mail_queue.next_active(slot)
+            return None
+
+        return next_active
+
+    def _in_bulk(
+        self,
+        what: str,
+        dr: DomainRecord,
+        following: Callable[[], Message | None],
+        settle: Callable[[Message, float], object],
+    ) -> None:
+        if dr in self._bulk:
+            return
+        self._bulk[dr] = what
+
+        def work() -> None:
+            now = self._f.wall()
+            for _ in range(BULK_SLICE):
+                message = following()
+                if message is None:
+                    del self._bulk[dr]
+                    self._requeued(dr)
+                    return
+                message.connection = None
+                settle(message, now)
+            self._f.clock.callLater(0, work)
+
+        work()
+
+    def busy(self, dr: DomainRecord) -> bool:
+        """
+        Whether a bulk operation is at work on *dr*; no connection is opened
+        meanwhile.
+        """
+        return dr in self._bulk
+
+    def _schedule(self, message: Message, dr: DomainRecord) -> RetrySchedule:
+        settings = self._f.config.path(message.binding_slot, dr.domain)
+        schedule = self._schedules.get(settings)
+        if schedule is None:
+            if len(self._schedules) > 1000:
+                self._schedules.clear()
+            schedule = self._schedules[settings] = RetrySchedule.of(settings)
+        return schedule
+
+    def _ending(self, message: Message, verdict: Verdict, scope: Scope) -> Callable[[], object] | None:
+        if not self.waiting:
+            return None
+        waiter = self.waiting.pop(message.id, None)
+        if waiter is None:
+            return None
+        outcome = Outcome(
+            message.recipient, verdict, scope, message.code, Stage(message.stage), bool(message.ambiguous)
+        )
+        return lambda: waiter(outcome)
+
+    @staticmethod
+    def _domain(message: Message) -> DomainRecord:
+        dr = message.domain
+        assert dr is not None
+        return dr

@@ -1,0 +1,131 @@
+"""
+Submitting mail from the embedding application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from ..errors import MessageRefused
+from ..interfaces.services import Submission
+from ..outcomes import Outcome
+from ..queues.message import Message, Reception
+from ..smtp.addresses import check_address
+from ..smtp.body import check_content
+from .receiver import Receiver
+
+
+class Sending(Deferred[list[Outcome]]):
+    """
+    A submission on its way.
+
+    It fires with one :class:`~momentum_tx.outcomes.Outcome` per recipient, in
+    their order, when the last of them has ended and that survives a power cut;
+    it fails with :class:`~momentum_tx.errors.MessageRefused` when the message
+    was not accepted.  Cancelling stops the waiting, not the mail.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The batch id, known at once; it names the message in every log.
+        self.id = ""
+        #: Fires with the batch id when the message is durable and ours to
+        #: deliver; fails as the sending itself does.
+        self.accepted: Deferred[str] = Deferred()
+
+
+def _as_bytes(address: str | bytes) -> bytes:
+    return address.encode("utf-8") if isinstance(address, str) else address
+
+
+def _crlf(message: bytes) -> bytes:
+    """
+    *message* with CRLF line ends; in process a lone line feed ends a line too.
+    """
+    if b"\r\n" not in message and b"\n" in message and b"\r" not in message:
+        message = message.replace(b"\n", b"\r\n")
+    if message and not message.endswith(b"\r\n"):
+        message += b"\r\n"
+    return message
+
+
+class InProcess:
+    """
+    The face of the receiver inside the process.
+
+    :param receiver: takes responsibility.
+    :param when_ended: has a callable told of the end of a message; with
+        ``None`` it is told no more.
+    """
+
+    def __init__(
+        self, receiver: Receiver, when_ended: Callable[[Message, Callable[[Outcome], object] | None], object]
+    ) -> None:
+        self._receiver = receiver
+        self._when_ended = when_ended
+
+    def send(self, sender: str | bytes, recipients: Sequence[str | bytes], message: str | bytes) -> Sending:
+        """
+        Submit one message.
+
+        :param sender: reverse path, empty for the null sender.
+        :param recipients: addresses, at least one.
+        :param message: header, blank line, body; ``str`` is encoded as UTF-8.
+            Line ends are CRLF, or LF throughout.
+        """
+        sending = Sending()
+        try:
+            submission = self._submission(_as_bytes(sender), [_as_bytes(each) for each in recipients], message)
+        except ValueError as error:
+            self._refused(Failure(MessageRefused(550, f"5.6.0 {error}")), sending, [])
+            return sending
+        waited: list[Message] = []
+        taken = self._receiver.take(submission, lambda reception: self._admitted(reception, sending, waited))
+        taken.addCallbacks(self._accepted, self._refused, callbackArgs=(sending,), errbackArgs=(sending, waited))
+        return sending
+
+    @staticmethod
+    def _submission(sender: bytes, recipients: list[bytes], message: str | bytes) -> Submission:
+        content = _crlf(_as_bytes(message))
+        if not recipients:
+            raise ValueError("a message needs a recipient")
+        addresses = [*recipients, sender] if sender else recipients
+        utf8 = not all(address.isascii() for address in addresses)
+        for address in addresses:
+            check_address(address, utf8)
+        fault = check_content(content)
+        if fault is not None:
+            raise ValueError(f"Message refused: {fault}")
+        return Submission(sender, tuple(recipients), content, not content.isascii(), utf8)
+
+    def _admitted(self, reception: Reception, sending: Sending, waited: list[Message]) -> None:
+        sending.id = reception.batch_id
+        outcomes: dict[int, Outcome] = {}
+        total = len(reception.messages)
+
+        def ended(index: int, outcome: Outcome) -> None:
+            outcomes[index] = outcome
+            if len(outcomes) == total and not sending.called:
+                sending.callback([outcomes[each] for each in range(total)])
+
+        for message in reception.messages:
+            assert message is not None
+            waited.append(message)
+            self._when_ended(message, lambda outcome, index=message.index: ended(index, outcome))  # type: ignore[misc]
+
+    @staticmethod
+    def _accepted(reception: Reception, sending: Sending) -> None:
+        sending.accepted.callback(reception.batch_id)
+
+    def _refused(self, failure: Failure, sending: Sending, waited: list[Message]) -> Any:
+        for message in waited:
+            self._when_ended(message, None)
+        sending.accepted.errback(failure)
+        # Whoever waits for the outcome learns it there; nobody has to ask twice.
+        sending.accepted.addErrback(lambda _: None)
+        if not sending.called:
+            sending.errback(failure)

@@ -1,0 +1,217 @@
+"""
+Takes responsibility for messages: from the door to the queues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..errors import MessageRefused
+from ..hooks import OutboundHooks
+from ..interfaces.services import IConfiguration, IReceiver, ISpool, Submission
+from ..message.headers import count_received, prepend_field, take_fields
+from ..message.ids import MessageIds
+from ..message.trace import received
+from ..policy.bindings import choose_from_group
+from ..queues.message import Message, Reception
+from ..settings import DEFAULT_SLOT
+from ..smtp.addresses import canonical_domain, split_address
+
+_X_BINDING: Final = b"x-binding"
+_X_BINDING_GROUP: Final = b"x-binding-group"
+_CHOICES: Final = frozenset({_X_BINDING, _X_BINDING_GROUP})
+
+
+@implementer(IReceiver)
+class Receiver:
+    """
+    Makes one message per recipient, has the spool keep them, and hands them to
+    delivery.
+
+    :param config: gives the configuration in force.
+    :param spool: keeps them.
+    :param hooks: told of every reception.
+    :param ids: makes ids.
+    :param wall: wall time.
+    :param random: chooses from binding groups.
+    :param hostname: our name, for the trace field.
+    :param enqueue: takes the durable messages over.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Callable[[], IConfiguration],
+        spool: ISpool,
+        hooks: OutboundHooks,
+        ids: MessageIds,
+        wall: Callable[[], float],
+        random: Random,
+        hostname: str,
+        enqueue: Callable[[Sequence[Message]], object],
+    ) -> None:
+        self._config = config
+        self._spool = spool
+        self._hooks = hooks
+        self._ids = ids
+        self._wall = wall
+        self._random = random
+        self._hostname = hostname
+        self._enqueue = enqueue
+        #: Why nothing is taken, set by the owner while it starts or stops.
+        self.closed: tuple[int, str] | None = None
+        self.received_count = 0
+
+    def refusal(self) -> tuple[int, str] | None:
+        if self.closed is not None:
+            return self.closed
+        if not self._spool.healthy():
+            return 452, "4.3.1 The spool takes nothing at the moment, try again later"
+        return None
+
+    def receive(self, submission: Submission) -> Deferred[str]:
+        return self.take(submission).addCallback(_batch_id)
+
+    def take(
+        self, submission: Submission, admitted: Callable[[Reception], object] | None = None
+    ) -> Deferred[Reception]:
+        """
+        :meth:`receive`, firing with the reception itself.
+
+        :param admitted: told of the reception before it is durable: its ids are
+            settled then, and nothing of it has been tried.
+        """
+        try:
+            refusal = self.refusal()
+            if refusal is not None:
+                raise MessageRefused(*refusal)
+            reception, content = self._admit(submission)
+        except MessageRefused:
+            return fail(Failure())
+        if admitted is not None:
+            admitted(reception)
+        kept: Deferred[Any] = self._spool.receive(reception, content)
+        kept.addCallbacks(self._durable, self._not_kept, callbackArgs=(reception,))
+        return kept
+
+    def _admit(self, submission: Submission) -> tuple[Reception, bytes]:
+        content = submission.content
+        if count_received(content) >= self._config().global_settings.max_received_headers:
+            raise MessageRefused(554, "5.4.6 Too many hops, this message is looping")
+        recipients = [self._routable(recipient) for recipient in submission.recipients]
+        chosen: dict[bytes, bytes] = {}
+        if submission.trusted:
+            chosen, content = take_fields(content, _CHOICES)
+        now = self._wall()
+        batch_id = self._ids.next()
+        field = received(
+            submission.helo,
+            submission.recv_from,
+            self._hostname,
+            submission.recv_method,
+            batch_id,
+            recipients[0] if len(recipients) == 1 else None,
+            now,
+        )
+        content = prepend_field(field, content)
+        reception = Reception(
+            submission.sender,
+            now,
+            len(content),
+            batch_id,
+            submission.conn_id,
+            submission.recv_method,
+            submission.recv_from,
+            submission.eight_bit,
+            submission.smtputf8,
+        )
+        slot, group = self._source(chosen)
+        for recipient in recipients:
+            message = reception.add(self._ids.next(), recipient)
+            message.binding_slot = slot
+            if group:
+                message.binding_slot = self._choose(message, group)
+        return reception, content
+
+    def _routable(self, recipient: bytes) -> bytes:
+        local, domain = split_address(recipient)
+        if not domain:
+            # RFC 5321 4.5.1: postmaster needs no domain; it is ours then.
+            return local + b"@" + self._hostname.encode("ascii")
+        try:
+            canonical_domain(domain)
+        except ValueError as error:
+            raise MessageRefused(553, f"5.1.3 Bad recipient domain: {error}") from None
+        return recipient
+
+    def _source(self, chosen: dict[bytes, bytes]) -> tuple[int, str]:
+        """
+        Binding slot and group an injector asked for.
+        """
+        if not chosen:
+            return DEFAULT_SLOT, ""
+        config = self._config()
+        name = chosen.get(_X_BINDING)
+        if name is not None:
+            slot = config.binding_slot(name.decode("utf-8", "replace"))
+            if slot is None:
+                # To send from some other address would be worse than not to send.
+                raise MessageRefused(550, f"5.6.0 X-Binding: there is no binding {_shown(name)}")
+            return slot, ""
+        name = chosen[_X_BINDING_GROUP]
+        group = name.decode("utf-8", "replace")
+        if not config.groups.get(group):
+            raise MessageRefused(550, f"5.6.0 X-Binding-Group: there is no binding group {_shown(name)}")
+        return DEFAULT_SLOT, group
+
+    def _choose(self, message: Message, group: str) -> int:
+        config = self._config()
+        slots = config.groups[group]
+        hook = self._hooks.binding_group_choose_binding
+        if hook:
+            slot = hook.override(lambda provider: provider.binding_group_choose_binding(message, group))
+            if slot is not None:
+                if slot in slots:
+                    return slot
+                self._log.error(
+                    "binding_group_choose_binding answered slot {slot}, which is not in group {group}",
+                    slot=slot,
+                    group=group,
+                )
+        domain = canonical_domain(split_address(message.recipient)[1])
+        return choose_from_group(slots, lambda slot: config.path(slot, domain).suspend_delivery, self._random)
+
+    def _durable(self, _: None, reception: Reception) -> Reception:
+        messages = [message for message in reception.messages if message is not None]
+        self.received_count += len(messages)
+        hook = self._hooks.log_reception_v1
+        if hook:
+            now = reception.creation_time
+            for message in messages:
+
+                def tell(provider: Any, message: Message = message) -> None:
+                    provider.log_reception_v1(reception, message, now, None)
+
+                hook.notify(tell)
+        self._enqueue(messages)
+        return reception
+
+    def _not_kept(self, failure: Failure) -> Failure:
+        self._log.error("a message was not kept: {error}", error=failure.value)
+        return Failure(MessageRefused(452, "4.3.1 The message could not be stored, try again later"))
+
+
+def _batch_id(reception: Reception) -> str:
+    return reception.batch_id
+
+
+def _shown(name: bytes) -> str:
+    return repr(name.decode("ascii", "replace")[:64])

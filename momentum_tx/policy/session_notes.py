@@ -1,0 +1,57 @@
+"""
+Status texts of sessions that ended without a reply: Momentum's internal
+responses (reference page "Responses by code"), and a few of ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..stages import Stage
+
+_INTERNAL: Final = b"451 4.4.2 [internal] "
+
+#: The connection ended while a reply was owed.
+CLOSED: Final = _INTERNAL + b"connection closed by remote host"
+TLS_FAILED: Final = b"451 4.7.5 [internal] TLS negotiation failed"
+NO_GO_AHEAD: Final = b"451 4.7.5 [internal] no tls go-ahead"
+TLS_NOT_OFFERED: Final = b"451 4.7.6 [internal] STARTTLS required but not advertised"
+#: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.
+TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"
+#: RFC 6531 section 3.2: the address needs what the peer does not offer.
+UTF8_NOT_OFFERED: Final = b"553 5.6.7 [internal] SMTPUTF8 required but not advertised"
+#: The spool could not give the message back; it is kept.
+BODY_UNREADABLE: Final = b"451 4.3.0 [internal] error while reading body"
+
+_NO_RESPONSE: Final = {
+    Stage.READING_BANNER: b"no banner",
+    Stage.AFTER_EHLO: b"no HELO/EHLO response",
+    Stage.AFTER_MAIL_FROM: b"no MAIL FROM response",
+    Stage.AFTER_RCPT_TO: b"no RCPT TO response",
+    Stage.AFTER_DATA: b"no DATA response",
+    Stage.SENDING_BODY: b"send BODY failed",
+    Stage.READING_CONFIRMATION: b"no BODY response",
+    Stage.AFTER_RSET: b"no RSET response",
+    Stage.AFTER_XCLIENT: b"no XCLIENT response",
+}
+
+
+def no_response(stage: Stage) -> bytes:
+    """
+    The status text of a peer that kept silent in *stage*.
+    """
+    if stage is Stage.AFTER_STARTTLS:
+        return NO_GO_AHEAD
+    if stage is Stage.TLS_HANDSHAKE:
+        return TLS_FAILED
+    return _INTERNAL + _NO_RESPONSE.get(stage, b"no response")
+
+
+def violation(text: str) -> bytes:
+    """
+    The status text of a peer that broke the protocol.
+
+    :param text: what it did.
+    """
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return b"451 4.5.0 [internal] protocol error: " + plain.encode("ascii", "replace")[:300]

@@ -1,0 +1,437 @@
+"""
+Composition: builds everything, starts it, stops it.
+
+The same service runs under ``twistd``, inside an application, and on a virtual
+network: what touches the world is in :class:`Seams`, and everything else is
+handed the clock of the reactor it is given.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from .config import load as config_load
+from .config.configuration import Configuration
+from .delivery.delivery import Delivery
+from .delivery.facilities import Facilities
+from .errors import ConfigError, StartupError
+from .hooks import OutboundHooks
+from .inject.in_process import InProcess, Sending
+from .inject.receiver import Receiver
+from .inject.smtp import SMTPInjection
+from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IThreadExecutor, ITLSUpgrade
+from .interfaces.services import IConfiguration, IResolver
+from .logs.files import ILogFile, LogFile
+from .logs.mainlog import MainLog
+from .message.ids import MessageIds
+from .net import dialer as net_dialer
+from .net.https import HTTPSFetch
+from .net.resolver import DNSResolver, system_nameservers
+from .net.tls import OpenSSLUpgrade
+from .policy.next_hop import parse_next_hop
+from .policy.prohibited import ProhibitedHosts
+from .queues.message import Message
+from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
+from .spool.files import DirectoryFiles
+from .spool.journal import JournalSpool
+from .spool.threads import ReactorThreads
+from .timers import Agenda
+
+#: Workers for syncs and body reads: one sync runs at a time, the rest read.
+WORKERS: Final = 4
+#: Seconds that injecting clients get for an answer that is under way at a stop.
+INJECTION_GRACE: Final = 5.0
+
+
+@dataclass(slots=True)
+class Seams:
+    """
+    What touches the world: the five seams, and the two services that exist
+    once per world.
+
+    :ivar resolver: made for the service's settings.
+    :ivar log_file: opens a log by path.
+    :ivar plumbed: whether an address is configured on this host.
+    :ivar own_addresses: the host's addresses.
+    :ivar system_hostname: the host's own name.
+    """
+
+    dialer: IDialer
+    listener: IListener
+    files: Callable[[str], IJournalFiles]
+    threads: IThreadExecutor
+    tls: ITLSUpgrade
+    resolver: Callable[[GlobalSettings], IResolver]
+    https: Callable[[IResolver, Callable[[str], bool]], IHTTPSFetch]
+    log_file: Callable[[str], ILogFile]
+    plumbed: Callable[[str], bool]
+    own_addresses: Callable[[], tuple[str, ...]]
+    system_hostname: Callable[[], str]
+
+
+def real_seams(reactor: Any) -> Seams:
+    """
+    The seams of the real world.
+    """
+
+    def resolver(settings: GlobalSettings) -> IResolver:
+        servers = [_nameserver(text) for text in settings.nameservers] or system_nameservers()
+        return DNSResolver(
+            reactor,
+            servers,
+            SystemRandom(),
+            settings.dns_timeout,
+            settings.dns_cache_size,
+            settings.min_dns_ttl,
+            settings.max_dns_ttl,
+        )
+
+    return Seams(
+        dialer=net_dialer.SocketDialer(reactor),
+        listener=net_dialer.EndpointListener(reactor),
+        files=DirectoryFiles,
+        threads=ReactorThreads(reactor, WORKERS),
+        tls=OpenSSLUpgrade(),
+        resolver=resolver,
+        https=lambda resolver, prohibited: HTTPSFetch(reactor, resolver, prohibited),
+        log_file=LogFile,
+        plumbed=net_dialer.plumbed,
+        own_addresses=net_dialer.own_addresses,
+        system_hostname=net_dialer.system_hostname,
+    )
+
+
+def _nameserver(text: str) -> tuple[str, int]:
+    host, port = parse_next_hop(text)
+    return host, port or 53
+
+
+class OutboundService(Service):
+    """
+    The whole outbound mail server, as a Twisted service.
+
+    Hooks are registered in :attr:`hooks` before it starts.
+
+    :param reactor: its clock times everything; with the default seams the
+        real reactor.  Where ``reactor.seconds`` is not monotonic a step of the
+        system clock delays timers (``twistd momentum-tx`` makes it monotonic).
+    :param config: see :mod:`momentum_tx.config`.
+    :param seams: other providers of what touches the world.
+    :param wall: wall time, epoch seconds.
+    :param random: the source of chance.
+    :param pid: process id, for message ids.
+    :raises StartupError: the configuration does not fit this machine.
+    """
+
+    name = "momentum-tx"
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Configuration,
+        seams: Seams | None = None,
+        wall: Callable[[], float] = time.time,
+        random: Random | None = None,
+        pid: int | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._seams = seams = seams if seams is not None else real_seams(reactor)
+        self._config = config
+        self._wall = wall
+        random = random if random is not None else SystemRandom()
+        self.hooks = OutboundHooks()
+        settings = config.global_settings
+        self._check_machine(config)
+        self._hostname = settings.hostname or seams.system_hostname()
+        ids = MessageIds(wall, os.getpid() if pid is None else pid)
+        self._agenda = Agenda(reactor)
+        self._resolver = seams.resolver(settings)
+        spool_dir = os.path.join(settings.state_dir, "spool")
+        self.spool = JournalSpool(
+            seams.files(spool_dir),
+            seams.threads,
+            reactor,
+            self._binding_name,
+            self._binding_slot,
+            settings,
+            random,
+        )
+        self._facilities = Facilities(
+            clock=reactor,
+            wall=wall,
+            random=random,
+            agenda=self._agenda,
+            dialer=seams.dialer,
+            tls=seams.tls,
+            resolver=self._resolver,
+            spool=self.spool,
+            hooks=self.hooks,
+            ids=ids,
+            config=config,
+            prohibited=self._prohibited(settings),
+            hostname=self._hostname,
+        )
+        self.delivery = Delivery(self._facilities)
+        self.receiver = Receiver(
+            self._current, self.spool, self.hooks, ids, wall, random, self._hostname, self.delivery.enqueue
+        )
+        self._in_process = InProcess(self.receiver, self.delivery.when_ended)
+        self._injection = SMTPInjection(
+            self._current, self.receiver, self.hooks, ids, self._agenda, wall, self._hostname
+        )
+        self.https = seams.https(self._resolver, lambda address: self._facilities.prohibited.prohibits(address))
+        log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
+        self._log_path = os.path.join(log_dir, "mainlog")
+        self.mainlog = MainLog(
+            self._open_log(), wall, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
+        )
+        self.hooks.register_logger(self.mainlog)
+        for name in settings.hooks:
+            self.hooks.register_last(_load_hook(name, config.where("global", "hooks")))
+        self._ports: list[IListeningPort] = []
+        self._starting: Deferred[int] | None = None
+        self._stopped: Deferred[None] | None = None
+        self._bound = False
+
+    def _current(self) -> IConfiguration:
+        return self._facilities.config
+
+    def _binding_name(self, slot: int) -> str:
+        bindings = self._facilities.config.bindings
+        return bindings[slot if 0 <= slot < len(bindings) else DEFAULT_SLOT].name
+
+    def _binding_slot(self, name: str) -> int:
+        slot = self._facilities.config.binding_slot(name)
+        if slot is None:
+            self._log.warn("mail of binding {name} is found, which is not configured: default takes it", name=name)
+            return DEFAULT_SLOT
+        return slot
+
+    def _check_machine(self, config: Configuration) -> None:
+        for binding in config.bindings:
+            address = binding.bind_address
+            if address and not self._seams.plumbed(address):
+                where = config.where("binding", binding.name, "bind_address")
+                raise StartupError(
+                    f"{where}: binding.{binding.name}.bind_address: {address} is not configured on this host; "
+                    f"add it to an interface or correct the address"
+                )
+
+    def _open_log(self) -> ILogFile:
+        file = self._seams.log_file(self._log_path)
+        try:
+            file.open()
+        except OSError as error:
+            where = self._config.where("global", "log_dir")
+            raise StartupError(
+                f"{where}: {self._log_path} cannot be written: {error.strerror or error}; "
+                f"correct global.log_dir or global.state_dir, or the directory's permissions"
+            ) from None
+        return file
+
+    def _prohibited(self, settings: GlobalSettings) -> ProhibitedHosts:
+        if settings.prohibited_hosts is not None:
+            return ProhibitedHosts(settings.prohibited_hosts)
+        return ProhibitedHosts(DEFAULT_PROHIBITED_HOSTS, self._seams.own_addresses())
+
+    # Life.
+
+    def bind(self) -> None:
+        """
+        Take the spool's directory and the listening ports, so that whatever is
+        wrong with them is known before the reactor runs.
+
+        :raises StartupError: a port is in use, a directory cannot be written.
+        """
+        if self._bound:
+            return
+        self._bound = True
+        self.hooks.freeze()
+        self.mainlog.start(self._reactor)
+        self._starting = self.spool.start(self._found)
+        self._raise_at_once(self._starting)
+        for description in self._config.global_settings.smtp_listen:
+            self._listen(description)
+
+    def _raise_at_once(self, starting: Deferred[int]) -> None:
+        """
+        Raise what went wrong already; what goes wrong later stops the service.
+        """
+        failures: list[Exception] = []
+
+        def failed(failure: Any) -> Any:
+            failures.append(failure.value)
+            return failure
+
+        starting.addErrback(failed)
+        if failures:
+            starting.addErrback(lambda _: None)
+            raise failures[0]
+
+    def _listen(self, description: str) -> None:
+        where = self._config.where("global", "smtp_listen")
+        failures: list[Exception] = []
+        try:
+            listening = self._seams.listener.listen(description, self._injection)
+        except ValueError as error:
+            raise StartupError(
+                f"{where}: global.smtp_listen: {description!r} is no endpoint description: {error}"
+            ) from None
+        listening.addCallbacks(self._ports.append, lambda failure: failures.append(failure.value))
+        if failures:
+            cause = failures[0]
+            reason = cause.socketError if isinstance(cause, CannotListenError) else cause
+            raise StartupError(
+                f"{where}: global.smtp_listen: cannot listen on {description!r}: {reason}; "
+                f"is another server running there?"
+            )
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        self.bind()
+
+    def startService(self) -> None:
+        super().startService()
+        self.bind()
+        self.delivery.start()
+        assert self._starting is not None
+        self._starting.addCallbacks(self._ready, self._start_failed)
+
+    def _found(self, messages: Sequence[Message]) -> None:
+        self.delivery.enqueue(messages)
+
+    def _ready(self, count: int) -> None:
+        if count:
+            self._log.info("{count} messages were found in the spool", count=count)
+        self._injection.start()
+
+    def _start_failed(self, failure: Any) -> None:
+        self._log.failure("the spool cannot be read, nothing is received or delivered", failure)
+        self.receiver.closed = (451, "4.3.0 The spool cannot be read, try again later")
+        self._injection.start()
+
+    def when_ready(self) -> Deferred[None]:
+        """
+        Fires when the spool was read and mail is taken; call after the start.
+        """
+        ready: Deferred[None] = Deferred()
+        assert self._starting is not None
+        self._starting.addBoth(lambda _: ready.callback(None))
+        return ready
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Take no more mail, let running transactions end within
+        ``shutdown_grace`` seconds, sync, and release everything.
+
+        :returns: fires when all that is done.
+        """
+        if self._stopped is not None:
+            return self._stopped
+        super().stopService()
+        if not self._bound:
+            return succeed(None)
+        self._stopped = Deferred.fromCoroutine(self._stop())
+        return self._stopped
+
+    async def _stop(self) -> None:
+        self.receiver.closed = (421, "4.3.2 Service is stopping, try again later")
+        for port in self._ports:
+            await _maybe(port.stopListening())
+        self._injection.stop()
+        await self.delivery.stop(self._facilities.config.global_settings.shutdown_grace)
+        until = self._reactor.seconds() + INJECTION_GRACE
+        while len(self._injection) and self._reactor.seconds() < until:
+            await deferLater(self._reactor, 0.05, lambda: None)
+        self._injection.interrupt()
+        await self.spool.stop()
+        self._resolver.close()
+        self.mainlog.stop()
+        self.hooks.close_loggers()
+        self._agenda.stop()
+        self._seams.threads.stop()
+
+    # What may be asked of it.
+
+    def send(self, sender: str | bytes, recipients: Sequence[str | bytes], message: str | bytes) -> Sending:
+        """
+        Submit one message; see :meth:`momentum_tx.inject.in_process.InProcess.send`.
+        """
+        return self._in_process.send(sender, recipients, message)
+
+    def reopen_logs(self) -> None:
+        """
+        Log files were moved away: open them anew (hook ``log_reopen``).
+        """
+        self.hooks.log_reopen.notify(lambda provider: provider.log_reopen())
+
+    def reload(self, path: str) -> None:
+        """
+        Read the configuration anew.  A bad one changes nothing; sessions finish
+        on the one they began with.
+
+        :raises StartupError: the new one is bad; the old one stays in force.
+        """
+        old = self._facilities.config
+        new = config_load.load(path, old.generation + 1, old.bindings)
+        self._check_machine(new)
+        for name in ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks"):
+            if getattr(new.global_settings, name) != getattr(old.global_settings, name):
+                self._log.warn("global.{name} has changed; that takes a restart", name=name)
+        self._config = new
+        self._facilities.config = new
+        self._facilities.prohibited = self._prohibited(new.global_settings)
+        self._injection.configure()
+        self.mainlog.settings = new.global_settings
+
+    def listening(self) -> list[Any]:
+        """
+        Addresses of the listening ports.
+        """
+        return [port.getHost() for port in self._ports]
+
+
+def make_service(reactor: Any, config: str | None = None, **options: Any) -> OutboundService:
+    """
+    A service for an embedding application.
+
+    :param config: path of a configuration file; without one the defaults serve.
+    :param options: see :class:`OutboundService`.
+    :raises StartupError: as there.
+    """
+    return OutboundService(reactor, config_load.load(config) if config else config_load.default(), **options)
+
+
+def _maybe(result: Any) -> Deferred[Any]:
+    return result if isinstance(result, Deferred) else succeed(result)
+
+
+def _load_hook(name: str, where: str) -> object:
+    """
+    The provider called ``package.module:object``; a class is called without
+    arguments.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not colon:
+        raise ConfigError(f"{where}: global.hooks: {name!r} is not package.module:object")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        return found() if isinstance(found, type) else found
+    except Exception as error:
+        raise ConfigError(f"{where}: global.hooks: {name}: {type(error).__name__}: {error}") from error

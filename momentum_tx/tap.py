@@ -1,0 +1,111 @@
+"""
+``twistd momentum-tx``: the only module besides the command line that sees the
+global reactor.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+from twisted.application.service import IService
+from twisted.logger import Logger
+from twisted.python import usage
+from zope.interface import implementer
+
+from .config import load as config_load
+from .errors import StartupError
+from .service import OutboundService
+
+_log = Logger()
+
+#: Seconds a thread may keep the interpreter: with the default of 5 ms every sync of
+#: the journal would wait that long to report its end to a busy reactor.
+SWITCH_INTERVAL = 0.0005
+
+
+class Options(usage.Options):
+    """
+    What may follow ``twistd momentum-tx``.
+    """
+
+    synopsis = "[--config FILE] [--check]"
+    longdesc = "Receives mail over SMTP, keeps it, and delivers it from its own addresses."
+    optParameters = [["config", "c", None, "The configuration file (TOML); without one the defaults serve."]]
+    optFlags = [["check", None, "Check the configuration and this machine, say what is wrong, and end."]]
+
+
+def _refuse(error: StartupError) -> NoReturn:
+    for line in str(error).splitlines():
+        sys.stderr.write(f"momentum-tx: {line}\n")
+    raise SystemExit(1)
+
+
+@implementer(IService)
+class TwistdService(OutboundService):
+    """
+    The service as twistd starts it: mistakes become one line and exit status 1,
+    signals are heard.
+    """
+
+    config_path: str | None = None
+
+    def privilegedStartService(self) -> None:
+        try:
+            super().privilegedStartService()
+        except StartupError as error:
+            _refuse(error)
+
+    def startService(self) -> None:
+        super().startService()
+        self._reactor.callWhenRunning(self._listen_to_signals)
+        # What exists by now lives as long as the process: no collection need look at it.
+        self.when_ready().addCallback(lambda _: gc.freeze())
+
+    def _listen_to_signals(self) -> None:
+        def hang_up(number: int, frame: Any) -> None:
+            self._reactor.callFromThread(self.hang_up)
+
+        signal.signal(signal.SIGHUP, hang_up)
+
+    def hang_up(self) -> None:
+        """
+        SIGHUP: reopen the logs, always; then read the configuration anew, which
+        may be refused.
+        """
+        self.reopen_logs()
+        if self.config_path is None:
+            return
+        try:
+            self.reload(self.config_path)
+        except StartupError as error:
+            for line in str(error).splitlines():
+                _log.error("configuration refused, the old one stays in force: {line}", line=line)
+        else:
+            _log.info("configuration read anew from {path}", path=self.config_path)
+
+
+def makeService(options: Options) -> IService:
+    """
+    The service twistd runs.
+    """
+    from twisted.internet import reactor
+
+    # Timers must not follow the steps of the system's clock.
+    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+    path = options["config"]
+    try:
+        config = config_load.load(path) if path else config_load.default()
+        service = TwistdService(reactor, config)
+        if options["check"]:
+            service.bind()
+            sys.stdout.write(f"momentum-tx: {path or 'the default configuration'} is good\n")
+            raise SystemExit(0)
+    except StartupError as error:
+        _refuse(error)
+    service.config_path = path
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    return service
