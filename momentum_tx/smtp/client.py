@@ -39,6 +39,7 @@ class SMTPClientMachine:
     """
 
     __slots__ = (
+        "_answered",
         "_awaiting",
         "_dead",
         "_died_in",
@@ -59,6 +60,8 @@ class SMTPClientMachine:
         self._output = b""
         #: Stages of the replies owed, oldest first.
         self._awaiting: deque[Stage] = deque()
+        #: The stage whose reply was read last.
+        self._answered = Stage.NOT_CONNECTED
         #: The stage while no reply is owed.
         self._resting = Stage.NOT_CONNECTED
         self._transaction: Transaction | None = None
@@ -265,7 +268,7 @@ class SMTPClientMachine:
             self._die()
             return dismissed
         if self._awaiting:
-            stage = self._awaiting.popleft()
+            stage = self._answered = self._awaiting.popleft()
         elif self._resting in _BODY_STAGES:
             stage = Stage.SENDING_BODY
         else:
@@ -302,8 +305,7 @@ class SMTPClientMachine:
     def _tls_go_ahead(self, reply: Reply) -> ev.Event:
         # What came in the clear must never be read as if it had come through TLS; of a whole
         # reply the check for unasked replies would learn, but not of the beginning of one.
-        if self._reader.pending:
-            raise RemoteProtocolError("plain text behind the reply to STARTTLS")
+        self._be_alone("plain text behind the reply to STARTTLS")
         self._resting = Stage.TLS_HANDSHAKE
         return ev.TLSGoAhead(reply)
 
@@ -407,10 +409,18 @@ class SMTPClientMachine:
 
     def _follow_up(self, text: bytes, stages: tuple[Stage, ...]) -> None:
         # Whatever is in the buffer now was sent before the question.
-        if self._reader.pending:
-            raise RemoteProtocolError("bytes behind the last reply owed")
+        self._be_alone("a reply before its command")
         self._output += text
         self._awaiting.extend(stages)
+
+    def _be_alone(self, otherwise: str) -> None:
+        """
+        Be sure that nothing was received behind the reply that is being read.
+        """
+        if self._reader.pending:
+            # Its stage is the one to blame, not the next.
+            self._awaiting.appendleft(self._answered)
+            raise RemoteProtocolError(otherwise)
 
     def _die(self) -> None:
         if not self._dead:
