@@ -65,6 +65,15 @@ class PathTests(SynchronousTestCase):
                 parse_path(argument, True)
             self.assertTrue(str(caught.exception).isprintable())
 
+    def test_long_paths(self) -> None:
+        """
+        The limits of RFC 5321 4.5.3.1 hold for paths as for addresses.
+        """
+        fine = b"x" * 64 + b"@" + b"y" * 63 + b"." + b"z" * 63
+        self.assertEqual(parse_path(b"<" + fine + b">"), (fine, b""))
+        for address in (b"x" * 65 + b"@y.example", b"x@" + b"y" * 64, fine + b"." + b"y" * 63):
+            self.assertRaises(ValueError, parse_path, b"<" + address + b">")
+
     def test_parameters(self) -> None:
         """
         Keywords are upper-cased, values are not; a malformed or repeated one is refused.
