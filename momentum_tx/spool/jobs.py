@@ -47,6 +47,8 @@ def make_segment(files: IJournalFiles, segment: Segment, buffers: Sequence[bytes
         file.sync()
         files.sync_names()
     except OSError:
+        # It is left to be removed; until then nothing in it may count.
+        _cut(file, 0)
         file.close()
         raise
     return file
@@ -56,13 +58,14 @@ def rebuild(
     files: IJournalFiles,
     segment: Segment,
     buffers: Sequence[bytes],
-    abandoned: Sequence[tuple[IJournalFile, int, bytes]],
+    abandoned: Sequence[tuple[IJournalFile, int, int, bytes]],
 ) -> IJournalFile:
     """
     Move what was not synced to a new segment and leave the old ones behind.
 
-    :param abandoned: per old segment its file, its synced length, and the
-        records by which what is refused now is withdrawn.
+    :param abandoned: per old segment its file, its synced length, where the
+        first reception begins that will be refused, and the records that
+        withdraw those.
     :raises OSError: the new segment could not be made durable.  The records of
         withdrawal are then in the kernel's hands, or failing that the old
         segments are cut back, if the disk does either.
@@ -70,12 +73,12 @@ def rebuild(
     try:
         file = make_segment(files, segment, buffers)
     except OSError:
-        for old, synced, withdrawals in abandoned:
+        for old, _, refused, withdrawals in abandoned:
             if withdrawals:
-                _withdraw(old, synced, withdrawals)
+                _withdraw(old, refused, withdrawals)
             old.close()
         raise
-    for old, synced, _ in abandoned:
+    for old, synced, _, _ in abandoned:
         _cut(old, synced)
         old.close()
     return file
@@ -164,12 +167,13 @@ def _piece(file: IJournalFile, damage: Damage, at: int) -> bytes:
     return file.read(damage.offset + at, min(_COPY, damage.length - at))
 
 
-def _withdraw(file: IJournalFile, synced: int, withdrawals: bytes) -> None:
+def _withdraw(file: IJournalFile, start: int, withdrawals: bytes) -> None:
     # In the kernel's hands they outlive us, which is all that can be had of a disk that does not sync.
     try:
         file.append([withdrawals])
     except OSError:
-        _cut(file, synced)
+        # Intents and outcomes behind that point are in memory still, but would not outlive us.
+        _cut(file, start)
 
 
 def _cut(file: IJournalFile, length: int) -> None:

@@ -47,7 +47,8 @@ MAX_META: Final = 16 << 20
 #: Far above max_message_size; a length field above this is damage.
 MAX_BODY: Final = 1 << 30
 
-_SEGMENT = struct.Struct("<6sHQII")
+_PREFIX = struct.Struct("<6sH")
+_SEGMENT = struct.Struct("<8sIQI")
 #: One copy of the segment header with its checksum.
 _COPY: Final = _SEGMENT.size + 4
 #: The header is there twice: the salt in it is needed to read anything else.
@@ -190,7 +191,8 @@ def encode_segment_header(header: SegmentHeader) -> bytes:
     """
     The first :data:`SEGMENT_HEADER` octets of a segment.
     """
-    copy = _SEGMENT.pack(SEGMENT_MAGIC, FORMAT_VERSION, header.number, header.salt, 0)
+    prefix = _PREFIX.pack(SEGMENT_MAGIC, FORMAT_VERSION)
+    copy = _SEGMENT.pack(prefix, zlib.crc32(prefix), header.number, header.salt)
     return (copy + _INDEX.pack(zlib.crc32(copy))) * 2
 
 
@@ -202,19 +204,18 @@ def decode_segment_header(octets: bytes) -> SegmentHeader:
     :raises RecordError: neither copy is whole.
     """
     for start in (0, _COPY):
-        copy = octets[start : start + _SEGMENT.size]
-        check = octets[start + _SEGMENT.size : start + _COPY]
-        if len(check) == 4 and _INDEX.unpack(check)[0] == zlib.crc32(copy):
-            magic, version, number, salt, _ = _SEGMENT.unpack(copy)
-            if magic == SEGMENT_MAGIC:
-                if version != FORMAT_VERSION:
-                    raise UnknownFormat(f"format version {version}; this program knows {FORMAT_VERSION}")
-                return SegmentHeader(number, salt)
-    # Another version may have another header: all it must share is magic and version.
-    if octets.startswith(SEGMENT_MAGIC) and len(octets) >= 8:
-        version = _SHORT.unpack_from(octets, 6)[0]
-        if version != FORMAT_VERSION and octets[_COPY : _COPY + 8] != SEGMENT_MAGIC + _SHORT.pack(FORMAT_VERSION):
+        copy = octets[start : start + _COPY]
+        if len(copy) < _COPY:
+            break
+        prefix, check, number, salt = _SEGMENT.unpack_from(copy)
+        magic, version = _PREFIX.unpack(prefix)
+        # Every version begins with magic, version and their checksum, so that a torn header is not taken for a new one.
+        if magic != SEGMENT_MAGIC or check != zlib.crc32(prefix):
+            continue
+        if version != FORMAT_VERSION:
             raise UnknownFormat(f"format version {version}; this program knows {FORMAT_VERSION}")
+        if zlib.crc32(copy[:-4]) == _INDEX.unpack(copy[-4:])[0]:
+            return SegmentHeader(number, salt)
     raise RecordError("no whole segment header")
 
 

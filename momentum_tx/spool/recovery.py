@@ -139,6 +139,9 @@ class Recovery:
                 self._check()
                 for record in records:
                     self._replay.apply(record, segment)
+            if verify:
+                # A killed process leaves records that only the kernel has; what we go by must not be lost later.
+                await self._run(file.sync)
             if scan.damage or scan.spoilt:
                 await self._keep_damage(segment, file, scan)
         finally:

@@ -20,7 +20,17 @@ from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile, IJournalFiles, IThreadExecutor
 from ..queues.message import Reception
 from . import jobs
-from .records import INTENT, RECEPTION, REQUEUED, SEGMENT_HEADER, WITHDRAWN, encode_withdrawn, frame
+from .records import (
+    INTENT,
+    PAYLOAD_HEADER,
+    RECEPTION,
+    RECORD_HEADER,
+    REQUEUED,
+    SEGMENT_HEADER,
+    WITHDRAWN,
+    encode_withdrawn,
+    frame,
+)
 from .segments import Place, Segment, Segments, depend
 from .writer import FLUSH, Entry, Writer, explain_failure, lay_out
 
@@ -247,14 +257,9 @@ class JournalWriter(Writer):
         left = [old for old in self._open if old.file is not None]
         self._open.clear()
         self._current = None
-        withdrawn = [
-            encode_withdrawn(entry.reception.key)
-            for entry in entries
-            if entry.kind == RECEPTION and entry.reception is not None
-        ]
         abandoned = []
         for old in left:
-            abandoned.append((old.file, old.synced, b"".join(frame(payload, old.salt) for payload in withdrawn)))
+            abandoned.append((old.file, old.synced, *_withdrawals(old, entries)))
             old.file, old.sealed = None, True
             self._stale.append(old)
         rebuilding = self.run(jobs.rebuild, self._files, segment, buffers, abandoned)
@@ -369,6 +374,23 @@ class JournalWriter(Writer):
         else:
             # Some file systems cannot preallocate; a full disk then pauses delivery, and nothing is lost.
             self._log.warn("no space can be reserved: {reason}", reason=explain_failure(failure))
+
+
+def _withdrawals(segment: Segment, entries: Sequence[Entry]) -> tuple[int, bytes]:
+    """
+    Where the first reception among *entries* that lies in *segment* begins
+    there, and the octets that withdraw all such.
+    """
+    start = segment.size
+    octets = []
+    for entry in entries:
+        if entry.kind == RECEPTION and entry.reception is not None:
+            place = entry.reception.spool
+            if isinstance(place, Place) and place.segment is segment:
+                if place.offset:
+                    start = min(start, place.offset - RECORD_HEADER - len(entry.payload) + PAYLOAD_HEADER)
+                octets.append(frame(encode_withdrawn(entry.reception.key), segment.salt))
+    return start, b"".join(octets)
 
 
 def _torn(error: OSError) -> bool:

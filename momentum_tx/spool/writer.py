@@ -364,10 +364,10 @@ class Writer:
 
     def _rotated(self, file: IJournalFile, segment: Segment) -> None:
         self._rotating = False
-        if self.error is None:
+        if self.error is None and self._current is not None and self._current.number < segment.number:
             self.adopt(segment, file)
         else:
-            # The repair makes a segment of its own.
+            # A repair has made or is making one of its own, and numbers must grow as records do.
             file.close()
             self._discard(segment)
 

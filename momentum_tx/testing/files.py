@@ -23,6 +23,8 @@ class _Inode:
     def __init__(self, octets: bytes = b"") -> None:
         self.octets = bytearray(octets)
         self.synced = bytes(octets)
+        #: A sync has failed: what was not synced then never will be.
+        self.suspect = False
 
 
 @implementer(IJournalFile)
@@ -83,9 +85,9 @@ class MemoryFile:
         try:
             self._act("sync")
         except OSError:
-            self._files.suspect.add(id(self._inode))
+            self._inode.suspect = True
             raise
-        if id(self._inode) not in self._files.suspect:
+        if not self._inode.suspect:
             self._inode.synced = bytes(self._inode.octets)
 
     def close(self) -> None:
@@ -110,6 +112,7 @@ class MemoryFiles:
     :ivar calls: every operation so far, ``(operation, name)``.
     :ivar opened: files open at the moment.
     :ivar torn: whether a failing append leaves half of its octets behind.
+    :ivar reserved: octets held back.
     :ivar watch: called with (operation, name) before every operation that
         changes something: a place to take pictures of crash points.
     """
@@ -123,8 +126,6 @@ class MemoryFiles:
         self.opened = 0
         self.torn = False
         self.watch: Callable[[str, str], object] | None = None
-        #: Files whose sync has failed: what they had unsynced is lost.
-        self.suspect: set[int] = set()
         self.reserved = 0
         self._names: dict[str, _Inode] = {}
         self._synced_names: dict[str, _Inode] = {}

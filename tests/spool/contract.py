@@ -98,9 +98,9 @@ def state(message: Message) -> tuple[object, ...]:
     )
 
 
-class SpoolContract(_Case):
+class SpoolCase(_Case):
     """
-    Mix into a case that says how a spool is made.
+    Opens, feeds and restarts a spool; a subclass says how one is made.
     """
 
     clock: Clock
@@ -166,6 +166,12 @@ class SpoolContract(_Case):
             return self.successResultOf(body)
         assert isinstance(body, bytes)
         return body
+
+
+class SpoolContract(SpoolCase):
+    """
+    Mix into a case that says how a spool is made.
+    """
 
     def test_provides(self) -> None:
         """

@@ -16,7 +16,7 @@ from momentum_tx.testing.threads import InlineThreads
 from . import contract
 
 
-class JournalCase(contract.SpoolContract):
+class JournalCase(contract.SpoolCase):
     """
     A journal on files in memory.
     """
@@ -43,13 +43,13 @@ class JournalCase(contract.SpoolContract):
         )
 
 
-class JournalContractTests(JournalCase, SynchronousTestCase):
+class JournalContractTests(JournalCase, contract.SpoolContract, SynchronousTestCase):
     """
     The battery.
     """
 
 
-class UncachedContractTests(JournalCase, SynchronousTestCase):
+class UncachedContractTests(JournalCase, contract.SpoolContract, SynchronousTestCase):
     """
     The battery without any body in memory.
     """
@@ -57,7 +57,7 @@ class UncachedContractTests(JournalCase, SynchronousTestCase):
     settings = replace(JournalCase.settings, body_cache_size=0)
 
 
-class UnsafeContractTests(JournalCase, SynchronousTestCase):
+class UnsafeContractTests(JournalCase, contract.SpoolContract, SynchronousTestCase):
     """
     The battery with ``durability = "unsafe"``.
     """
