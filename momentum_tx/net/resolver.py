@@ -10,10 +10,11 @@ what records mean for mail is :mod:`~momentum_tx.net.dns_answers`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import dns.rdatatype
+from dns.name import Name
 from dns.rdatatype import RdataType
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -160,10 +161,10 @@ class DNSResolver:
         self._closed = False
 
     def lookup_mx(self, domain: str) -> Deferred[MXAnswer]:
-        return self._lookup((domain, _EXCHANGERS), _no_exchanger)
+        return self._lookup((domain, _EXCHANGERS))
 
     def lookup_addresses(self, host: str, ipv6: bool) -> Deferred[AddressAnswer]:
-        return self._lookup((host, _BOTH if ipv6 else _IPV4), _no_address)
+        return self._lookup((host, _BOTH if ipv6 else _IPV4))
 
     def close(self) -> None:
         """
@@ -182,7 +183,7 @@ class DNSResolver:
         for lookup in lookups:
             _tell(lookup, LookupFailed("the resolver is closed"))
 
-    def _lookup(self, key: _Key, impossible: Callable[[str], _Answer | None]) -> Deferred[Any]:
+    def _lookup(self, key: _Key) -> Deferred[Any]:
         now = self._clock.seconds()
         kept = self._cache.get(key, now)
         if kept is not None:
@@ -191,11 +192,11 @@ class DNSResolver:
             return fail(LookupFailed("the resolver is closed"))
         lookup = self._lookups.get(key)
         if lookup is None:
-            answer = impossible(key[0])
-            if answer is not None:
-                return succeed(answer)
             try:
-                lookup = self._open(key)
+                name = dns_name(key[0])
+                if name is None or (key[1] != _EXCHANGERS and is_address_text(key[0])):
+                    return succeed(_nothing(key[1]))
+                lookup = self._open(key, name)
             except LookupFailed as refused:
                 return fail(refused)
         known = lookup
@@ -203,18 +204,15 @@ class DNSResolver:
         lookup.waiters[waiter] = None
         return waiter
 
-    def _open(self, key: _Key) -> _Lookup:
+    def _open(self, key: _Key, name: Name) -> _Lookup:
         """
         Ask, or line up to ask.
 
-        :raises LookupFailed: too many wait already, or the name is unusable.
+        :raises LookupFailed: too many wait already.
         """
-        text, wanted = key
-        kinds = _KINDS[wanted]
-        name = dns_name(text)
-        assert name is not None, "impossible names were answered before"
+        kinds = _KINDS[key[1]]
         if len(self._waiting) + len(kinds) > self._max_waiting and len(self._in_flight) >= self._max_in_flight:
-            raise LookupFailed(f"{text}: {len(self._waiting)} DNS questions wait already")
+            raise LookupFailed(f"{key[0]}: {len(self._waiting)} DNS questions wait already")
         lookup = _Lookup(key)
         self._lookups[key] = lookup
         for kind in kinds:
@@ -303,24 +301,14 @@ class DNSResolver:
         return max(ttl, self._min_ttl) if positive else ttl
 
 
-def _no_exchanger(domain: str) -> MXAnswer | None:
+def _nothing(wanted: int) -> _Answer:
     """
-    What is known of *domain* by its spelling alone.
-
-    What cannot be written in DNS cannot be there.
+    What is known of a name by its spelling alone: what cannot be written in
+    DNS cannot be there.
     """
-    if domain.isascii() and dns_name(domain) is None:
+    if wanted == _EXCHANGERS:
         return MXAnswer(MXKind.NXDOMAIN, (), DEFAULT_NEGATIVE_TTL)
-    return None
-
-
-def _no_address(host: str) -> AddressAnswer | None:
-    """
-    What is known of *host* by its spelling alone.
-    """
-    if is_address_text(host) or (host.isascii() and dns_name(host) is None):
-        return AddressAnswer((), DEFAULT_NEGATIVE_TTL)
-    return None
+    return AddressAnswer((), DEFAULT_NEGATIVE_TTL)
 
 
 def _again(left: float, answer: _Answer | LookupFailed) -> Deferred[Any]:
