@@ -429,6 +429,21 @@ class HTTPSFetchTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(len(self.network.tried), 3)
 
+    def test_cancelled_for_good(self) -> None:
+        """
+        A fetch that is cancelled, or out of time, while it connects does not
+        go on to the next address.
+        """
+        self.resolver.addresses[HOST] = ["198.51.100.1", "198.51.100.2"]
+        self.network.silent = {"198.51.100.1", "198.51.100.2"}
+        cancelled = self.fetch()
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        late = self.fetch(timeout=30.0)
+        self.reactor.advance(30)
+        self.failed(late, "not done in 30 s")
+        self.assertEqual(self.network.tried, [("198.51.100.1", 443)] * 2)
+
     def test_default_endpoint(self) -> None:
         """
         Without an endpoint of the caller's it connects from anywhere, to the
