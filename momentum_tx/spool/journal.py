@@ -107,12 +107,13 @@ class JournalSpool:
         )
         try:
             number = await recovery.look()
+            self._writer.hold()
             await self._writer.open(number)
             self._key = number << _KEY_BITS
             self._open = True
             interrupted = await recovery.read()
-            for reception in recovery.spoilt:
-                self._writer.put(records.WITHDRAWN, records.encode_withdrawn(reception.key), reception)
+            for reception in recovery.withdrawn:
+                self._writer.withdraw(reception)
             for message in interrupted:
                 self.requeued(message)
             count = await recovery.hand_over(found)
@@ -125,7 +126,7 @@ class JournalSpool:
             raise
         finally:
             self._recovery = None
-        self._writer.reap()
+        self._writer.release()
         return count
 
     def stop(self) -> Deferred[None]:

@@ -23,8 +23,8 @@ from .segments import Segment, Segments
 
 #: Messages handed over in one turn.
 BATCH: Final = 1000
-#: The youngest segments that hold records, of which two may have been unsynced when the power went:
-#: their bodies are verified.
+#: The youngest segments that hold records, of which this many may have been unsynced when the power
+#: went (the writer sees to that): their bodies are verified.
 _VERIFIED: Final = 2
 
 
@@ -57,8 +57,9 @@ class Recovery:
         self._segments = segments
         self._replay = Replay(segments, binding_slot)
         self._old: list[Segment] = []
-        #: Receptions whose body was never written to its end; they must be withdrawn.
-        self.spoilt: list[Reception] = []
+        self._spoilt: list[tuple[int, Segment]] = []
+        #: Receptions that must not come back: a body never written to its end, or a copy of what is finished.
+        self.withdrawn: list[Reception] = []
         #: Whether to give up between two slices.
         self.cancelled = False
 
@@ -111,6 +112,12 @@ class Recovery:
                         "{name}: cannot be read further: {reason}", name=segment.name, reason=jobs.explain(error)
                     )
             segment.sealed = True
+        for key, segment in self._spoilt:
+            # Mail that was ever attempted was confirmed: it is kept, and every attempt fails while its body does.
+            reception = self._replay.drop(key, segment)
+            if reception is not None:
+                self.withdrawn.append(reception)
+        self.withdrawn += self._replay.revenants
         return self._replay.interrupted()
 
     async def hand_over(self, found: Callable[[Sequence[Message]], object]) -> int:
@@ -139,9 +146,8 @@ class Recovery:
                 self._check()
                 for record in records:
                     self._replay.apply(record, segment)
-            if verify:
-                # A killed process leaves records that only the kernel has; what we go by must not be lost later.
-                await self._run(file.sync)
+            # A killed process leaves records that only the kernel has; what we go by must not be lost later.
+            await self._run(file.sync)
             if scan.damage or scan.spoilt:
                 await self._keep_damage(segment, file, scan)
         finally:
@@ -154,10 +160,7 @@ class Recovery:
             self._report(segment, damage)
         if made:
             self._log.error("damaged octets were set aside in {names}", names=", ".join(made))
-        for key, _ in scan.spoilt:
-            reception = self._replay.drop(key)
-            if reception is not None:
-                self.spoilt.append(reception)
+        self._spoilt += [(key, segment) for key, _ in scan.spoilt]
         if scan.cut is not None:
             await self._run(file.truncate, scan.cut)
             segment.size = segment.synced = scan.cut

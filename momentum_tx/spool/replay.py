@@ -47,6 +47,8 @@ class Replay:
         # Where a finished reception lies: a record about it still binds segments, and a copy must not revive it.
         self._ended: dict[int, Place] = {}
         self._open: dict[Message, None] = {}
+        #: Copies of finished receptions; they must be withdrawn before any segment goes.
+        self.revenants: list[Reception] = []
         #: Highest reception key seen.
         self.highest = 0
 
@@ -112,16 +114,22 @@ class Replay:
         if batch:
             yield batch
 
-    def drop(self, key: int) -> Reception | None:
+    def drop(self, key: int, segment: Segment) -> Reception | None:
         """
-        The reception *key* cannot be used: forget it.  Its segment stays until
-        the reception is withdrawn.
+        Forget the reception *key* if what counts of it lies in *segment*,
+        unless there is a sign that it was once confirmed.  The segment stays
+        until the reception is withdrawn.
+
+        :returns: the reception if it was forgotten.
         """
         reception = self._live.get(key)
         if reception is not None:
+            if any(message is None or message.code or message in self._open for message in reception.messages):
+                return None
             place = _place(reception)
-            assert place.segment is not None
-            place.segment.live += 1
+            if place.segment is not segment:
+                return None
+            segment.live += 1
             for message in list(reception.messages):
                 if message is not None:
                     self._done(reception, place, message)
@@ -132,9 +140,12 @@ class Replay:
         self.highest = max(self.highest, key)
         ended = self._ended.get(key)
         if ended is not None:
-            # A copy of what is finished: its own segment must not outlive the record of the end.
-            if ended.segment is not None:
-                depend(segment, ended.segment)
+            # A copy of what is finished.  The record of the end may go with its segment before this one does: the
+            # reception is withdrawn anew, and the segment stays until that is durable.
+            place = Place(found.body_length, found.body_checksum, 0)
+            place.segment = segment
+            segment.live += 1
+            self.revenants.append(self._reception(key, envelope, place))
             return
         known = self._live.get(key)
         if known is not None:

@@ -21,7 +21,7 @@ from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile, IJournalFiles, IThreadExecutor
 from ..queues.message import Reception
 from . import jobs
-from .records import DELIVERED, FAILED, INTENT, RECEPTION, SEGMENT_HEADER, WITHDRAWN, frame
+from .records import DELIVERED, FAILED, INTENT, RECEPTION, SEGMENT_HEADER, WITHDRAWN, encode_withdrawn, frame
 from .segments import Place, Segment, Segments, depend
 
 #: Kind of an entry that writes nothing and is confirmed in its turn.
@@ -111,6 +111,7 @@ class Writer:
         self._rotating = False
         self._rotate_at = 0.0
         self._removing = False
+        self._holds = 0
         self._jobs = 0
 
     # What is asked of it.
@@ -155,11 +156,32 @@ class Writer:
         self._jobs += 1
         return self._threads.run(function, *args).addBoth(self._job_done)
 
+    def hold(self) -> None:
+        """
+        Remove no segment until :meth:`release` has been called as often.
+        """
+        self._holds += 1
+
+    def release(self) -> None:
+        """
+        See :meth:`hold`.
+        """
+        self._holds -= 1
+        self.reap()
+
+    def withdraw(self, reception: Reception) -> None:
+        """
+        A reception found at start must not come back; no segment goes before
+        that is durable, since the record of its end may be in any of them.
+        """
+        self.hold()
+        self.put(WITHDRAWN, encode_withdrawn(reception.key), reception, self.release)
+
     def reap(self) -> None:
         """
         Remove the segments that may go.
         """
-        if self._removing or self.closing:
+        if self._removing or self._holds or self.closing:
             return
         idle = self._segments.take_idle()
         if not idle:
@@ -320,6 +342,8 @@ class Writer:
             elif kind == WITHDRAWN and place.segment is not None:
                 place.segment.live -= 1
                 ended = ended or not place.segment.live
+                if extra is not None:
+                    tell.append(extra)
         if ended:
             self.reap()
         for call in tell:
@@ -354,7 +378,8 @@ class Writer:
             self.reap()
 
     def _rotate(self) -> None:
-        if self._clock.seconds() < self._rotate_at or self.closing:
+        # One unsynced segment behind the current one is enough: the start verifies no more than two.
+        if self._clock.seconds() < self._rotate_at or self.closing or len(self._open) > 1:
             return
         self._rotating = True
         segment = self.new_segment()

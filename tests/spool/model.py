@@ -4,7 +4,8 @@ What a spool has promised at each moment, and whether a restart keeps it.
 Per message a list of events in the order they were told.  A restart must show
 the message as after some beginning of that list, and not a shorter one than
 was promised: what is synced survives everything, what is in the kernel's hands
-survives kill -9.
+survives kill -9.  A power cut may tear two unsynced segments, each at a place
+of its own: the list may then lack a piece in the middle of what is unsynced.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class Story:
         self.written = 0
         self.refused = False
 
-    def after(self, length: int, torn: bool) -> tuple[int, int] | None:
+    def after(self, events: Sequence[tuple[str, int, int]], torn: bool) -> tuple[int, int] | None:
         """
-        (num_retries, ambiguous) after the first *length* events.
+        (num_retries, ambiguous) after *events*.
 
         :param torn: whether a refused intent is on the disk all the same.
         """
         state, intent = self.base, False
-        for kind, retries, ambiguous in self.events[:length]:
+        for kind, retries, ambiguous in events:
             if kind == "received":
                 state = (0, 0)
             elif kind in ("intent", "refused"):
@@ -63,8 +64,11 @@ class Story:
         What a restart may show.
         """
         least = max(self.written, self.synced) if killed else self.synced
-        lengths = range(least, len(self.events) + 1)
-        states = [self.after(length, torn) for length in lengths for torn in (False, True)]
+        events, ends = self.events, range(least, len(self.events) + 1)
+        lists = [events[:end] for end in ends]
+        if not killed:
+            lists += [events[:end] + events[two:three] for end in ends for two in ends for three in ends]
+        states = [self.after(kept, torn) for kept in lists for torn in (False, True)]
         return [*states, ABSENT] if self.refused else states
 
 

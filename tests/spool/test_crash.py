@@ -4,7 +4,6 @@ The journal and sudden ends: kill -9 and power cuts, at every step.
 
 import errno
 import random
-
 from dataclasses import replace
 
 from twisted.internet.task import Clock
@@ -122,6 +121,8 @@ class RandomCrashTests(JournalCase, SynchronousTestCase):
         model = Model(self, rng)
         self.open()
         for _ in range(4):
+            # A slow disk lets much happen while one sync runs.
+            self.threads.delay = rng.choice([0.0, 0.02, 0.3])
             for _ in range(rng.randint(5, 60)):
                 if failing and rng.random() < 0.05:
                     self._trouble(rng)

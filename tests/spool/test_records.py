@@ -1,0 +1,217 @@
+"""
+The format of the journal: what is written is read, and nothing else is.
+"""
+
+import random
+import struct
+import zlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx.errors import SpoolError
+from momentum_tx.queues.message import Message, Reception
+from momentum_tx.spool import records
+from momentum_tx.stages import Stage
+
+from . import contract
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+OCTETS = st.binary(max_size=60)
+FINITE = st.floats(allow_nan=False)
+
+
+def read_back(payload: bytes, salt: int = 9) -> tuple[records.Head, records.Meta]:
+    """
+    Frame a payload and read it as a scan does.
+    """
+    octets = records.frame(payload, salt)
+    head = records.decode_head(octets)
+    records.check(octets, head, salt)
+    return head, records.decode(head.kind, octets[records.RECORD_HEADER :])
+
+
+class RecordTests(SynchronousTestCase):
+    """
+    Every kind, there and back.
+    """
+
+    def test_sizes(self) -> None:
+        """
+        An outcome costs some forty octets besides its note.
+        """
+        self.assertEqual(records.RECORD_HEADER, 30)
+        self.assertEqual(len(records.frame(records.encode_ended(records.DELIVERED, 1, 0, b""), 0)), 34)
+        self.assertEqual(len(records.frame(records.encode_intent(1, [0]), 0)), 34)
+        self.assertEqual(records.SEGMENT_HEADER, 56)
+
+    def test_segment_names(self) -> None:
+        """
+        Only our own names are segments; they sort as their numbers.
+        """
+        self.assertEqual(records.segment_name(7), "000000000007.seg")
+        self.assertEqual(records.segment_number("000000000007.seg"), 7)
+        for name in ("7.seg", "000000000007.seg.bad", "x00000000007.seg", "000000000007.seg\n", "\u0660" * 12 + ".seg"):
+            self.assertIsNone(records.segment_number(name))
+
+    def test_segment_header(self) -> None:
+        """
+        A header is read from either copy; any damage to one is survived, the
+        same damage to both is not.
+        """
+        header = records.SegmentHeader(3, 0xDEADBEEF)
+        octets = records.encode_segment_header(header)
+        half = len(octets) // 2
+        self.assertEqual(records.decode_segment_header(octets), header)
+        for at in range(half):
+            for places in ((at,), (at + half,), (at, at + half)):
+                broken = bytearray(octets)
+                for place in places:
+                    broken[place] ^= 0x40
+                if len(places) == 1:
+                    self.assertEqual(records.decode_segment_header(bytes(broken)), header)
+                else:
+                    error = self.assertRaises(records.RecordError, records.decode_segment_header, bytes(broken))
+                    self.assertNotIsInstance(error, records.UnknownFormat)
+
+    def test_newer_segment(self) -> None:
+        """
+        A header of another version says so, whatever follows its beginning.
+        """
+        prefix = struct.pack("<6sH", records.SEGMENT_MAGIC, 2)
+        octets = prefix + struct.pack("<I", zlib.crc32(prefix)) + b"?" * 100
+        self.assertRaises(records.UnknownFormat, records.decode_segment_header, octets)
+
+    def test_unknown_kind(self) -> None:
+        """
+        A whole record of an unknown kind or version is told from a damaged one.
+        """
+        payload = bytearray(records.encode_withdrawn(5))
+        for at in (0, 1):
+            changed = payload.copy()
+            changed[at] = 99
+            octets = records.frame(bytes(changed), 1)
+            head = records.decode_head(octets)
+            self.assertRaises(records.UnknownFormat, records.check, octets, head, 1)
+            error = self.assertRaises(records.RecordError, records.check, octets, head, 2)
+            self.assertNotIsInstance(error, records.UnknownFormat)
+
+    def test_every_flipped_bit(self) -> None:
+        """
+        No single flipped bit of a record goes unnoticed.
+        """
+        octets = records.frame(records.encode_ended(records.FAILED, 77, 3, b"550 no"), 5)
+        for bit in range(len(octets) * 8):
+            broken = bytearray(octets)
+            broken[bit // 8] ^= 1 << bit % 8
+
+            def read(broken: bytes = bytes(broken)) -> None:
+                records.check(broken, records.decode_head(broken), 5)
+
+            self.assertRaises(records.RecordError, read)
+
+    def test_bounds(self) -> None:
+        """
+        What the format cannot hold is refused with its own error; notes and
+        codes are cut.
+        """
+        message = contract.first(contract.reception())
+        message.code = b"x" * 9999
+        _, meta = read_back(records.encode_requeued(message, "b1"))
+        assert isinstance(meta, records.Requeued)
+        self.assertEqual(len(meta.code), records.MAX_NOTE)
+        self.assertRaises(SpoolError, records.encode_requeued, message, "n" * 256)
+        message.num_retries = 1 << 40
+        self.assertRaises(SpoolError, records.encode_requeued, message, "b1")
+        for made in (
+            contract.reception(size=-1),
+            Reception(b"", 0.0, 0, "\udc80"),
+            Reception(b"x" * 70000, 0.0, 0, ""),
+        ):
+            names = ["b1"] * len(made.messages)
+            self.assertRaises(SpoolError, records.encode_reception, 1, made, names, b"")
+
+    @given(
+        st.tuples(OCTETS, FINITE, st.integers(0, 2**64 - 1), TEXT, TEXT, TEXT, TEXT, st.booleans(), st.booleans()),
+        st.lists(st.tuples(TEXT, OCTETS, st.sampled_from(["", "b1", "b2"]), FINITE), max_size=5),
+        st.integers(1, 2**64 - 1),
+        OCTETS,
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_reception(
+        self, fields: tuple[object, ...], messages: list[tuple[str, bytes, str, float]], key: int, body: bytes
+    ) -> None:
+        """
+        An envelope of whatever content comes back as it was.
+        """
+        sender, created, size, batch, conn, method, client, eight, smtputf8 = fields
+        made = Reception(sender, created, size, batch, conn, method, client, eight, smtputf8)  # type: ignore[arg-type]
+        for id, recipient, _, due in messages:
+            made.add(id, recipient).next_attempt = due
+        head, meta = read_back(records.encode_reception(key, made, [message[2] for message in messages], body))
+        self.assertEqual((head.key, head.body_length), (key, len(body)))
+        assert isinstance(meta, records.Envelope)
+        self.assertEqual(tuple(meta[:9]), fields)
+        self.assertEqual([tuple(recipient) for recipient in meta.recipients], messages)
+
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 2**32 - 1),
+        FINITE,
+        st.sampled_from(Stage),
+        st.integers(0, 2**32 - 1),
+        OCTETS,
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_requeued(self, index: int, retries: int, due: float, stage: Stage, ambiguous: int, code: bytes) -> None:
+        """
+        A requeue of whatever content comes back as it was.
+        """
+        message = Message("id", contract.reception(), index, b"r")
+        message.num_retries, message.next_attempt, message.stage = retries, due, stage
+        message.ambiguous, message.code = ambiguous, code
+        _, meta = read_back(records.encode_requeued(message, "b2"))
+        self.assertEqual(meta, records.Requeued(index, retries, due, stage, ambiguous, "b2", code))
+
+    @given(st.lists(st.integers(0, 2**32 - 1), max_size=20))
+    @settings(max_examples=50, deadline=None)
+    def test_intent(self, indexes: list[int]) -> None:
+        """
+        An intent names its messages.
+        """
+        _, meta = read_back(records.encode_intent(4, indexes))
+        self.assertEqual(meta, records.Intent(tuple(indexes)))
+
+    @given(st.integers(0, 255), st.binary(max_size=200))
+    @settings(max_examples=300, deadline=None)
+    def test_arbitrary_metas(self, kind: int, meta: bytes) -> None:
+        """
+        Whatever octets are read, the only error is the declared one.
+        """
+        for read in (records.decode_segment_header, records.decode_head):
+            try:
+                read(meta)
+            except records.RecordError:
+                pass
+        for wanted in (kind, *records.KINDS):
+            try:
+                records.decode(wanted, meta)
+            except records.RecordError:
+                pass
+
+    def test_damaged_envelopes(self) -> None:
+        """
+        An envelope with any octets changed is read or refused, never worse.
+        """
+        rng = random.Random(3)
+        made = contract.reception(b"a@example.com", b"b@example.com")
+        meta = records.encode_reception(1, made, ["b1", "b2"], b"")[records.PAYLOAD_HEADER :]
+        for _ in range(3000):
+            broken = bytearray(meta)
+            for _ in range(rng.randint(1, 3)):
+                broken[rng.randrange(len(broken))] = rng.randrange(256)
+            try:
+                records.decode(records.RECEPTION, bytes(broken[: rng.randint(0, len(broken))]))
+            except records.RecordError:
+                pass

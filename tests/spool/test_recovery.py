@@ -1,0 +1,319 @@
+"""
+Starting on damaged, foreign and unfinished segments.
+"""
+
+import errno
+import struct
+import zlib
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx.errors import SpoolError, StartupError
+from momentum_tx.queues.message import Message
+from momentum_tx.spool import records
+from momentum_tx.testing.files import MemoryFiles
+
+from . import contract
+from .test_journal import JournalCase
+
+
+class DamageTests(JournalCase, SynchronousTestCase):
+    """
+    One segment with three receptions and the end of the first, then damage.
+    """
+
+    def _written(self) -> bytes:
+        self.open()
+        for number in range(3):
+            kept = self.keep(contract.reception(b"u%d" % number), b"body %d" % number)
+            if not number:
+                self.spool.delivered(contract.first(kept), b"250 ok")
+        self.stop()
+        return self.files.octets("000000000001.seg")
+
+    def _reopen(self, octets: bytes, name: str = "000000000001.seg") -> list[bytes]:
+        self.clock = Clock()
+        self.files = MemoryFiles()
+        self.files.put(name, octets)
+        found = self.open()
+        names = [message.recipient for message in found]
+        for message in found:
+            self.assertEqual(self.read(message.reception), b"body " + message.recipient[1:])
+        again = self.restart()
+        self.assertEqual([message.recipient for message in again], names)
+        self.stop()
+        self.assertEqual(self.files.opened, 0)
+        return names
+
+    def _bad(self) -> list[str]:
+        return [name for name in self.files.names() if name.endswith(".bad")]
+
+    def test_torn_at_every_octet(self) -> None:
+        """
+        Wherever the last record is torn, all before it load and the file is cut.
+        """
+        octets = self._written()
+        last = octets.rindex(records.RECORD_MAGIC)
+        self.assertEqual(self._reopen(octets), [b"u1", b"u2"])
+        for length in range(last, len(octets)):
+            self.assertEqual(self._reopen(octets[:length]), [b"u1"])
+            self.assertEqual(len(self.files.octets("000000000001.seg")), last)
+            self.assertEqual(len(self._bad()), int(length > last))
+
+    def test_torn_to_nothing(self) -> None:
+        """
+        A segment of any length starts; one shorter than its header is removed.
+        """
+        octets = self._written()
+        for length in range(len(octets)):
+            self._reopen(octets[:length])
+            if length <= records.SEGMENT_HEADER:
+                self.assertNotIn("000000000001.seg", self.files.names())
+
+    def test_zeros_behind(self) -> None:
+        """
+        Blocks that were never written are cut off without a word.
+        """
+        octets = self._written()
+        self.assertEqual(self._reopen(octets + bytes(5000)), [b"u1", b"u2"])
+        self.assertEqual(self._bad(), [])
+        self.assertEqual(self.files.octets("000000000001.seg"), octets)
+
+    def test_every_octet_damaged(self) -> None:
+        """
+        Any damaged octet costs at most the record it is in; its octets are set
+        aside and reported, and the rest loads.
+        """
+        octets = self._written()
+        for at in range(records.SEGMENT_HEADER, len(octets)):
+            broken = bytearray(octets)
+            broken[at] ^= 0xFF
+            names = self._reopen(bytes(broken))
+            # Losing the record of the end brings the finished one back: that is a second copy, not a loss.
+            self.assertIn(names, ([b"u0", b"u1", b"u2"], [b"u1", b"u2"], [b"u1"], [b"u2"]))
+            if names != [b"u1", b"u2"]:
+                self.assertEqual(len(self._bad()), 1)
+
+    def test_bytes_set_aside(self) -> None:
+        """
+        What is set aside is exactly what was damaged.
+        """
+        octets = bytearray(self._written())
+        starts = [at for at in range(len(octets)) if octets.startswith(records.RECORD_MAGIC, at)]
+        octets[starts[2] + 40] ^= 1
+        self.assertEqual(self._reopen(bytes(octets)), [b"u2"])
+        self.assertEqual(self._bad(), [f"000000000001.seg-{starts[2]}.bad"])
+        self.assertEqual(self.files.octets(self._bad()[0]), bytes(octets[starts[2] : starts[3]]))
+
+    def test_record_inside_a_body(self) -> None:
+        """
+        A mail that holds a record of another mail's end does no harm, even
+        where damage makes the journal search for records.
+        """
+        self.open()
+        victim = self.keep(contract.reception(b"victim"))
+        forged = b"".join(
+            records.frame(records.encode_ended(records.DELIVERED, victim.key, 0, b"250 ok"), salt) for salt in range(50)
+        )
+        self.keep(contract.reception(b"forger"), forged)
+        self.stop()
+        octets = bytearray(self.files.octets("000000000001.seg"))
+        octets[octets.index(b"forger")] ^= 1
+        self.files.put("000000000001.seg", bytes(octets))
+        self.assertEqual([message.recipient for message in self.open()], [b"victim"])
+        self.stop()
+
+    def test_unreadable_header(self) -> None:
+        """
+        A segment whose header is lost in both copies is put away whole.
+        """
+        octets = self._written()
+        self.assertEqual(self._reopen(bytes(56) + octets[56:]), [])
+        self.assertEqual(self._bad(), ["000000000001.seg.bad"])
+
+    def _spoil_body(self, settle: bool) -> list[Message]:
+        self.open()
+        kept = self.keep(contract.reception(b"u1"), b"body 1")
+        if settle:
+            contract.first(kept).code = b"451 later"
+            self.spool.requeued(contract.first(kept))
+        self.stop()
+        octets = self.files.octets("000000000001.seg")
+        self.files.put("000000000001.seg", octets.replace(b"body 1", b"body 2"))
+        return self.open()
+
+    def test_spoilt_body(self) -> None:
+        """
+        A body that a power cut left incomplete takes its reception with it:
+        nobody was told that it was accepted.  Its octets are kept, and it does
+        not come back either.
+        """
+        self.assertEqual(self._spoil_body(False), [])
+        self.assertEqual(len(self._bad()), 1)
+        for number in range(3):
+            self.keep(contract.reception(b"later %d" % number))
+            self.assertEqual(len(self.restart()), number + 1)
+        self.stop()
+
+    def test_spoilt_body_of_confirmed_mail(self) -> None:
+        """
+        Mail that was attempted had been accepted: it is kept whatever became
+        of its body, and reading that fails by name.
+        """
+        (found,) = self._spoil_body(True)
+        body = self.spool.body(found.reception)
+        contract.settle(self.clock)
+        self.assertIn("000000000001.seg", str(self.failureResultOf(body, SpoolError).value))
+        self.assertEqual(len(self.restart()), 1)
+        self.stop()
+
+    def test_unreadable_body(self) -> None:
+        """
+        An I/O error while a body is read is a SpoolError; the next try may do.
+        """
+        self._written()
+        (one, _) = self.open()
+        self.files.fail("read", errno.EIO)
+        waiting = [self.spool.body(one.reception), self.spool.body(one.reception)]
+        contract.settle(self.clock)
+        for body in waiting:
+            self.failureResultOf(body, SpoolError)
+        self.assertEqual(self.read(one.reception), b"body 1")
+        self.stop()
+
+    def test_unreadable_segment(self) -> None:
+        """
+        A segment that cannot be read is reported and left; the rest loads.
+        """
+        self._written()
+        self.open()
+        self.keep(contract.reception(b"later"))
+        self.stop()
+        self.files.fail("read", errno.EIO, skip=3)
+        self.assertEqual([message.recipient for message in self.open()], [b"later"])
+        self.stop()
+        self.assertIn("000000000001.seg", self.files.names())
+        self.assertEqual(len(self.open()), 3)
+        self.stop()
+
+
+class RefusalTests(JournalCase, SynchronousTestCase):
+    """
+    When the spool had better not start.
+    """
+
+    def _refused(self) -> str:
+        self.spool = self.make_spool()
+        starting = self.spool.start(lambda found: None)
+        contract.settle(self.clock, step=0.01, turns=20)
+        error = self.failureResultOf(starting, StartupError).value
+        self.assertFalse(self.spool.healthy())
+        self.assertEqual(self.files.opened, 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        return str(error)
+
+    def test_newer_segment(self) -> None:
+        """
+        A segment of a newer format is refused with advice, and left alone.
+        """
+        prefix = struct.pack("<6sH", records.SEGMENT_MAGIC, 2)
+        octets = prefix + struct.pack("<I", zlib.crc32(prefix)) + bytes(100)
+        self.files.put("000000000004.seg", octets)
+        text = self._refused()
+        self.assertIn("000000000004.seg: format version 2", text)
+        self.assertIn("newer version", text)
+        self.assertEqual(self.files.octets("000000000004.seg"), octets)
+        # The directory is free again.
+        self.files.lock()
+
+    def test_newer_record(self) -> None:
+        """
+        So is a record of an unknown kind.
+        """
+        header = records.encode_segment_header(records.SegmentHeader(1, 5))
+        payload = bytes([99]) + records.encode_withdrawn(1)[1:]
+        self.files.put("000000000001.seg", header + records.frame(payload, 5))
+        self.assertIn("record kind 99", self._refused())
+
+    def test_two_instances(self) -> None:
+        """
+        The second one on a spool refuses to start, the first goes on.
+        """
+        self.open()
+        running = self.spool
+        self.spool = self.make_spool()
+        starting = self.spool.start(lambda found: None)
+        self.assertIn("another running instance", str(self.failureResultOf(starting, StartupError).value))
+        self.spool = running
+        self.keep(contract.reception())
+        self.stop()
+
+    def test_twice(self) -> None:
+        """
+        A spool is started once.
+        """
+        self.open()
+        self.failureResultOf(self.spool.start(lambda found: None), StartupError)
+        self.stop()
+
+    def test_no_segment_can_be_made(self) -> None:
+        """
+        A directory in which nothing can be made is an error at start.
+        """
+        self.files.fail("create", errno.EROFS, -1)
+        self.assertIn("Read-only", self._refused())
+
+    def test_full_at_start(self) -> None:
+        """
+        On a full disk it starts from the reserve the last run held.
+        """
+        self.open()
+        self.keep(contract.reception())
+        self.stop()
+        self.assertEqual(self.files.reserved, 65536)
+        self.files.capacity = 65536 + len(self.files.octets("000000000001.seg"))
+        self.assertEqual(len(self.open()), 1)
+        self.assertFalse(self.spool.healthy())
+        self.stop()
+
+    def test_stopped_while_starting(self) -> None:
+        """
+        A stop during the start ends both.
+        """
+        self.open()
+        self.keep(contract.reception(*[b"u%d" % number for number in range(3000)]))
+        self.stop()
+        self.spool = self.make_spool()
+        self.threads.delay = 0.001
+        starting = self.spool.start(lambda found: None)
+        while not self.spool.healthy():
+            self.clock.advance(0.001)
+        stopping = self.spool.stop()
+        contract.settle(self.clock, step=0.01, turns=30)
+        self.successResultOf(stopping)
+        self.failureResultOf(starting, StartupError)
+        self.assertEqual(self.files.opened, 0)
+        self.assertEqual(len(self.open()), 3000)
+        self.stop()
+
+    def test_mail_while_starting(self) -> None:
+        """
+        Mail is taken while old segments are still read.
+        """
+        self.open()
+        self.keep(contract.reception(*[b"u%d" % number for number in range(3000)]))
+        self.stop()
+        self.spool = self.make_spool()
+        self.threads.delay = 0.001
+        starting = self.spool.start(lambda found: None)
+        while not self.spool.healthy():
+            self.clock.advance(0.001)
+        new = self.spool.receive(contract.reception(b"new"), b"x")
+        self.clock.advance(0)
+        self.assertNoResult(starting)
+        contract.settle(self.clock, step=0.001, turns=100)
+        self.assertEqual(self.successResultOf(starting), 3000)
+        self.successResultOf(new)
+        self.assertEqual(len(self.restart()), 3001)
+        self.stop()
