@@ -63,7 +63,7 @@ class Seams:
     once per world.
 
     :ivar resolver: made for the service's settings.
-    :ivar log_file: opens a log by path.
+    :ivar log_file: makes a log by path, its directory included; not open yet.
     :ivar plumbed: whether an address is configured on this host.
     :ivar own_addresses: the host's addresses.
     :ivar system_hostname: the host's own name.
@@ -99,6 +99,10 @@ def real_seams(reactor: Any) -> Seams:
             settings.max_dns_ttl,
         )
 
+    def log_file(path: str) -> ILogFile:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        return LogFile(path)
+
     return Seams(
         dialer=net_dialer.SocketDialer(reactor),
         listener=net_dialer.EndpointListener(reactor),
@@ -107,7 +111,7 @@ def real_seams(reactor: Any) -> Seams:
         tls=OpenSSLUpgrade(),
         resolver=resolver,
         https=lambda resolver, prohibited: HTTPSFetch(reactor, resolver, prohibited),
-        log_file=LogFile,
+        log_file=log_file,
         plumbed=net_dialer.plumbed,
         own_addresses=net_dialer.own_addresses,
         system_hostname=net_dialer.system_hostname,
@@ -232,8 +236,8 @@ class OutboundService(Service):
                 )
 
     def _open_log(self) -> ILogFile:
-        file = self._seams.log_file(self._log_path)
         try:
+            file = self._seams.log_file(self._log_path)
             file.open()
         except OSError as error:
             where = self._config.where("global", "log_dir")

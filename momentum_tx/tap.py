@@ -95,7 +95,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     # Timers must not follow the steps of the system's clock.
-    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+    vars(reactor)["seconds"] = time.monotonic
     path = options["config"]
     try:
         config = config_load.load(path) if path else config_load.default()

@@ -42,6 +42,10 @@ class IMessage(Interface):
     code: bytes = Attribute("Last status text, reply or ``[internal]``; empty before the first attempt.")
     stage: int = Attribute("Stage of the last failure.")
     ambiguous: int = Attribute("Attempts whose final reply was never read.")
+    connection: object = Attribute(
+        "The :class:`IConnection` of the attempt under way or just ended; ``None`` if there was none."
+    )
+    transferred: int = Attribute("Octets of the message handed to the peer in that attempt.")
 
 
 class IMailQueue(Interface):
@@ -91,6 +95,7 @@ class IConnection(Interface):
     """
 
     in_use: int = Attribute("0 idle, negative while connecting, positive in use.")
+    conn_id: str = Attribute("Id of the connection, as in the logs; empty before it is established.")
     host_name: str = Attribute("Name of the mail exchanger.")
     address: str = Attribute("Numeric address connected to.")
     port: int = Attribute("Port connected to.")
