@@ -272,7 +272,7 @@ class _Attempt:
         self._settings = f.config.path(slot, dr.domain)
         self._finish = finish
         self._timeout = timeout
-        self._candidates: list[Candidate] = []
+        self._candidates: list[Candidate[HostRecord]] = []
         self._vetoed: dict[str, bool] = {}
         self._dial: IDial | None = None
         self._deadline = f.agenda.alarm(self._timed_out)
@@ -400,7 +400,7 @@ class _Attempt:
                 break
         return False
 
-    def _try(self, candidate: Candidate, now: float) -> bool:
+    def _try(self, candidate: Candidate[HostRecord], now: float) -> bool:
         f, handle = self._facilities, self.handle
         connection = handle.connection
         handle.host = candidate.host

@@ -10,13 +10,59 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
+from typing import Generic, Protocol, TypeVar
 
 from ..flags import ConnFlag
-from ..queues.domain import HostRecord, MXRecord
+
+
+class Host(Protocol):
+    """
+    What is asked of a host record.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        The name, which options and limits go by.
+        """
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """
+        Numeric addresses.
+        """
+
+
+HostT = TypeVar("HostT", bound=Host)
+HostT_co = TypeVar("HostT_co", bound=Host, covariant=True)
+
+
+class Exchanger(Protocol[HostT_co]):
+    """
+    What is asked of an entry in a list of exchangers.
+    """
+
+    @property
+    def preference(self) -> int:
+        """
+        The lower, the sooner.
+        """
+
+    @property
+    def host(self) -> HostT_co:
+        """
+        The host record.
+        """
+
+    @property
+    def port(self) -> int:
+        """
+        Port an operator wrote; 0 if none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Generic[HostT]):
     """
     One address of one exchanger.
 
@@ -27,7 +73,7 @@ class Candidate:
     """
 
     preference: int
-    host: HostRecord
+    host: HostT
     address: str
     port: int
 
@@ -41,13 +87,13 @@ def usable_family(address: str, source: str) -> bool:
 
 
 def eligible(
-    mxlist: Iterable[MXRecord],
+    mxlist: Iterable[Exchanger[HostT]],
     *,
     source: str,
     default_port: int,
     down: Callable[[str], bool],
-    full: Callable[[HostRecord], bool],
-) -> tuple[list[Candidate], ConnFlag]:
+    full: Callable[[HostT], bool],
+) -> tuple[list[Candidate[HostT]], ConnFlag]:
     """
     The addresses that may be tried now.
 
@@ -63,7 +109,7 @@ def eligible(
         out only because its host was full, else ``NO_MXS_REACHABLE``; zero when
         there are candidates.
     """
-    found: list[Candidate] = []
+    found: list[Candidate[HostT]] = []
     crowded = False
     for mx in mxlist:
         host = mx.host
@@ -80,7 +126,7 @@ def eligible(
     return found, ConnFlag.ERROR_HOST_MAX_REACHED if crowded else ConnFlag.ERROR_NO_MXS_REACHABLE
 
 
-def order(candidates: list[Candidate], random: Random, prefer_ipv6: bool, limit: int) -> list[Candidate]:
+def order(candidates: list[Candidate[HostT]], random: Random, prefer_ipv6: bool, limit: int) -> list[Candidate[HostT]]:
     """
     The order of one attempt: ascending preference; within one preference hosts
     at random, each host as likely as the other however many addresses it has,
@@ -100,8 +146,8 @@ def order(candidates: list[Candidate], random: Random, prefer_ipv6: bool, limit:
     if len(keyed) <= limit:
         return [item[4] for item in keyed]
     # A second host is worth more than a fifth address of the first.
-    first_of_host: list[Candidate] = []
-    others: list[Candidate] = []
+    first_of_host: list[Candidate[HostT]] = []
+    others: list[Candidate[HostT]] = []
     seen: set[tuple[int, str]] = set()
     for item in keyed:
         candidate = item[4]
