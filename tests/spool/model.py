@@ -38,6 +38,7 @@ class Story:
         self.synced = 0
         self.written = 0
         self.refused = False
+        self.cut = False
 
     def after(self, events: Sequence[tuple[str, int, int]], torn: bool) -> tuple[int, int] | None:
         """
@@ -66,7 +67,7 @@ class Story:
         least = max(self.written, self.synced) if killed else self.synced
         events, ends = self.events, range(least, len(self.events) + 1)
         lists = [events[:end] for end in ends]
-        if not killed:
+        if not killed or self.cut:
             lists += [events[:end] + events[two:three] for end in ends for two in ends for three in ends]
         states = [self.after(kept, torn) for kept in lists for torn in (False, True)]
         return [*states, ABSENT] if self.refused else states
@@ -124,7 +125,7 @@ class Model:
         # To take a refused reception back from a disk that takes no record of that, the segment is cut there;
         # what only the kernel had behind it goes too.
         for story in self.stories.values():
-            story.written = story.synced
+            story.written, story.cut = story.synced, True
 
     def intent(self) -> None:
         """

@@ -1,0 +1,373 @@
+"""
+The journal on a disk that is full, or fails.
+"""
+
+import errno
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx.errors import SpoolError
+from momentum_tx.queues.message import Reception
+from momentum_tx.testing.files import MemoryFiles
+
+from . import contract
+from .test_journal import JournalCase
+
+
+class FullDiskTests(JournalCase, SynchronousTestCase):
+    """
+    A disk of limited size.
+    """
+
+    reserve = 4096
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.files = MemoryFiles(20000)
+
+    def _fill(self) -> int:
+        count = 0
+        while True:
+            made: list[object] = []
+            self.spool.receive(contract.reception(b"u%d" % count), bytes(1000)).addBoth(made.append)
+            contract.settle(self.clock)
+            if made != [None]:
+                return count
+            count += 1
+
+    def test_reception_refused(self) -> None:
+        """
+        What does not fit is refused and never comes back; the spool stays in
+        service, and a smaller message may still fit.
+        """
+        self.open()
+        kept = self._fill()
+        self.assertGreater(kept, 8)
+        self.assertTrue(self.spool.healthy())
+        self.keep(contract.reception(b"small"), b"x")
+        self.assertEqual(len(self.restart()), kept + 1)
+        self.stop()
+
+    def test_one_too_large(self) -> None:
+        """
+        Of two receptions of one turn the one that fits is kept.
+        """
+        self.open()
+        large = self.spool.receive(contract.reception(b"large"), bytes(30000))
+        small = self.spool.receive(contract.reception(b"small"), bytes(100))
+        contract.settle(self.clock)
+        self.assertIn("No space left", str(self.failureResultOf(large, SpoolError).value))
+        self.successResultOf(small)
+        self.assertEqual([message.recipient for message in self.restart()], [b"small"])
+        self.stop()
+
+    def test_delivery_goes_on(self) -> None:
+        """
+        Intents and outcomes are written from the reserve; meanwhile no mail is
+        taken, and when deliveries have made space it is taken again by itself.
+        """
+        self.open()
+        self._fill()
+        found = self.restart()
+        self.assertFalse(self.files.free() > 1200)
+        answers: list[Exception | None] = []
+        told: list[int] = []
+        for message in found:
+            self.spool.intent([message], answers.append)
+            self.clock.advance(0)
+            self.spool.delivered(message, b"250 " + b"x" * 120, lambda: told.append(1))
+            self.clock.advance(0)
+        contract.settle(self.clock)
+        self.assertEqual(answers, [None] * len(found))
+        self.clock.advance(0.1)
+        self.assertEqual(len(told), len(found))
+        contract.settle(self.clock, step=0.5, turns=80)
+        self.assertTrue(self.spool.healthy())
+        self.assertEqual(self.files.reserved, self.reserve)
+        self.keep(contract.reception(), bytes(5000))
+        self.stop()
+
+    def test_refused_while_reserve_is_used(self) -> None:
+        """
+        As long as the reserve is not whole no reception may eat from it.
+        """
+        self.open()
+        (first, *_) = self._fill_and_reopen()
+        self.files.capacity = self._used()
+        answers: list[Exception | None] = []
+        self.spool.intent([contract.first(first)], answers.append)
+        contract.settle(self.clock)
+        self.assertEqual(answers, [None])
+        self.assertFalse(self.spool.healthy())
+        self.failureResultOf(self.spool.receive(contract.reception(), b""), SpoolError)
+        self.files.capacity = None
+        self.clock.advance(1)
+        self.assertTrue(self.spool.healthy())
+        self.keep(contract.reception())
+        self.stop()
+
+    def test_reserve_used_up(self) -> None:
+        """
+        With no octet left no dot may leave; outcomes wait in memory, and all
+        of it goes on by itself when there is space.
+        """
+        self.open()
+        (first, second, *_) = self._fill_and_reopen()
+        self.files.capacity = 0
+        answers: list[Exception | None] = []
+        told: list[int] = []
+        self.spool.intent([contract.first(first)], answers.append)
+        self.spool.delivered(contract.first(second), b"250 ok", lambda: told.append(1))
+        contract.settle(self.clock)
+        self.assertIsInstance(answers[0], SpoolError)
+        contract.settle(self.clock, step=1, turns=100)
+        self.assertEqual(told, [])
+        self.files.capacity = None
+        contract.settle(self.clock, step=1, turns=31)
+        self.assertEqual(told, [1])
+        self.assertTrue(self.spool.healthy())
+        self.assertNotIn(second.messages, [[message] for message in self.restart()])
+        self.stop()
+
+    def _fill_and_reopen(self) -> list[Reception]:
+        self._fill()
+        return [message.reception for message in self.restart()]
+
+    def _used(self) -> int:
+        return sum(len(self.files.octets(name)) for name in self.files.names()) + self.files.reserved
+
+
+class FailingDiskTests(JournalCase, SynchronousTestCase):
+    """
+    Writes and syncs that fail for other reasons.
+    """
+
+    def test_failed_sync(self) -> None:
+        """
+        A sync that fails once costs the injector nothing: all that was not
+        synced is moved to another segment, and the old one is cut back.
+        """
+        self.open()
+        self.keep(contract.reception(b"before"))
+        length = len(self.files.octets("000000000001.seg"))
+        self.files.fail("sync", errno.EIO)
+        self.keep(contract.reception(b"during"))
+        self.assertEqual(len(self.files.octets("000000000001.seg")), length)
+        syncs = [name for operation, name in self.files.calls if operation == "sync"]
+        # The segment whose sync has failed is never asked again.
+        self.assertEqual(syncs[-2:], ["000000000001.seg", "000000000002.seg"])
+        self.assertTrue(self.spool.healthy())
+        self.files = self.files.power_cut(self.rng)
+        self.assertEqual([message.recipient for message in self.open()], [b"before", b"during"])
+        self.stop()
+
+    def test_syncs_fail_for_long(self) -> None:
+        """
+        When nothing can be synced, receptions are refused and never come back;
+        outcomes wait and are recorded when the disk recovers.
+        """
+        self.open()
+        kept = self.keep(contract.reception(b"before"))
+        told: list[int] = []
+        self.spool.delivered(contract.first(kept), b"250 ok", lambda: told.append(1))
+        self.files.fail("sync", errno.EIO, -1)
+        refused = self.spool.receive(contract.reception(b"refused"), b"x")
+        contract.settle(self.clock)
+        self.assertIn("Input/output error", str(self.failureResultOf(refused, SpoolError).value))
+        self.assertFalse(self.spool.healthy())
+        self.failureResultOf(self.spool.receive(contract.reception(), b"x"), SpoolError)
+        answers: list[Exception | None] = []
+        self.spool.intent([contract.first(contract.reception())], answers.append)
+        self.failureResultOf(self._settled(self.spool.flush()), SpoolError)
+        self.assertIsInstance(answers[0], SpoolError)
+        retries = len([1 for operation, _ in self.files.calls if operation == "create"])
+        contract.settle(self.clock, step=1, turns=100)
+        # 1, 2, 4, 8, 16, 30, 30 seconds.
+        self.assertLess(len([1 for operation, _ in self.files.calls if operation == "create"]) - retries, 9)
+        self.assertEqual(told, [])
+        self.files.heal()
+        contract.settle(self.clock, step=1, turns=31)
+        self.assertEqual(told, [1])
+        self.assertTrue(self.spool.healthy())
+        self.keep(contract.reception(b"after"))
+        for files in (self.files.kill(), *(self.files.power_cut(self.rng) for _ in range(20))):
+            self.files = files
+            self.assertEqual([message.recipient for message in self.open()], [b"after"])
+        self.stop()
+
+    def test_refused_then_killed(self) -> None:
+        """
+        Mail that was refused because of a failed sync does not come back when
+        the process is killed before the disk has recovered.
+        """
+        for also in ("", "append", "truncate"):
+            self.setUp()
+            self.open()
+            self.files.fail("sync", errno.EIO, -1)
+            refused = self.spool.receive(contract.reception(b"refused"), b"x")
+            if also == "append":
+                self.files.fail("append", errno.EIO, -1, skip=1)
+            elif also:
+                self.files.fail(also, errno.EIO, -1)
+            contract.settle(self.clock)
+            self.failureResultOf(refused, SpoolError)
+            self.files = self.files.kill()
+            self.clock = type(self.clock)()
+            self.assertEqual(self.open(), [], also)
+            self.assertEqual(self.restart(), [], also)
+            self.assertEqual(self.restart(), [], also)
+            self.stop()
+
+    def test_failed_write(self) -> None:
+        """
+        A write that fails pauses delivery for a moment: the intent fails, and
+        reception and outcome of that turn go to another segment.
+        """
+        for torn in (False, True):
+            self.setUp()
+            self.open()
+            one, two = self.keep(contract.reception(b"one")), self.keep(contract.reception(b"two"))
+            self.files.fail("append", errno.EIO)
+            self.files.torn = torn
+            answers: list[Exception | None] = []
+            waiting = self.spool.receive(contract.reception(b"three"), b"x")
+            self.spool.intent([contract.first(one)], answers.append)
+            self.spool.delivered(contract.first(two), b"250 ok")
+            contract.settle(self.clock)
+            self.assertIsInstance(answers[0], SpoolError)
+            self.successResultOf(waiting)
+            self.assertTrue(self.spool.healthy())
+            found = self.restart()
+            self.assertEqual(
+                [(message.recipient, message.ambiguous) for message in found], [(b"one", 0), (b"three", 0)]
+            )
+            self.stop()
+
+    def test_read_only(self) -> None:
+        """
+        A file system gone read-only stops reception and delivery until it is
+        writable again; requeues meanwhile do not pile up.
+        """
+        self.open()
+        kept = self.keep(contract.reception())
+        message = contract.first(kept)
+        for operation in ("append", "create", "sync", "unlink", "truncate"):
+            self.files.fail(operation, errno.EROFS, -1)
+        for retries in range(1, 500):
+            message.num_retries = retries
+            self.spool.requeued(message)
+            self.clock.advance(1)
+        self.assertLess(len(self.spool._writer._backlog), 40)
+        self.files.heal()
+        contract.settle(self.clock, step=1, turns=31)
+        self.assertTrue(self.spool.healthy())
+        (found,) = self.restart()
+        self.assertEqual(found.num_retries, 499)
+        self.stop()
+
+    def test_stop_with_a_dead_disk(self) -> None:
+        """
+        A stop ends though nothing can be written any more; what was not
+        recorded is repeated after the restart.
+        """
+        self.open()
+        kept = self.keep(contract.reception())
+        for operation in ("append", "create", "sync"):
+            self.files.fail(operation, errno.EIO, -1)
+        self.spool.delivered(contract.first(kept), b"250 ok")
+        contract.settle(self.clock)
+        self.stop()
+        self.files.heal()
+        self.assertEqual(len(self.open()), 1)
+        self.stop()
+
+    def test_no_segment_after_the_first(self) -> None:
+        """
+        When new segments cannot be made the old one grows, and mail flows.
+        """
+        self.open()
+        self.files.fail("create", errno.ENOSPC, -1)
+        for _ in range(30):
+            self.keep(contract.reception(), bytes(1000))
+        self.assertEqual(self.files.names(), ["000000000001.seg"])
+        self.files.heal()
+        self.clock.advance(1.1)
+        self.keep(contract.reception())
+        self.assertEqual(len(self.files.names()), 2)
+        self.stop()
+
+    def test_segment_cannot_be_removed(self) -> None:
+        """
+        A segment that cannot be removed stays; the next occasion takes it.
+        """
+        self.open()
+        self.files.fail("unlink", errno.EIO)
+        for _ in range(12):
+            kept = self.keep(contract.reception(), bytes(1000))
+            self.spool.delivered(contract.first(kept), b"250 ok")
+            self.clock.advance(0.1)
+        self.assertLessEqual(len(self.files.names()), 2)
+        self.stop()
+
+    def _settled(self, waiting: object) -> object:
+        contract.settle(self.clock)
+        return waiting
+
+
+class SlowDiskTests(JournalCase, SynchronousTestCase):
+    """
+    Syncs that take long.
+    """
+
+    def test_group_commit(self) -> None:
+        """
+        One sync confirms all that was appended before it began, and while it
+        runs the next group gathers.
+        """
+        self.open()
+        self.threads.delay = 0.5
+        first = [self.spool.receive(contract.reception(), b"x") for _ in range(5)]
+        self.clock.advance(0)
+        second = [self.spool.receive(contract.reception(), b"x") for _ in range(5)]
+        self.clock.advance(0.25)
+        answers: list[Exception | None] = []
+        self.spool.intent([contract.first(self.spool_message())], answers.append)
+        self.clock.advance(0)
+        # An intent waits for no sync.
+        self.assertEqual(answers, [None])
+        self.clock.advance(0.25)
+        for waiting in first:
+            self.successResultOf(waiting)
+        for waiting in second:
+            self.assertNoResult(waiting)
+        self.clock.advance(0.5)
+        for waiting in second:
+            self.successResultOf(waiting)
+        self.assertEqual(len([1 for operation, _ in self.files.calls if operation == "sync"]), 3)
+        self.threads.delay = 0.0
+        self.stop()
+
+    def spool_message(self) -> Reception:
+        """
+        A reception that is being kept.
+        """
+        made = contract.reception()
+        self.spool.receive(made, b"y")
+        return made
+
+    def test_outcomes_wait_a_tenth_of_a_second(self) -> None:
+        """
+        Outcomes alone are synced at most 100 ms after the first of them.
+        """
+        self.open()
+        kept = self.keep(contract.reception(b"a", b"b"))
+        told: list[float] = []
+        self.spool.delivered(contract.first(kept), b"", lambda: told.append(self.clock.seconds()))
+        self.clock.advance(0)
+        self.clock.advance(0.06)
+        self.spool.delivered(contract.first(kept, 1), b"", lambda: told.append(self.clock.seconds()))
+        self.clock.advance(0.039)
+        self.assertEqual(told, [])
+        self.clock.advance(0.002)
+        self.assertEqual(len(told), 2)
+        self.stop()
