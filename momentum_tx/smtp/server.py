@@ -48,6 +48,8 @@ class SMTPServerMachine:
         every recipient is refused.
     :param refusal: asked at every MAIL: code and text with which no mail is
         taken at the moment, or ``None``.
+    :param refuse_recipient: asked at every RCPT: code and text with which this
+        recipient is refused, or ``None``.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class SMTPServerMachine:
         "_pending",
         "_recipients",
         "_refusal",
+        "_refuse_recipient",
         "_refused",
         "_sender",
         "_settings",
@@ -79,10 +82,12 @@ class SMTPServerMachine:
         settings: ServerSettings,
         may_relay: bool,
         refusal: Callable[[], tuple[int, str] | None] | None = None,
+        refuse_recipient: Callable[[bytes], tuple[int, str] | None] | None = None,
     ) -> None:
         self._settings = settings
         self._may_relay = may_relay
         self._refusal = refusal
+        self._refuse_recipient = refuse_recipient
         #: The session was refused at its start: only QUIT is left.
         self._refused = False
         self._output: list[bytes] = []
@@ -380,6 +385,8 @@ class SMTPServerMachine:
             self._reject(Phase.RELAYING_DENIED, line, 550, "5.7.1 Relaying denied")
         elif len(self._recipients) >= self._settings.max_recipients:
             self._reject(Phase.RCPTTO, line, 452, "4.5.3 Too many recipients")
+        elif self._refuse_recipient is not None and (refusal := self._refuse_recipient(recipient)) is not None:
+            self._reject(Phase.RCPTTO, line, *refusal)
         else:
             self._recipients.append(recipient)
             self._output.append(b"250 2.1.5 Ok\r\n")

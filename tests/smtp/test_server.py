@@ -231,6 +231,17 @@ class CommandTests(SessionCase):
         self.rejected(b"MAIL FROM:<>\r\n", Phase.MAILFROM, 451, "4.3.2 loading")
         self.assertEqual(self.codes(b"MAIL FROM:<>\r\n"), [250])
 
+    def test_recipient_refused_by_owner(self) -> None:
+        """
+        The owner may refuse single recipients; the message goes to the others.
+        """
+        refusals = {b"gone@y.example": (550, "5.1.1 No such mailbox")}
+        self.machine = SMTPServerMachine(SETTINGS, True, None, refusals.get)
+        self.codes(b"EHLO x\r\nMAIL FROM:<>\r\n")
+        self.rejected(b"RCPT TO:<gone@y.example>\r\n", Phase.RCPTTO, 550, "5.1.1 No such mailbox")
+        self.codes(b"RCPT TO:<b@y.example>\r\nDATA\r\n")
+        self.assertEqual(self.message(self.hear(b".\r\n")).recipients, (b"b@y.example",))
+
     def test_refused_at_connect(self) -> None:
         """
         A client that was refused at connect may only say QUIT.
