@@ -316,6 +316,9 @@ class OutboundService(Service):
         self._starting.addCallbacks(self._ready, self._start_failed)
 
     def _found(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            # In a container the pid is the same after every restart.
+            self._facilities.ids.seen(message.id)
         self.delivery.enqueue(messages)
 
     def _ready(self, count: int) -> None:

@@ -46,7 +46,8 @@ def option(
     :param doc: one sentence for the reference.
     :param unit: unit of the value, in words; empty where there is none.
     :param scopes: the tables it may be written in.
-    :param limits: ``minimum`` and ``maximum`` for numbers, ``choices`` for words.
+    :param limits: ``minimum`` and ``maximum`` for numbers, ``choices`` for words,
+        ``fixed`` for an option of Momentum's of which only the default exists yet.
     """
     return field(
         default=default,
@@ -233,6 +234,11 @@ class PathSettings:
     message_expiration: float = option(86400.0, "Longest life of an undelivered message.", "seconds", minimum=0.01)
     never_attempt_expired_messages: bool = option(
         False, "Whether a message past its life is failed without the attempt that is due."
+    )
+    generate_bounces: bool = option(
+        False,
+        "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
+        fixed=True,
     )
     suspend_delivery: bool = option(False, "Whether mail waits here without any attempt.")
     gateway: str = option("", "Name or address of the host that takes all this mail instead of the domain's own.")

@@ -77,6 +77,7 @@ class Option:
     :ivar minimum: smallest number, or ``None``.
     :ivar maximum: largest number, or ``None``.
     :ivar choices: the only words allowed, or empty.
+    :ivar fixed: only the default is taken, for the rest does not exist yet.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Option:
     minimum: float | None
     maximum: float | None
     choices: tuple[str, ...]
+    fixed: bool = False
 
     def allowed(self, table: Table) -> bool:
         """
@@ -119,6 +121,8 @@ class Option:
             report(f"expected {self.expected}, not {shown(value)}")
             return WRONG
         wrong = self._wrong_word(value) if isinstance(value, str) else self._wrong_number(value)
+        if self.fixed and value != self.default:
+            wrong = f"only {shown(self.default)} is possible in this version"
         if wrong:
             report(wrong)
             return WRONG
@@ -248,6 +252,7 @@ def _options(owner: Any) -> dict[str, Option]:
             about.get("minimum"),
             about.get("maximum", longest),
             about.get("choices", ()),
+            about.get("fixed", False),
         )
     return made
 

@@ -18,7 +18,7 @@ from ..errors import MessageRefused
 from ..hooks import OutboundHooks
 from ..interfaces.services import IConfiguration, IReceiver, Submission
 from ..message.ids import MessageIds
-from ..policy.prohibited import ProhibitedHosts
+from ..policy.networks import Networks
 from ..smtp.reception import Closing, MessageReceived, Rejected, ServerSettings
 from ..smtp.server import SMTPServerMachine
 from ..timers import Agenda
@@ -253,8 +253,8 @@ class SMTPInjection(Factory):
         self._server_settings = ServerSettings(
             self._hostname, settings.max_message_size, settings.max_recipients_per_message
         )
-        self._relays = ProhibitedHosts(settings.relay_hosts)
-        self._trusted = ProhibitedHosts(settings.trusted_hosts)
+        self._relays = Networks(settings.relay_hosts)
+        self._trusted = Networks(settings.trusted_hosts)
         self._most = settings.max_inbound_connections
         self._most_per_client = settings.max_inbound_connections_per_client
         self.timeout = settings.inbound_timeout
@@ -273,14 +273,14 @@ class SMTPInjection(Factory):
         The server machine for a client.
         """
         # No address: a Unix socket, whose permissions are the policy.
-        may_relay = not peer or self._relays.prohibits(peer)
+        may_relay = not peer or peer in self._relays
         return SMTPServerMachine(self._server_settings, may_relay, self.receiver.refusal)
 
     def trusts(self, peer: str) -> bool:
         """
         Whether a client may choose the binding.
         """
-        return not peer or self._trusted.prohibits(peer)
+        return not peer or peer in self._trusted
 
     def opened(self, reception: SMTPReception) -> None:
         """

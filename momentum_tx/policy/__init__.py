@@ -8,5 +8,6 @@ connections (:mod:`~momentum_tx.policy.goal`), which address
 (:mod:`~momentum_tx.policy.candidates`), which flags a failure carries
 (:mod:`~momentum_tx.policy.consequence`), which binding
 (:mod:`~momentum_tx.policy.bindings`), which addresses are out of bounds
-(:mod:`~momentum_tx.policy.prohibited`).
+(:mod:`~momentum_tx.policy.prohibited`), which clients are meant
+(:mod:`~momentum_tx.policy.networks`).
 """
