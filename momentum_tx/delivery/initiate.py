@@ -8,34 +8,29 @@ ours differs is on the page ``doc/reference/initiate_connection``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from ..errors import ConnectFailed, ConnectionNotInitiated, ConnectTimedOut, DialFailed
 from ..flags import ConnFlag
-from ..interfaces.records import IConnectionHandle, IDomainRecord
+from ..interfaces.records import IDomainRecord
 from ..interfaces.seams import IConnectedStream, IDial
 from ..net.endpoint import address_of
 from ..policy.candidates import Candidate, eligible, order
 from ..policy.consequence import with_actions
 from ..queues.domain import Connection, DomainRecord, HostRecord, MXType
+from .handle import NO_ERROR, ConnectionHandle, Try
 
 if TYPE_CHECKING:
     from .facilities import Facilities
     from .records import Records
     from .routing import Router
 
-FinishFunc = Callable[["ConnectionHandle", ConnFlag, float], object]
-TimeoutFunc = Callable[["ConnectionHandle", float], object]
-
-
-#: The word of success.
-NO_ERROR: Final = ConnFlag(0)
+FinishFunc = Callable[[ConnectionHandle, ConnFlag, float], object]
+TimeoutFunc = Callable[[ConnectionHandle, float], object]
 
 
 def initiate_connection(
@@ -125,79 +120,6 @@ def connection_address(connection: Connection) -> IPv4Address | IPv6Address | No
     (Momentum: ``connection_address``).
     """
     return address_of(connection.address, connection.port) if connection.address else None
-
-
-@dataclass(slots=True)
-class Try:
-    """
-    One address of one attempt.
-
-    :ivar host: name of the exchanger.
-    :ivar address: numeric.
-    :ivar port: port.
-    :ivar start: wall time it was begun.
-    :ivar end: wall time it ended; ``None`` while it lasts.
-    :ivar error: cause of its end; 0 when it was connected, or lasts.
-    :ivar reason: the cause in words.
-    """
-
-    host: str
-    address: str
-    port: int
-    start: float
-    end: float | None = None
-    error: ConnFlag = NO_ERROR
-    reason: str = ""
-
-
-@implementer(IConnectionHandle)
-class ConnectionHandle:
-    """
-    A connection together with what it is for (Momentum: ``connection_handle``).
-
-    Made by :func:`initiate_connection`.  While it is not closed it counts
-    against every limit; whoever began the attempt calls :meth:`close` in the
-    end, also after the peer has hung up.  A failed attempt closes it itself.
-    """
-
-    __slots__ = (
-        "_release",
-        "_stop",
-        "binding_slot",
-        "connection",
-        "dr",
-        "error",
-        "host",
-        "reason",
-        "tries",
-        "user_data",
-    )
-
-    def __init__(self, dr: DomainRecord, binding_slot: int, user_data: object) -> None:
-        self.dr: DomainRecord = dr
-        self.host: HostRecord | None = None
-        self.binding_slot = binding_slot
-        self.user_data = user_data
-        self.connection = Connection()
-        #: The full word the attempt ended with; 0 while it lasts and when it succeeded.
-        self.error = NO_ERROR
-        #: :attr:`error` in words.
-        self.reason = ""
-        self.tries: list[Try] = []
-        self._stop: Callable[[], object] | None = None
-        self._release: Callable[[ConnectionHandle], object] | None = None
-
-    def close(self) -> None:
-        stop, self._stop = self._stop, None
-        release, self._release = self._release, None
-        if stop is not None:
-            stop()
-        stream: Any = self.connection.stream
-        self.connection.stream = None
-        if stream is not None:
-            stream.close()
-        if release is not None:
-            release(self)
 
 
 class ConnectionInitiator:

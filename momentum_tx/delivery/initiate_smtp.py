@@ -19,7 +19,8 @@ from ..interfaces.services import IConnectionInitiator
 from ..policy.candidates import usable_family
 from ..policy.consequence import LOOKUP_DEFERRED, NO_VALID_HOSTS, TOO_MANY_FAILURES, counts_as_mx_failure, note_for
 from ..queues.domain import DomainRecord
-from .initiate import NO_ERROR, ConnectionHandle, ConnectionInitiator
+from .handle import NO_ERROR, ConnectionHandle
+from .initiate import ConnectionInitiator
 
 if TYPE_CHECKING:
     from .settle import Settlement

@@ -36,7 +36,7 @@ from ..smtp.client import SMTPClientMachine
 from ..stages import Stage
 
 if TYPE_CHECKING:
-    from .initiate import ConnectionHandle
+    from .handle import ConnectionHandle
     from .sessions import Sessions
 
 _TLS_STAGES: Final = (Stage.AFTER_STARTTLS, Stage.TLS_HANDSHAKE)

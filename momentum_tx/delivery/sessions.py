@@ -17,7 +17,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from .facilities import Facilities
-    from .initiate import ConnectionHandle
+    from .handle import ConnectionHandle
     from .initiate_smtp import MailConnections
     from .records import Records
     from .settle import Settlement

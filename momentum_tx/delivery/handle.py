@@ -1,0 +1,93 @@
+"""
+The connection handle: a connection together with what it is for.
+
+Source: Momentum, page of ``connection_handle``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from zope.interface import implementer
+
+from ..flags import ConnFlag
+from ..interfaces.records import IConnectionHandle
+from ..queues.domain import Connection, DomainRecord, HostRecord
+
+#: The word of success.
+NO_ERROR: Final = ConnFlag(0)
+
+
+@dataclass(slots=True)
+class Try:
+    """
+    One address of one attempt.
+
+    :ivar host: name of the exchanger.
+    :ivar address: numeric.
+    :ivar port: port.
+    :ivar start: wall time it was begun.
+    :ivar end: wall time it ended; ``None`` while it lasts.
+    :ivar error: cause of its end; 0 when it was connected, or lasts.
+    :ivar reason: the cause in words.
+    """
+
+    host: str
+    address: str
+    port: int
+    start: float
+    end: float | None = None
+    error: ConnFlag = NO_ERROR
+    reason: str = ""
+
+
+@implementer(IConnectionHandle)
+class ConnectionHandle:
+    """
+    A connection together with what it is for (Momentum: ``connection_handle``).
+
+    Made by ``initiate_connection``.  While it is not closed it counts
+    against every limit; whoever began the attempt calls :meth:`close` in the
+    end, also after the peer has hung up.  A failed attempt closes it itself.
+    """
+
+    __slots__ = (
+        "_release",
+        "_stop",
+        "binding_slot",
+        "connection",
+        "dr",
+        "error",
+        "host",
+        "reason",
+        "tries",
+        "user_data",
+    )
+
+    def __init__(self, dr: DomainRecord, binding_slot: int, user_data: object) -> None:
+        self.dr: DomainRecord = dr
+        self.host: HostRecord | None = None
+        self.binding_slot = binding_slot
+        self.user_data = user_data
+        self.connection = Connection()
+        #: The full word the attempt ended with; 0 while it lasts and when it succeeded.
+        self.error = NO_ERROR
+        #: :attr:`error` in words.
+        self.reason = ""
+        self.tries: list[Try] = []
+        self._stop: Callable[[], object] | None = None
+        self._release: Callable[[ConnectionHandle], object] | None = None
+
+    def close(self) -> None:
+        stop, self._stop = self._stop, None
+        release, self._release = self._release, None
+        if stop is not None:
+            stop()
+        stream: Any = self.connection.stream
+        self.connection.stream = None
+        if stream is not None:
+            stream.close()
+        if release is not None:
+            release(self)
