@@ -8,7 +8,8 @@ Source: Momentum, "Connection-related Functions", ``initiate_connection_smtp``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
 
@@ -18,7 +19,8 @@ from ..interfaces.records import IDomainRecord
 from ..interfaces.services import IConnectionInitiator
 from ..policy.candidates import usable_family
 from ..policy.consequence import LOOKUP_DEFERRED, NO_VALID_HOSTS, TOO_MANY_FAILURES, counts_as_mx_failure, note_for
-from ..queues.domain import DomainRecord
+from ..queues.domain import Connection, DomainRecord
+from ..stages import Stage
 from .handle import NO_ERROR, ConnectionHandle
 from .initiate import ConnectionInitiator
 
@@ -40,6 +42,30 @@ def initiate_connection_smtp(dr: DomainRecord, binding: int, now: float | None) 
         away (they are done already).
     """
     return dr.initiator.initiate_connection_smtp(dr, binding, now)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSession:
+    """
+    What went wrong on a connection, for the log of the message that suffers.
+
+    :ivar note: status text; empty for a connection that was never established.
+    :ivar stage: where it stood.
+    :ivar connection: the connection, ``None`` if no address was chosen.
+    """
+
+    note: bytes
+    stage: Stage
+    connection: Connection | None
+
+
+#: Refused before any address was chosen, or at once by all of them.
+NO_CONNECTION: Final = FailedSession(b"", Stage.NOT_CONNECTED, None)
+
+
+def _failed_connect(handle: ConnectionHandle) -> FailedSession:
+    tried = handle.connection if handle.connection.address else None
+    return FailedSession(b"", Stage.NOT_CONNECTED, tried)
 
 
 @implementer(IConnectionInitiator)
@@ -81,14 +107,14 @@ class MailConnections:
         See the function of that name.
         """
         assert isinstance(dr, DomainRecord)
-        return self.attempt(dr, binding, now, b"")
+        return self.attempt(dr, binding, now)
 
-    def attempt(self, dr: DomainRecord, slot: int, now: float | None, note: bytes) -> ConnFlag:
+    def attempt(self, dr: DomainRecord, slot: int, now: float | None, before: FailedSession | None = None) -> ConnFlag:
         """
-        :meth:`initiate_connection_smtp` on behalf of a session that failed.
+        :meth:`initiate_connection_smtp`, perhaps on behalf of a session that failed.
 
-        :param note: status text of a message that has to be requeued because no
-            address is left to go on with; empty for the usual one.
+        :param before: what failed: the reason a message is given that has to be
+            requeued because no address is left to go on with.
         """
         f = self._initiator.facilities
         if now is None:
@@ -98,7 +124,7 @@ class MailConnections:
         except ConnectionNotInitiated as error:
             word = CONN_ERROR(error.flags)
             fd = -int(word)
-            self.perform(dr, slot, error.flags, now, note)
+            self.perform(dr, slot, error.flags, now, before or NO_CONNECTION)
         else:
             word, fd = NO_ERROR, max(handle.connection.fileno(), 0)
         hook = f.hooks.post_initiate_connection_smtp
@@ -108,14 +134,14 @@ class MailConnections:
 
     def _finished(self, handle: ConnectionHandle, error: ConnFlag, now: float) -> None:
         if error:
-            self.perform(handle.dr, handle.binding_slot, error, now, b"")
+            self.perform(handle.dr, handle.binding_slot, error, now, _failed_connect(handle))
         else:
             self._open_session(handle)
 
     def _timed_out(self, handle: ConnectionHandle, now: float) -> None:
-        self.perform(handle.dr, handle.binding_slot, handle.error, now, b"")
+        self.perform(handle.dr, handle.binding_slot, handle.error, now, _failed_connect(handle))
 
-    def perform(self, dr: DomainRecord, slot: int, word: ConnFlag, now: float, note: bytes) -> None:
+    def perform(self, dr: DomainRecord, slot: int, word: ConnFlag, now: float, failed: FailedSession) -> None:
         """
         Do what *word* obliges to, then check ``mx_failures_to_delay`` and
         ``connect_timeout_to_delay``.
@@ -129,9 +155,10 @@ class MailConnections:
             settlement.delay_domain(dr, dr.routing_note or LOOKUP_DEFERRED)
             return
         if word & ConnFlag.ACTION_REQUEUE1:
-            usual = note_for(word)
-            unreachable = word & ConnFlag.ERROR_NO_MXS_REACHABLE
-            settlement.requeue_one(dr, slot, note if note and unreachable else usual, now)
+            if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
+                settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
+            else:
+                settlement.requeue_one(dr, slot, note_for(word), now, failed.connection)
         if counts_as_mx_failure(word):
             self.count_failure(dr, slot, word, now)
 

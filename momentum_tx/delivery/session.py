@@ -34,6 +34,7 @@ from ..smtp import events as ev
 from ..smtp.addresses import split_address
 from ..smtp.client import SMTPClientMachine
 from ..stages import Stage
+from .initiate_smtp import FailedSession
 
 if TYPE_CHECKING:
     from .handle import ConnectionHandle
@@ -57,6 +58,7 @@ class Session:
         "_encrypted",
         "_ended",
         "_f",
+        "_failed_at",
         "_leaving",
         "_machine",
         "_messages",
@@ -95,8 +97,9 @@ class Session:
         self.idle = False
         self._leaving = False
         self._ended = False
-        #: Why the session failed, once that is known.
+        #: Why the session failed, and where it stood, once that is known.
         self._note = b""
+        self._failed_at: Stage | None = None
 
     def begin(self) -> None:
         """
@@ -124,6 +127,7 @@ class Session:
 
     def stage_timed_out(self, stage: Stage) -> None:
         self._note = no_response(stage)
+        self._failed_at = stage
         self._sessions.address_failed(self.handle)
 
     def connection_ended(self, stage: Stage) -> None:
@@ -131,9 +135,11 @@ class Session:
         self._not_idle()
         note = self._note or (TLS_FAILED if stage is Stage.TLS_HANDSHAKE else CLOSED)
         self._abandon(note, answered=False, stage=stage)
-        failed_note = b"" if self.ready or self._sessions.stopping else note
-        retry_plain = bool(failed_note) and stage in _TLS_STAGES and self._settings.tls == "ifavailable"
-        self._sessions.session_ended(self, failed_note, retry_plain)
+        failed = None
+        if not self.ready and not self._sessions.stopping:
+            failed = FailedSession(note, self._failed_at or stage, self._connection)
+        retry_plain = failed is not None and stage in _TLS_STAGES and self._settings.tls == "ifavailable"
+        self._sessions.session_ended(self, failed, retry_plain)
 
     # What the peer says.
 
@@ -154,14 +160,18 @@ class Session:
             return domain if domain.isascii() and domain else self._f.hostname.encode("ascii")
         return name.encode("ascii")
 
-    def _session_refused(self, event: ev.GreetingRefused | ev.HelloRefused) -> None:
-        self._fail_session(event.reply.note)
+    def _greeting_refused(self, event: ev.GreetingRefused) -> None:
+        self._fail_session(event.reply.note, Stage.READING_BANNER)
 
-    def _fail_session(self, note: bytes) -> None:
+    def _hello_refused(self, event: ev.HelloRefused) -> None:
+        self._fail_session(event.reply.note, Stage.AFTER_EHLO)
+
+    def _fail_session(self, note: bytes, stage: Stage) -> None:
         """
         The peer will not have us; nothing was attempted.
         """
         self._note = note
+        self._failed_at = stage
         self.leave()
 
     def _on_ready(self, event: ev.Ready) -> None:
@@ -173,7 +183,7 @@ class Session:
                 self._protocol.flush()
                 return
             if tls == "required":
-                self._fail_session(TLS_NOT_OFFERED)
+                self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
                 return
         self._become_ready()
 
@@ -182,7 +192,7 @@ class Session:
 
     def _tls_refused(self, event: ev.TLSRefused) -> None:
         if self._settings.tls == "required":
-            self._fail_session(NO_GO_AHEAD)
+            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
         else:
             self._become_ready()
 
@@ -201,6 +211,7 @@ class Session:
 
     def _dismissed(self, event: ev.Dismissed) -> None:
         self._note = event.reply.note
+        self._failed_at = event.stage
         self._abandon(event.reply.note, answered=True, stage=event.stage)
         self._leaving = True
         self._not_idle()
@@ -208,6 +219,7 @@ class Session:
 
     def _violated(self, event: ev.Violated) -> None:
         self._note = violation(event.text)
+        self._failed_at = event.stage
         self._sessions.address_failed(self.handle)
         self._abandon(self._note, answered=False, stage=event.stage)
         self._leaving = True
@@ -452,8 +464,8 @@ class Session:
 
 _ON: Final[dict[type, Callable[[Session, Any], None]]] = {
     ev.Greeted: Session._greeted,
-    ev.GreetingRefused: Session._session_refused,
-    ev.HelloRefused: Session._session_refused,
+    ev.GreetingRefused: Session._greeting_refused,
+    ev.HelloRefused: Session._hello_refused,
     ev.Ready: Session._on_ready,
     ev.TLSGoAhead: Session._tls_go_ahead,
     ev.TLSRefused: Session._tls_refused,

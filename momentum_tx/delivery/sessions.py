@@ -13,6 +13,7 @@ from ..flags import ConnFlag
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..settings import PathSettings
+from .initiate_smtp import FailedSession
 from .session import Session
 
 if TYPE_CHECKING:
@@ -100,11 +101,11 @@ class Sessions:
         if self.stopping:
             session.leave()
 
-    def session_ended(self, session: Session, failed_note: bytes, retry_plain: bool) -> None:
+    def session_ended(self, session: Session, failed: FailedSession | None, retry_plain: bool) -> None:
         """
         The connection of *session* is gone.
 
-        :param failed_note: why the peer would not have us; empty if it had.
+        :param failed: why the peer would not have us; ``None`` if it had.
         :param retry_plain: whether TLS was what failed, and may be left out.
         """
         self._open.discard(session)
@@ -122,12 +123,12 @@ class Sessions:
             self._remember_broken_tls(address)
             if dr.mail_queue.active_size(slot):
                 self.connections.initiate_connection_smtp(dr, slot, None)
-        elif failed_note:
-            self._session_failed(dr, slot, address, failed_note)
+        elif failed is not None:
+            self._session_failed(dr, slot, address, failed)
         elif host is not None and dr.mail_queue.active_size(slot):
             self.keeper.poke(dr)
 
-    def _session_failed(self, dr: DomainRecord, slot: int, address: str, note: bytes) -> None:
+    def _session_failed(self, dr: DomainRecord, slot: int, address: str, failed: FailedSession) -> None:
         """
         The peer accepted the connection and would not have us.
         """
@@ -142,10 +143,10 @@ class Sessions:
             return
         retry = self.facilities.config.domain(dr.domain).host_failure_retry
         if self._records.down(address, slot, now, retry):
-            self.connections.attempt(dr, slot, now, note)
+            self.connections.attempt(dr, slot, now, failed)
         else:
             # The address is not left alone at all: the message is, or this would never end.
-            self.settlement.requeue_one(dr, slot, note, now)
+            self.settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
 
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]

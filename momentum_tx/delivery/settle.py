@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..outcomes import Outcome, Scope, Verdict
 from ..policy.retry import End, RetrySchedule
-from ..queues.domain import DomainRecord
+from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..settings import PathSettings
 from ..stages import Stage
@@ -132,14 +132,26 @@ class Settlement:
         self.permanent(message, End.EXPIRED.value, Stage.UNKNOWN, now)
         return True
 
-    def requeue_one(self, dr: DomainRecord, slot: int, note: bytes, now: float) -> None:
+    def requeue_one(
+        self,
+        dr: DomainRecord,
+        slot: int,
+        note: bytes,
+        now: float,
+        connection: Connection | None = None,
+        stage: Stage = Stage.NOT_CONNECTED,
+    ) -> None:
         """
         ``CONN_ACTION_REQUEUE1``: one message leaves the active queue.
+
+        :param connection: the connection that failed, for the log.
+        :param stage: where it stood.
         """
         message = dr.mail_queue.next_active(slot)
         if message is not None:
-            message.connection = None
-            self.transient(message, note, Stage.NOT_CONNECTED, now)
+            message.connection = connection
+            message.transferred = 0
+            self.transient(message, note, stage, now)
 
     def delay_domain(self, dr: DomainRecord, note: bytes) -> None:
         """
