@@ -109,7 +109,8 @@ class CrashPointTests(JournalCase, SynchronousTestCase):
 
 class RandomCrashTests(JournalCase, SynchronousTestCase):
     """
-    Random stories with random ends, against the model.
+    Random stories with random ends, against the model.  The seeds out of order
+    once found a fault.
     """
 
     settings = replace(JournalCase.settings, segment_size=700, body_cache_size=300)
@@ -146,12 +147,12 @@ class RandomCrashTests(JournalCase, SynchronousTestCase):
         """
         Whatever is done and whenever the end comes, the promises hold.
         """
-        for seed in range(300):
+        for seed in (*range(300), 1468):
             self._life(seed, False)
 
     def test_many_lives_with_a_failing_disk(self) -> None:
         """
         Also when the disk fails now and then.
         """
-        for seed in range(300):
+        for seed in (*range(300), 536, 1258, 5288):
             self._life(seed, True)

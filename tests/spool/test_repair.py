@@ -167,6 +167,7 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         outcomes wait and are recorded when the disk recovers.
         """
         self.open()
+        self.keep(contract.reception(b"stays"))
         kept = self.keep(contract.reception(b"before"))
         told: list[int] = []
         self.spool.delivered(contract.first(kept), b"250 ok", lambda: told.append(1))
@@ -192,7 +193,7 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         self.keep(contract.reception(b"after"))
         for files in (self.files.kill(), *(self.files.power_cut(self.rng) for _ in range(20))):
             self.files = files
-            self.assertEqual([message.recipient for message in self.open()], [b"after"])
+            self.assertEqual([message.recipient for message in self.open()], [b"stays", b"after"])
         self.stop()
 
     def test_refused_then_killed(self) -> None:
@@ -200,13 +201,13 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         Mail that was refused because of a failed sync does not come back when
         the process is killed before the disk has recovered.
         """
-        for also in ("", "append", "truncate"):
+        for also in ("", "append", "append later", "truncate"):
             self.setUp()
             self.open()
             self.files.fail("sync", errno.EIO, -1)
             refused = self.spool.receive(contract.reception(b"refused"), b"x")
-            if also == "append":
-                self.files.fail("append", errno.EIO, -1, skip=1)
+            if also.startswith("append"):
+                self.files.fail("append", errno.EIO, -1, skip=2 if also.endswith("later") else 1)
             elif also:
                 self.files.fail(also, errno.EIO, -1)
             contract.settle(self.clock)
@@ -370,4 +371,22 @@ class SlowDiskTests(JournalCase, SynchronousTestCase):
         self.assertEqual(told, [])
         self.clock.advance(0.002)
         self.assertEqual(len(told), 2)
+        self.stop()
+
+    def test_two_unsynced_segments_at_most(self) -> None:
+        """
+        However slow the disk, no more than two segments are unsynced at a
+        time: the start after a power cut verifies the bodies of two.
+        """
+        self.open()
+        most = 0
+        for number in range(200):
+            # New segments are made quickly, syncs take their time.
+            self.threads.delay = 2.0 if number % 10 == 0 else 0.01
+            self.spool.receive(contract.reception(), bytes(1500))
+            self.clock.advance(0.05)
+            most = max(most, len([1 for segment in self.spool._segments if segment.size > segment.synced]))
+        self.assertEqual(most, 2)
+        self.threads.delay = 0.0
+        contract.settle(self.clock, step=0.5, turns=20)
         self.stop()
