@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import ConnectFailed, ConnectionNotInitiated, ConnectTimedOut, DialFailed
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .facilities import Facilities
     from .records import Records
     from .routing import Router
+
+_log = Logger()
 
 FinishFunc = Callable[[ConnectionHandle, ConnFlag, float], object]
 TimeoutFunc = Callable[[ConnectionHandle, float], object]
@@ -171,6 +174,7 @@ class _Attempt:
         "_dial",
         "_facilities",
         "_finish",
+        "_given_up",
         "_records",
         "_router",
         "_settings",
@@ -200,6 +204,8 @@ class _Attempt:
         self._deadline = f.agenda.alarm(self._timed_out)
         #: Whether a connect was ever pending: from then on a callback tells the end.
         self._begun = False
+        #: Whether the handle was closed; a hook that is asked may do so in the middle of a step.
+        self._given_up = False
         #: Why the address before was given up.
         self._cause = NO_ERROR
         self.handle = ConnectionHandle(dr, slot, user_data)
@@ -316,9 +322,11 @@ class _Attempt:
             self._leave_host()
             if self._full(candidate.host) or self._veto(candidate.host):
                 continue
+            if self._given_up:
+                break
             if self._try(candidate, now):
                 return True
-            if not self._cause & ConnFlag.ERROR_CONNECT_NETWORK:
+            if self._given_up or not self._cause & ConnFlag.ERROR_CONNECT_NETWORK:
                 break
         return False
 
@@ -343,6 +351,14 @@ class _Attempt:
             )
         except DialFailed as error:
             self._try_failed(error, now)
+            return False
+        except Exception:
+            # A fault of ours must neither keep the connection counted nor the caller waiting.
+            _log.failure("{address} could not be dialled", address=candidate.address)
+            self._try_failed(DialFailed(ConnFlag.ERROR_CONNECT, "internal error"), now)
+            return False
+        if self._given_up:
+            self._drop_dial()
             return False
         return True
 
@@ -372,12 +388,11 @@ class _Attempt:
         self._try_failed(error, now)
         if self._cause & ConnFlag.ERROR_CONNECT_NETWORK and self._next(now):
             return
-        self._end(now)
+        if not self._given_up:
+            self._end(now)
 
     def _timed_out(self) -> None:
-        dial, self._dial = self._dial, None
-        if dial is not None:
-            dial.cancel()
+        self._drop_dial()
         now = self._facilities.wall()
         self._try_failed(
             DialFailed(ConnFlag.ERROR_CONNECT_TIMEOUT, f"no connection within {self._settings.connect_timeout:g} s"),
@@ -440,7 +455,13 @@ class _Attempt:
         self._finish(handle, NO_ERROR, now)
 
     def _cancelled(self) -> None:
+        self._given_up = True
         self._deadline.disarm()
+        self._drop_dial()
+        if self.handle.tries and self.handle.tries[-1].end is None:
+            self.handle.tries[-1].end = self._facilities.wall()
+
+    def _drop_dial(self) -> None:
         dial, self._dial = self._dial, None
         if dial is not None:
             dial.cancel()
