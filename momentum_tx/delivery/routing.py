@@ -170,14 +170,18 @@ class Router:
         ]
         distinct = list({id(host): host for _, host in hosts}.values())
         lives = await gatherResults([Deferred.fromCoroutine(self._try_resolve(host)) for host in distinct])
-        return answer.kind, tuple(MXRecord(p, host) for p, host in hosts), min([life, *lives])
+        if None in lives and not any(host.addresses for host in distinct):
+            # Those that answered may all be prohibited; the others might not be.
+            raise LookupFailed("no mail exchanger has a known address")
+        life = min([life, *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
+        return answer.kind, tuple(MXRecord(p, host) for p, host in hosts), life
 
-    async def _try_resolve(self, host: HostRecord) -> float:
+    async def _try_resolve(self, host: HostRecord) -> float | None:
         # One exchanger without an answer must not keep mail from the others.
         try:
             return await self._resolve(host)
         except LookupFailed:
-            return PARTIAL_TTL
+            return None
 
     async def _resolve(self, host: HostRecord) -> float:
         if is_address(host.name):
