@@ -1,0 +1,235 @@
+"""
+The command ``momentum-tx``: one table of commands, and ``main``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from random import Random
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.failure import Failure
+
+from .config import load as config_load
+from .demo.accounting import Report
+from .demo.run import Demo, Interrupted
+from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
+from .errors import StartupError
+from .service import OutboundService
+
+#: Exit status of a command that was interrupted, as shells have it.
+INTERRUPTED: Final = 130
+#: Most messages of a demo: they are all remembered.
+MOST_MESSAGES: Final = 200_000
+#: See :data:`momentum_tx.tap.SWITCH_INTERVAL`.
+SWITCH_INTERVAL: Final = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    One command.
+
+    :ivar help: one line.
+    :ivar arguments: adds its options to its parser.
+    :ivar run: runs it; the answer is the exit status.
+    """
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], object]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _complain(text: object) -> None:
+    for line in str(text).splitlines():
+        sys.stderr.write(f"momentum-tx: {line}\n")
+
+
+def _reactor() -> Any:
+    """
+    The real reactor, its clock made monotonic: timers must not follow the steps
+    of the system's clock.
+    """
+    from twisted.internet import reactor
+
+    vars(reactor)["seconds"] = time.monotonic
+    return reactor
+
+
+# check
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the configuration file (TOML); without one the defaults")
+
+
+def _check(options: argparse.Namespace) -> int:
+    """
+    Whether the service could start here with this configuration.
+    """
+    path = options.config
+    config = config_load.load(path) if path else config_load.default()
+    OutboundService(_reactor(), config).bind()
+    sys.stdout.write(f"momentum-tx: {path or 'the default configuration'} is good\n")
+    return 0
+
+
+# demo
+
+
+def _message_count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= MOST_MESSAGES:
+        raise argparse.ArgumentTypeError(f"between 1 and {MOST_MESSAGES}")
+    return count
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--messages", type=_message_count, default=2000, metavar="N", help="how many messages (default: 2000)"
+    )
+    parser.add_argument("--json", action="store_true", help="print nothing but one JSON object, at the end")
+    parser.add_argument("--seed", type=int, metavar="N", help="choose the same messages each time")
+    # Makes a receiver say 250 and forget every Nth message, to see that the demo finds out.
+    parser.add_argument("--drop-every", type=int, default=0, metavar="N", help=argparse.SUPPRESS)
+
+
+def _screen(as_json: bool) -> Screen:
+    out = sys.stdout
+    if as_json:
+        return SilentScreen()
+    if not out.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return PlainScreen(out)
+    # One column less: some terminals wrap when the last one is written.
+    return LiveScreen(out, shutil.get_terminal_size().columns - 1, "NO_COLOR" not in os.environ)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    """
+    Run the demo in a directory of its own, and keep that only if something went wrong.
+    """
+    state_dir = tempfile.mkdtemp(prefix="momentum-tx-demo-")
+    log_path = os.path.join(state_dir, "demo.log")
+    status = 1
+    try:
+        with open(log_path, "w", encoding="utf-8") as log:
+            globalLogBeginner.beginLoggingTo([textFileLogObserver(log)], redirectStandardIO=False)
+            status = _run_demo(options, state_dir)
+    finally:
+        if status == 1:
+            _complain(f"spool and logs are kept in {state_dir}")
+        else:
+            shutil.rmtree(state_dir, ignore_errors=True)
+    return status
+
+
+def _run_demo(options: argparse.Namespace, state_dir: str) -> int:
+    reactor = _reactor()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    screen = _screen(options.json)
+    demo = Demo(reactor, OutboundService, state_dir, options.messages, Random(options.seed), screen, options.drop_every)
+    results: list[Report | Failure] = []
+    finished: Deferred[None] = Deferred()
+
+    def ended(result: Report | Failure) -> None:
+        results.append(result)
+        finished.callback(None)
+        if reactor.running:
+            reactor.stop()
+
+    def stopping() -> Deferred[None]:
+        # A signal stops the reactor; it goes on until the demo has tidied up.
+        demo.interrupt()
+        return finished
+
+    reactor.addSystemEventTrigger("before", "shutdown", stopping)
+    reactor.callWhenRunning(lambda: demo.run().addBoth(ended))
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reactor.stop))
+    reactor.run()
+    return _conclude(results[0], options.json)
+
+
+def _conclude(result: Report | Failure, as_json: bool) -> int:
+    if isinstance(result, Failure):
+        if result.check(Interrupted):
+            _complain("interrupted")
+            return INTERRUPTED
+        if result.check(StartupError, OSError):
+            _complain(result.value)
+            return 1
+        result.raiseException()
+    if as_json:
+        sys.stdout.write(json.dumps(result.as_json()) + "\n")
+    else:
+        sys.stdout.write("\n" + table(result))
+    return 0 if result.good else 1
+
+
+#: Every command, in the order of the help.
+COMMANDS: Final[dict[str, Command]] = {
+    "demo": Command(
+        "send mail through the real service to receivers of its own, on loopback only, and account for every message",
+        _demo_arguments,
+        _demo,
+    ),
+    "check": Command(
+        "check a configuration and this machine, say what is wrong, and end",
+        _check_arguments,
+        _check,
+    ),
+}
+
+
+def _version() -> str:
+    try:
+        return version("momentum_tx")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def parser() -> argparse.ArgumentParser:
+    """
+    The parser of the command line.
+    """
+    top = argparse.ArgumentParser(
+        prog="momentum-tx",
+        description="Outbound mail delivery.  The service itself is started with: twistd -n momentum-tx",
+    )
+    top.add_argument("--version", action="version", version=f"momentum-tx {_version()}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(name, help=command.help, description=command.help)
+        command.arguments(sub)
+        sub.set_defaults(run=command.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    The console script.
+
+    :param argv: arguments without the program's name; ``None`` takes the process's.
+    :returns: the exit status: 0 good, 1 something is wrong, 2 bad usage, 130 interrupted.
+    """
+    options = parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except StartupError as error:
+        _complain(error)
+        return 1
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
