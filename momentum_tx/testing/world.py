@@ -1,0 +1,292 @@
+"""
+The whole service in a virtual world: its network, its peers, its disk and its
+time.
+
+::
+
+    world = World()
+    mx = world.exchanger("example.com")
+    world.inject("a@sender.example", ["b@example.com"], world.message("hello"))
+    world.advance(10)
+    assert mx.ledger[0].recipients == (b"b@example.com",)
+    world.stop()
+
+A week of retries takes seconds; the same seed gives the same story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+from ..config.load import parse
+from ..inject.in_process import Sending
+from ..interfaces.services import MXKind
+from ..queues.domain import DomainRecord
+from ..service import OutboundService, Seams
+from .clock import ProcessClock, VirtualClock
+from .dns import ScriptedResolver
+from .files import MemoryFiles
+from .https import ScriptedHTTPSFetch
+from .logs import MemoryLogFile, Record, parse_mainlog
+from .network import VirtualNetwork
+from .peers import Injection, Receiver, inject
+from .threads import InlineThreads
+from .tls import ModelledTLS
+
+#: Wall time at which a virtual world begins.
+EPOCH: Final = 1_700_000_000.0
+#: Our addresses; the first is the usual source.
+ADDRESSES: Final = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "127.0.0.1", "2001:db8::1")
+#: Where the service listens.
+LISTENING: Final = ("127.0.0.1", 2525)
+#: Process id of every service: in a container it is the same after each restart.
+PID: Final = 1000
+#: Longest time, seconds, that an injection or a stop is waited for.
+PATIENCE: Final = 600.0
+
+
+class World:
+    """
+    One service and everything around it.
+
+    :param seed: of all chance in this world.
+    :param config_text: the configuration, as TOML.
+    :param providers: hook providers, registered with every service started here.
+    :param start: whether the service is started at once; else :meth:`start` does it.
+    :ivar clock: the time of everybody.
+    :ivar service: the service that runs now.
+    :ivar network: where everybody is.
+    :ivar host: the service's own host on it.
+    :ivar resolver: what DNS says; its tables outlive a crash.
+    :ivar tls: the modelled TLS of the service.
+    :ivar files: the disk of the spool.
+    :ivar log: the file of mainlog; it outlives a crash.
+    """
+
+    def __init__(
+        self, seed: int = 0, config_text: str = "", providers: Sequence[object] = (), start: bool = True
+    ) -> None:
+        self.clock = VirtualClock()
+        self.random = Random(seed)
+        self.config_text = config_text
+        self.providers = list(providers)
+        #: What is added to the wall clock: a step of the system's time.
+        self.wall_offset = 0.0
+        self.network = VirtualNetwork(self.clock, self._chance())
+        self.client = self.network.host(*ADDRESSES)
+        self.files = MemoryFiles()
+        self.log = MemoryLogFile()
+        self.resolver = ScriptedResolver(self.clock)
+        self._receivers = 0
+        self.build()
+        if start:
+            self.start()
+
+    def _chance(self) -> Random:
+        return Random(self.random.getrandbits(64))
+
+    def wall(self) -> float:
+        """
+        Wall time, epoch seconds.
+        """
+        return EPOCH + self.clock.seconds() + self.wall_offset
+
+    # Life of the service.
+
+    def build(self) -> None:
+        """
+        A new process with a new service, not started.
+        """
+        self.process = ProcessClock(self.clock)
+        self.host = self.network.host(*ADDRESSES)
+        self.threads = InlineThreads(self.process, self._chance())
+        self.tls = ModelledTLS(self.process)
+        tables = self.resolver
+        self.resolver = ScriptedResolver(self.process)
+        self.resolver.mx, self.resolver.addresses = tables.mx, tables.addresses
+        self.resolver.delay, self.resolver.ttl = tables.delay, tables.ttl
+        self.service = OutboundService(
+            self.process,
+            parse(self.config_text, "virtual.toml"),
+            self._seams(),
+            self.wall,
+            self._chance(),
+            PID,
+        )
+        for provider in self.providers:
+            self.service.hooks.register_last(provider)
+
+    def _seams(self) -> Seams:
+        return Seams(
+            dialer=self.host,
+            listener=self.host,
+            files=lambda path: self.files,
+            threads=self.threads,
+            tls=self.tls,
+            resolver=lambda settings: self.resolver,
+            https=lambda resolver, prohibited: ScriptedHTTPSFetch(self.process),
+            log_file=lambda path: self.log,
+            plumbed=self.network.plumbed,
+            own_addresses=lambda: ADDRESSES,
+            system_hostname=lambda: "mail.sender.example",
+        )
+
+    def start(self) -> None:
+        """
+        Start the service and wait until it takes mail.
+        """
+        self.service.privilegedStartService()
+        self.service.startService()
+        ready = self.service.when_ready()
+        self.until(lambda: bool(ready.called))
+
+    def stop(self) -> None:
+        """
+        Stop the service and wait until it has released everything.
+        """
+        stopped = self.service.stopService()
+        self.until(lambda: bool(stopped.called))
+        # What is still on the wire arrives.
+        self.advance(1.0)
+
+    def leftovers(self) -> list[object]:
+        """
+        What the service holds of the world: delayed calls, connections, open
+        files.  Nothing, once it has stopped.
+        """
+        held: list[object] = [*self.process.getDelayedCalls(), *self.host.open_transports()]
+        return held + [f"{self.files.opened} open files"] * bool(self.files.opened)
+
+    def kill(self) -> None:
+        """
+        ``kill -9``: the service is gone between two of its steps.
+        """
+        self.process.die()
+        self.host.kill()
+        self.files = self.files.kill()
+
+    def crash(self) -> None:
+        """
+        :meth:`kill`, and a new service on what the kernel was given.
+        """
+        self.kill()
+        self.build()
+        self.start()
+
+    def power_cut(self, garbage: bool = False) -> None:
+        """
+        The machine loses power, and a new service starts on what the disk has.
+
+        :param garbage: see :meth:`~momentum_tx.testing.files.MemoryFiles.power_cut`.
+        """
+        files = self.files
+        self.kill()
+        self.files = files.power_cut(self._chance(), garbage)
+        self.build()
+        self.start()
+
+    # Time.
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass; everything happens at its own moment.
+        """
+        self.clock.advance(seconds)
+
+    def until(self, condition: Callable[[], bool], limit: float = PATIENCE) -> None:
+        """
+        Let time pass, step by step, until *condition* holds.
+
+        :param limit: seconds after which :class:`AssertionError` is raised.
+        """
+        end = self.clock.seconds() + limit
+        while not condition():
+            if self.clock.seconds() > end or not self.clock.step():
+                raise AssertionError(f"it has not come about by {self.clock.seconds():g} s")
+
+    # The neighbourhood.
+
+    def receiver(self, address: str = "") -> Receiver:
+        """
+        A receiver that no domain names yet.
+
+        :param address: where; empty for the next free one.
+        """
+        self._receivers += 1
+        return Receiver(self.network, address or f"198.51.100.{self._receivers}")
+
+    def exchanger(self, domain: str, preference: int = 10, address: str = "") -> Receiver:
+        """
+        A receiver that is one of the domain's mail exchangers.
+        """
+        receiver = self.receiver(address)
+        known = self.resolver.mx.get(domain, ())
+        records = [] if isinstance(known, (MXKind, Exception)) else list(known)
+        name = f"mx{len(records) + 1}.{domain}"
+        self.resolver.mx[domain] = [*records, (preference, name)]
+        self.resolver.addresses[name] = [receiver.address]
+        return receiver
+
+    # Mail.
+
+    @staticmethod
+    def message(subject: str = "hello", body: str = "Hello.\r\n", **fields: str) -> bytes:
+        """
+        A message.
+
+        :param fields: more header fields; an underscore stands for a hyphen.
+        """
+        lines = [f"Subject: {subject}", "From: a@sender.example"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+        return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+    def begin_injection(
+        self, sender: str, recipients: Sequence[str], content: bytes, source: str = "127.0.0.1"
+    ) -> Injection:
+        """
+        Begin to submit a message over SMTP; time has to pass.
+
+        :param source: the client's address.
+        """
+        return inject(self.client, LISTENING, sender, list(recipients), content, source)
+
+    def inject(self, sender: str, recipients: Sequence[str], content: bytes, source: str = "127.0.0.1") -> bytes:
+        """
+        Submit a message over SMTP.
+
+        :returns: the reply to the final dot, or the first refusal; empty if the
+            listener hung up.
+        """
+        injection = self.begin_injection(sender, recipients, content, source)
+        self.until(lambda: bool(injection.reply) or injection.over)
+        return injection.reply
+
+    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> Sending:
+        """
+        Submit a message in process.
+        """
+        return self.service.send(sender, list(recipients), content)
+
+    # What can be seen.
+
+    def mainlog(self, kinds: str = "RDTP") -> list[Record]:
+        """
+        Records of mainlog so far.
+
+        :param kinds: the types wanted.
+        """
+        self.service.mainlog.flush()
+        return [record for record in parse_mainlog(self.log.content) if record.kind in kinds]
+
+    def domain(self, name: str) -> DomainRecord:
+        """
+        The record of a routing domain.
+
+        :raises KeyError: there is none.
+        """
+        record = self.service.delivery.records.find(name)
+        if record is None:
+            raise KeyError(name)
+        return record

@@ -1,0 +1,35 @@
+"""
+One message from the door to the peer, and what everybody saw of it.
+"""
+
+from ..worlds import BOB, SENDER, WorldCase
+
+
+class EndToEndTests(WorldCase):
+    """
+    The ordinary life of a message.
+    """
+
+    def test_one_message(self) -> None:
+        """
+        A message injected over SMTP reaches the domain's exchanger from our
+        address, and mainlog has one reception and one delivery of it.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        reply = world.inject(SENDER, [BOB], world.message("hello"))
+        self.assertRegex(reply, rb"^250 2\.0\.0 \S+ Message accepted$")
+        self.assertEqual(mx.ledger, [])
+        world.advance(1)
+        (taken,) = mx.ledger
+        self.assertEqual((taken.sender, taken.recipients), (SENDER.encode(), (BOB.encode(),)))
+        self.assertEqual((taken.source, taken.helo), ("192.0.2.1", b"mail.sender.example"))
+        self.assertTrue(taken.content.startswith(b"Received: from client.example ([127.0.0.1])"))
+        self.assertTrue(taken.content.endswith(world.message("hello")))
+        received, delivered = world.mainlog()
+        self.assertEqual((received.kind, delivered.kind), ("R", "D"))
+        self.assertEqual(received["id"], delivered["id"])
+        self.assertEqual((received["source"], received["method"]), ("127.0.0.1", "esmtp"))
+        self.assertEqual((delivered["domain"], delivered["peer"]), ("example.com", mx.address))
+        self.assertEqual(delivered["size"], str(len(taken.content)))
+        self.assertNotEqual(received["conn_id"], delivered["conn_id"])
