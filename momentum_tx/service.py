@@ -38,6 +38,7 @@ from .logs.files import ILogFile, LogFile
 from .logs.mainlog import MainLog
 from .message.ids import MessageIds
 from .net import dialer as net_dialer
+from .net.datagram import QuietDatagrams
 from .net.https import HTTPSFetch
 from .net.resolver import DNSResolver, system_nameservers
 from .net.tls import OpenSSLUpgrade
@@ -90,7 +91,7 @@ def real_seams(reactor: Any) -> Seams:
     def resolver(settings: GlobalSettings) -> IResolver:
         servers = [_nameserver(text) for text in settings.nameservers] or system_nameservers()
         return DNSResolver(
-            reactor,
+            QuietDatagrams(reactor),
             servers,
             SystemRandom(),
             settings.dns_timeout,

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..errors import LocalProtocolError
 from ..net.smtp_client import ISMTPClientListener, SMTPClientProtocol
 from ..outcomes import Scope, Verdict
 from ..policy.session_notes import (
@@ -35,6 +36,7 @@ from ..smtp.addresses import split_address
 from ..smtp.client import SMTPClientMachine
 from ..stages import Stage
 from .initiate_smtp import FailedSession
+from .settle import BULK_SLICE
 
 if TYPE_CHECKING:
     from .handle import ConnectionHandle
@@ -244,10 +246,11 @@ class Session:
             return
         self._leaving = True
         self._not_idle()
-        if self._machine.broken or self._machine.owed:
-            self._protocol.leave()
-        else:
+        try:
             self._protocol.quit()
+        except LocalProtocolError:
+            # A reply is owed, or the handshake is running: no word can be said.
+            self._protocol.leave()
 
     def stop(self) -> None:
         """
@@ -292,12 +295,15 @@ class Session:
         Take messages from the active queue; false if there are none.
         """
         settlement = self._sessions.settlement
-        while True:
+        for _ in range(BULK_SLICE):
             message = self._sessions.next_active(self.dr, self._slot)
             if message is None:
                 return False
             if not settlement.expired_unattempted(message, self._f.wall()):
                 break
+        else:
+            self._later()
+            return True
         messages = self._sessions.batch(message, self._settings, self._connection)
         connection = self._connection
         connection.in_use = 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from ..flags import ConnFlag
 from ..queues.domain import Connection, DomainRecord
@@ -65,6 +66,8 @@ class Sessions:
     :param settlement: where outcomes go.
     """
 
+    _log = Logger()
+
     def __init__(self, facilities: Facilities, records: Records, settlement: Settlement) -> None:
         self.facilities = facilities
         self._records = records
@@ -97,7 +100,14 @@ class Sessions:
         if hook:
             hook.notify(lambda provider: provider.inc_outbound_connections(handle))
         handle.user_data = session
-        session.begin()
+        try:
+            session.begin()
+        except Exception:
+            # No descriptor left, say.  The domain's next pass tries again.
+            self._log.failure("a session could not begin")
+            self._open.discard(session)
+            handle.close()
+            return
         if self.stopping:
             session.leave()
 
