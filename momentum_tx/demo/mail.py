@@ -27,17 +27,21 @@ class ReceiverKind:
     :ivar domain: the domain it receives for.
     :ivar behaviour: what it does, in a few words.
     :ivar share: of the messages, in percent.
+    :ivar address: where it listens, if the host has that address.
     """
 
     domain: str
     behaviour: str
     share: int
+    address: str
 
 
-GOOD: Final = ReceiverKind("good.demo", "takes everything", 45)
-GREY: Final = ReceiverKind("grey.demo", "first try: 451", 25)
-PICKY: Final = ReceiverKind("picky.demo", "some: 550", 20)
-DOWN: Final = ReceiverKind("down.demo", "nobody listens", 10)
+# Each has an address of its own, as in life: a failure to connect is counted against
+# the address, whatever the port.
+GOOD: Final = ReceiverKind("good.demo", "takes everything", 45, "127.0.0.11")
+GREY: Final = ReceiverKind("grey.demo", "first try: 451", 25, "127.0.0.12")
+PICKY: Final = ReceiverKind("picky.demo", "some: 550", 20, "127.0.0.13")
+DOWN: Final = ReceiverKind("down.demo", "nobody listens", 10, "127.0.0.14")
 KINDS: Final = (GOOD, GREY, PICKY, DOWN)
 
 

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 #: Connections that inject.
 CONNECTIONS: Final = 12
+LOOPBACK: Final = "127.0.0.1"
 #: Source addresses tried; those that are plumbed become bindings.
 SOURCES: Final = ("127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
+#: Seconds after which mail for the receiver that is down counts as failed.
+DOWN_EXPIRATION: Final = 8
 #: Seconds the demo waits for the last message, and messages that are worth one more second.
 PATIENCE: Final = 50.0
 MESSAGES_PER_SECOND_OF_PATIENCE: Final = 100
@@ -45,7 +48,7 @@ _CONFIG: Final = """
 state_dir = {state_dir}
 hostname = "mx.demo.example"
 smtp_listen = ["tcp:0:interface=127.0.0.1:backlog=200"]
-nameservers = ["127.0.0.1:{down}"]
+nameservers = ["{down}"]
 # Days are seconds here.
 retry_interval = 1
 max_retry_interval = 3
@@ -58,17 +61,17 @@ shutdown_grace = 5
 
 {bindings}
 [domain."good.demo"]
-routes = ["127.0.0.1:{good}"]
+routes = ["{good}"]
 
 [domain."grey.demo"]
-routes = ["127.0.0.1:{grey}"]
+routes = ["{grey}"]
 
 [domain."picky.demo"]
-routes = ["127.0.0.1:{picky}"]
+routes = ["{picky}"]
 
 [domain."down.demo"]
-routes = ["127.0.0.1:{down}"]
-message_expiration = 10
+routes = ["{down}"]
+message_expiration = {life}
 """
 
 
@@ -229,19 +232,21 @@ class Demo:
         :param releases: what must be released afterwards, the last first.
         """
         reactor = self._reactor
-        ports: dict[str, int] = {}
+        places: dict[str, str] = {}
         for domain, receiver in self._receivers.items():
+            host = receiver.kind.address if plumbed(receiver.kind.address) else LOOPBACK
             if receiver.kind is mail.DOWN:
                 # Bound and not listening: nobody else can take the port meanwhile.
                 held = socket.socket()
                 releases.append(held.close)
-                held.bind(("127.0.0.1", 0))
-                ports[domain] = held.getsockname()[1]
+                held.bind((host, 0))
+                number = held.getsockname()[1]
             else:
-                port = reactor.listenTCP(0, receiver, backlog=200, interface="127.0.0.1")
+                port = reactor.listenTCP(0, receiver, backlog=200, interface=host)
                 releases += [port.stopListening, receiver.close]
-                ports[domain] = port.getHost().port
-        service = self._make_service(reactor, self._configuration(ports))
+                number = port.getHost().port
+            places[domain] = f"{host}:{number}"
+        service = self._make_service(reactor, self._configuration(places))
         service.hooks.register_last(self._witness)
         service.privilegedStartService()
         service.startService()
@@ -249,21 +254,22 @@ class Demo:
         await service.when_ready()
         (address,) = service.listening()
         self._screen.begin(
-            f"{self._count} messages over SMTP to 127.0.0.1:{address.port}, "
-            f"delivered from {len(self._bindings) or 1} source addresses"
+            f"{self._count} messages over SMTP to {LOOPBACK}:{address.port}, "
+            f"delivered from {len(self._bindings) or 1} source addresses.\n"
+            f"Nobody listens at {mail.DOWN.domain}: its mail is retried, and given up after {DOWN_EXPIRATION} seconds."
         )
         shown = LoopingCall(self._show)
         shown.clock = reactor
         shown.start(self._screen.interval)
-        releases.append(lambda: shown.running and shown.stop())
+        releases.append(lambda: shown.stop() if shown.running else None)
         self._injector.start(reactor, address.port, CONNECTIONS)
         self._injector.done.addCallback(self._injection_done)
         late = reactor.callLater(PATIENCE + self._count / MESSAGES_PER_SECOND_OF_PATIENCE, self._late)
-        releases.append(lambda: late.active() and late.cancel())
+        releases.append(lambda: late.cancel() if late.active() else None)
         await self._ended
         self._show()
 
-    def _configuration(self, ports: dict[str, int]) -> Configuration:
+    def _configuration(self, places: dict[str, str]) -> Configuration:
         bindings = "".join(
             f'[binding_group.sources.binding.{name}]\nbind_address = "{address}"\n\n'
             for name, address in self._bindings.items()
@@ -271,7 +277,8 @@ class Demo:
         text = _CONFIG.format(
             state_dir=_toml_text(self._state_dir),
             bindings=bindings,
-            **{domain.partition(".")[0]: port for domain, port in ports.items()},
+            life=DOWN_EXPIRATION,
+            **{domain.partition(".")[0]: place for domain, place in places.items()},
         )
         return config_load.parse(text, "<demo>")
 

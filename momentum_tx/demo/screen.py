@@ -177,7 +177,7 @@ class LiveScreen:
 
     def begin(self, text: str) -> None:
         self._hidden = True
-        self._out.write(_HIDE_CURSOR + text[: self._width] + "\n")
+        self._out.write(_HIDE_CURSOR + text + "\n")
         self._out.flush()
 
     def show(self, picture: Picture) -> None:
