@@ -43,13 +43,14 @@ FLOORS: Final = {
     "delivery": 5,
     "inject": 5,
     "operate": 6,
-    "testing": 6,
     "service": 7,
-    # These two run the service.
-    "demo": 8,
-    "simulate": 8,
-    "tap": 9,
-    "cli": 9,
+    # Its virtual world runs the whole service.
+    "testing": 8,
+    # These two run the service as well, one of them in that world.
+    "demo": 9,
+    "simulate": 9,
+    "tap": 10,
+    "cli": 10,
 }
 #: The front page of the whole package passes on names of floors 0 and 1.
 FRONT_PAGE_FLOOR: Final = 1
