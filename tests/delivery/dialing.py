@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from momentum_tx.config import load as config_load
 from momentum_tx.delivery.facilities import Facilities
-from momentum_tx.delivery.initiate import ConnectionHandle, ConnectionInitiator
+from momentum_tx.delivery.handle import ConnectionHandle
+from momentum_tx.delivery.initiate import ConnectionInitiator
 from momentum_tx.delivery.initiate_smtp import MailConnections
 from momentum_tx.delivery.records import Records
 from momentum_tx.delivery.routing import Router

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from momentum_tx.delivery.handle import ConnectionHandle
 from momentum_tx.delivery.initiate import (
-    ConnectionHandle,
     connection_address,
     h_to_c,
     initiate_connection,
