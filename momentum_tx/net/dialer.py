@@ -137,10 +137,10 @@ class _Dial:
             return
         try:
             stream = _Stream(self._reactor, sock)
-        except OSError as error:
+        except OSError:
             # The peer was gone again before it could be named.
             sock.close()
-            self._failed(connect_failure(error.errno or errno.ECONNRESET))
+            self._failed(connect_failure(errno.ECONNRESET))
             return
         self._connected(stream)
 
@@ -213,11 +213,11 @@ class SocketDialer:
     ) -> IDial:
         try:
             sock.setblocking(False)
+            # Nagle's algorithm against the peer's delayed acknowledgement costs 40 ms
+            # for every write that does not fill a segment.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
-            raise local_failure(ConnFlag.ERROR_IOCTL, "non-blocking mode", error) from None
-        # Nagle's algorithm against the peer's delayed acknowledgement costs 40 ms
-        # for every write that does not fill a segment.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raise local_failure(ConnFlag.ERROR_IOCTL, "preparing the socket", error) from None
         if source:
             try:
                 sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
@@ -246,7 +246,12 @@ class EndpointListener:
         self._reactor = reactor
 
     def listen(self, description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        return serverFromString(self._reactor, description).listen(factory)
+        try:
+            endpoint = serverFromString(self._reactor, description)
+        except TypeError as error:
+            # What Twisted raises for an argument that the kind of endpoint does not have.
+            raise ValueError(str(error)) from None
+        return endpoint.listen(factory)
 
 
 def plumbed(address: str) -> bool:
