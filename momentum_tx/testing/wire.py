@@ -9,6 +9,7 @@ written is sent and no producer is left.
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
 MOST_AT_ONCE: Final = 65536
 #: Octets written and not yet sent, above which a push producer is paused.
 BUFFER_SIZE: Final = 65536
+
+
+class Reach(enum.Enum):
+    """
+    What becomes of connects to an address or port where nobody listens.
+    """
+
+    #: They are refused.
+    REFUSED = "refused"
+    #: The kernel knows at once that no route leads there.
+    UNREACHABLE = "unreachable"
+    #: Nothing ever answers.
+    SILENT = "silent"
 
 
 @dataclass(slots=True)

@@ -29,9 +29,10 @@ from .clock import ProcessClock, VirtualClock
 from .dns import ScriptedResolver
 from .files import MemoryFiles
 from .https import ScriptedHTTPSFetch
+from .injection import Injection, inject
 from .logs import MemoryLogFile, Record, parse_mainlog
 from .network import VirtualNetwork
-from .peers import Injection, Receiver, inject
+from .peers import Receiver
 from .threads import InlineThreads
 from .tls import ModelledTLS
 

@@ -1,0 +1,335 @@
+"""
+A party on the virtual network: it dials, listens, and may be killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError, ConnectionLost
+from twisted.internet.interfaces import IListeningPort, IProtocol, IProtocolFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..errors import DialFailed
+from ..flags import ConnFlag
+from ..interfaces.seams import IConnectedStream, IDial, IDialer, IListener
+from ..net.endpoint import address_of
+from ..net.failures import connect_failure, local_failure
+from .wire import Reach, VirtualTransport, connect
+
+if TYPE_CHECKING:
+    from twisted.internet.address import IPv4Address, IPv6Address
+
+    from .network import VirtualNetwork
+
+_COLON: Final = re.compile(r"(?<!\\):")
+
+
+@implementer(IListeningPort)
+class VirtualPort:
+    """
+    A listening port.
+    """
+
+    def __init__(
+        self,
+        network: VirtualNetwork,
+        places: list[tuple[str, int]],
+        factory: IProtocolFactory,
+        host: VirtualHost | None = None,
+    ) -> None:
+        self._network = network
+        self._places = places
+        self._host = host
+        self._listening = False
+        #: Makes the protocols.
+        self.factory = factory
+
+    def startListening(self) -> None:
+        """
+        See ``IListeningPort``.
+        """
+        if not self._listening:
+            self._listening = True
+            self.factory.doStart()
+            for place in self._places:
+                self._network.bind_port(place, self)
+
+    def stopListening(self) -> Deferred[None]:
+        """
+        See ``IListeningPort``.
+        """
+        if self._listening:
+            self._listening = False
+            for place in self._places:
+                self._network.unbind_port(place)
+            self.factory.doStop()
+        return succeed(None)
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """
+        See ``IListeningPort``.
+        """
+        return address_of(*self._places[0])
+
+    def accept(self, transport: VirtualTransport) -> None:
+        """
+        Somebody has connected; *transport* is our end.
+        """
+        self._network.opened(transport)
+        if self._host is not None:
+            self._host.own(transport)
+        protocol: Any = self.factory.buildProtocol(transport.getPeer())
+        if protocol is None:
+            transport.loseConnection()
+        else:
+            transport.start(protocol)
+
+
+@implementer(IConnectedStream)
+class VirtualStream:
+    """
+    A connection that no protocol has yet.
+    """
+
+    def __init__(self, transport: VirtualTransport, fd: int) -> None:
+        local, peer = transport.getHost(), transport.getPeer()
+        self.local: tuple[str, int] = (local.host, local.port)
+        self.peer: tuple[str, int] = (peer.host, peer.port)
+        self._transport: VirtualTransport | None = transport
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IConnectedStream`.
+        """
+        return self._fd
+
+    def start(self, protocol: IProtocol) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IConnectedStream`.
+        """
+        transport, self._transport = self._transport, None
+        if transport is None:
+            raise RuntimeError("this connection was started or closed already")
+        if not transport.connected:
+            # It was reset while nobody had it; the protocol learns it the usual way.
+            protocol.makeConnection(transport)
+            protocol.connectionLost(Failure(ConnectionLost()))
+            return
+        transport.start(protocol)
+
+    def close(self) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IConnectedStream`.
+        """
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.loseConnection()
+
+
+@implementer(IDial)
+class VirtualDial:
+    """
+    A connect that is under way.
+    """
+
+    def __init__(self, connected: Callable[[IConnectedStream], object], failed: Callable[[DialFailed], object]) -> None:
+        self._connected = connected
+        self._failed = failed
+        self._over = False
+
+    def cancel(self) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IDial`.
+        """
+        self._over = True
+
+    def refused(self) -> None:
+        """
+        The answer is no.
+        """
+        if not self._over:
+            self._over = True
+            self._failed(connect_failure(errno.ECONNREFUSED))
+
+    def established(self, transport: VirtualTransport, fd: int) -> None:
+        """
+        The answer is yes; *transport* is our end.
+        """
+        if self._over:
+            transport.abortConnection()
+            return
+        self._over = True
+        if transport.connected:
+            self._connected(VirtualStream(transport, fd))
+        else:
+            self._failed(connect_failure(errno.ECONNRESET))
+
+
+@implementer(IDialer, IListener)
+class VirtualHost:
+    """
+    A party: it dials and listens, and may be killed.
+
+    :ivar addresses: its addresses; the first of a family is its usual source.
+    """
+
+    def __init__(self, network: VirtualNetwork, addresses: Iterable[str]) -> None:
+        self._network = network
+        self.addresses = tuple(addresses)
+        network.plumb(*self.addresses)
+        self._own: dict[VirtualTransport, None] = {}
+        self._ports: list[VirtualPort] = []
+        self._dials: list[VirtualDial] = []
+
+    def own(self, transport: VirtualTransport) -> None:
+        """
+        *transport* belongs to this host.
+        """
+        before = transport.on_gone
+
+        def gone(transport: VirtualTransport) -> None:
+            self._own.pop(transport, None)
+            if before is not None:
+                before(transport)
+
+        transport.on_gone = gone
+        self._own[transport] = None
+
+    def open_transports(self) -> list[VirtualTransport]:
+        """
+        Open ends of this host.
+        """
+        return list(self._own)
+
+    def dial(
+        self,
+        host: str,
+        port: int,
+        source: str,
+        post_bind: Callable[[int], bool] | None,
+        connected: Callable[[IConnectedStream], object],
+        failed: Callable[[DialFailed], object],
+    ) -> IDial:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IDialer`.
+        """
+        network = self._network
+        source = self._bind(source, host)
+        fd = network.descriptor()
+        if post_bind is not None and not post_bind(fd):
+            raise DialFailed(ConnFlag.ERROR_BIND, "connection_post_bind forbade the connection")
+        reach = network.reach(host, port)
+        if reach is Reach.UNREACHABLE:
+            raise connect_failure(errno.ENETUNREACH)
+        network.dialled.append((source, host, port))
+        dial = VirtualDial(connected, failed)
+        self._dials = [each for each in self._dials if not each._over]
+        self._dials.append(dial)
+        if reach is not Reach.SILENT:
+            latency = network.line_to(host, port).latency
+            network.clock.callLater(latency, self._knock, dial, (source, network.free_port()), (host, port), fd)
+        return dial
+
+    def _bind(self, source: str, host: str) -> str:
+        family = ":" in host
+        if not source:
+            usual = [address for address in self.addresses if (":" in address) == family]
+            if not usual:
+                raise connect_failure(errno.ENETUNREACH)
+            return usual[0]
+        number = 0
+        if (":" in source) != family:
+            number = errno.EINVAL
+        elif source not in self.addresses or not self._network.plumbed(source):
+            number = errno.EADDRNOTAVAIL
+        if number:
+            raise local_failure(ConnFlag.ERROR_BIND, f"bind to {source}", OSError(number, os.strerror(number)))
+        return source
+
+    def _knock(self, dial: VirtualDial, local: tuple[str, int], place: tuple[str, int], fd: int) -> None:
+        """
+        The connect has arrived.
+        """
+        network = self._network
+        line = network.line_to(*place)
+        port = network.listening_at(place)
+        if port is None or network.reach(*place) is Reach.REFUSED:
+            network.clock.callLater(line.latency, dial.refused)
+            return
+        ours, theirs = connect(network.clock, line, local, place)
+        network.opened(ours)
+        self.own(ours)
+        network.clock.callLater(line.latency, dial.established, ours, fd)
+        port.accept(theirs)
+
+    def listen(self, description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IListener`; it understands
+        ``tcp:PORT`` and ``tcp:PORT:interface=ADDRESS``, and ``tcp6`` alike.
+        """
+        number, interface = _parse(description)
+        network = self._network
+        family = description.startswith("tcp6")
+        if interface in ("", "0.0.0.0", "::"):
+            addresses = [address for address in self.addresses if (":" in address) == family]
+        else:
+            addresses = [interface]
+        number = number or network.free_port()
+        places = [(address, number) for address in addresses]
+        error = 0
+        if not addresses or not all(network.plumbed(address) for address in addresses):
+            error = errno.EADDRNOTAVAIL
+        elif any(network.listening_at(place) is not None for place in places):
+            error = errno.EADDRINUSE
+        if error:
+            return fail(CannotListenError(interface, number, OSError(error, os.strerror(error))))
+        port = VirtualPort(network, places, factory, self)
+        port.startListening()
+        self._ports.append(port)
+        return succeed(port)
+
+    def kill(self) -> None:
+        """
+        The process is killed: its ports close, its connections close, and none
+        of its protocols hears of it.
+        """
+        for dial in self._dials:
+            dial.cancel()
+        while self._ports:
+            self._ports.pop().stopListening()
+        for transport in self.open_transports():
+            transport.vanish()
+
+
+def _parse(description: str) -> tuple[int, str]:
+    """
+    Port and interface of an endpoint string.
+
+    :raises ValueError: it is none, or of a kind that is not modelled.
+    """
+    kind, *rest = (part.replace("\\:", ":") for part in _COLON.split(description))
+    if kind not in ("tcp", "tcp6") or not rest:
+        raise ValueError(f"{description!r}: only tcp:PORT and tcp:PORT:interface=ADDRESS are modelled")
+    interface = ""
+    number = ""
+    for index, part in enumerate(rest):
+        name, equals, value = part.partition("=")
+        if not equals and index == 0:
+            number = part
+        elif name == "port":
+            number = value
+        elif name == "interface":
+            interface = value
+        elif name != "backlog":
+            raise ValueError(f"{description!r}: {part!r} is not modelled")
+    if not number.isdigit():
+        raise ValueError(f"{description!r} names no port")
+    return int(number), interface
