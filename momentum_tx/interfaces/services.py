@@ -259,8 +259,8 @@ class IConnectionInitiator(Interface):
         dr: IDomainRecord,
         binding: int,
         now: float | None,
-        finish_connect_func: Callable[[IConnectionHandle, ConnFlag, float], object],
-        timeout_func: Callable[[IConnectionHandle, float], object],
+        finish_connect_func: Callable[[Any, ConnFlag, float], object],
+        timeout_func: Callable[[Any, float], object],
         user_data: object = None,
     ) -> IConnectionHandle:
         """
