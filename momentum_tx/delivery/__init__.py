@@ -8,6 +8,8 @@ Delivery: from a queued message to its outcome.
 * :mod:`~momentum_tx.delivery.initiate_smtp`: ``initiate_connection_smtp``, and
   what a failed attempt obliges to.
 * :mod:`~momentum_tx.delivery.session`: message after message on a connection.
+* :mod:`~momentum_tx.delivery.transaction`: messages that share one body, from
+  taking to settling.
 * :mod:`~momentum_tx.delivery.settle`: what becomes of a message after an attempt.
 * :mod:`~momentum_tx.delivery.maintainer`: looks after each domain.
 * :mod:`~momentum_tx.delivery.delivery`: puts the above together; open it first.

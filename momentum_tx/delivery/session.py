@@ -8,35 +8,32 @@ nobody's attempt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import LocalProtocolError
 from ..net.smtp_client import ISMTPClientListener, SMTPClientProtocol
-from ..outcomes import Scope, Verdict
+from ..outcomes import Verdict
 from ..policy.session_notes import (
     BODY_UNREADABLE,
     CLOSED,
     NO_GO_AHEAD,
     TLS_FAILED,
     TLS_NOT_OFFERED,
-    TOO_LARGE,
-    UTF8_NOT_OFFERED,
     no_response,
     violation,
 )
-from ..queues.message import Message
 from ..smtp import events as ev
 from ..smtp.addresses import split_address
 from ..smtp.client import SMTPClientMachine
 from ..stages import Stage
 from .initiate_smtp import FailedSession
 from .settle import BULK_SLICE
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from .handle import ConnectionHandle
@@ -55,7 +52,6 @@ class Session:
     _log = Logger()
 
     __slots__ = (
-        "_body",
         "_connection",
         "_encrypted",
         "_ended",
@@ -63,13 +59,12 @@ class Session:
         "_failed_at",
         "_leaving",
         "_machine",
-        "_messages",
         "_note",
         "_protocol",
         "_sessions",
         "_settings",
         "_slot",
-        "_transacting",
+        "_transaction",
         "dr",
         "handle",
         "idle",
@@ -87,11 +82,8 @@ class Session:
         self._settings = f.config.path(self._slot, self.dr.domain)
         self._machine = SMTPClientMachine()
         self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, self)
-        #: The messages of the transaction under way, or taken for the next.
-        self._messages: list[Message] = []
-        self._body = b""
-        #: Whether a transaction was begun for :attr:`_messages`.
-        self._transacting = False
+        #: The transaction under way, or whose body is being read.
+        self._transaction: Transaction | None = None
         self._encrypted = False
         #: Whether the peer accepted us, so that messages may be taken.
         self.ready = False
@@ -121,7 +113,7 @@ class Session:
         self._hello()
 
     def idle_timed_out(self) -> None:
-        if self._messages:
+        if self._transaction is not None:
             # A body is being read from disk: not the peer's fault.
             self._protocol.flush()
         else:
@@ -130,7 +122,9 @@ class Session:
     def stage_timed_out(self, stage: Stage) -> None:
         self._note = no_response(stage)
         self._failed_at = stage
-        self._sessions.address_failed(self.handle)
+        # A peer that is slow to forget a transaction has answered everything that mattered.
+        if stage is not Stage.AFTER_RSET:
+            self._sessions.address_failed(self.handle)
 
     def connection_ended(self, stage: Stage) -> None:
         self._ended = True
@@ -256,7 +250,7 @@ class Session:
         """
         The service is stopping: leave as soon as no transaction is under way.
         """
-        if not self._messages:
+        if self._transaction is None:
             self.leave()
 
     def interrupt(self) -> None:
@@ -269,7 +263,7 @@ class Session:
         """
         Take the next message, or wait for one, or leave.
         """
-        if self._ended or self._leaving or self._messages:
+        if self._ended or self._leaving or self._transaction is not None:
             return
         connection, settings = self._connection, self._settings
         if (
@@ -304,143 +298,88 @@ class Session:
         else:
             self._later()
             return True
-        messages = self._sessions.batch(message, self._settings, self._connection)
         connection = self._connection
         connection.in_use = 1
-        for each in messages:
-            each.connection = connection
-            each.transferred = 0
-        self._messages = messages
-        self.dr.in_flight += len(messages)
+        messages = self._sessions.batch(message, self._settings, connection)
+        transaction = self._transaction = Transaction(self._f, settlement, self.dr, connection, messages)
         body = self._f.spool.body(message.reception)
         if isinstance(body, bytes):
-            self._transact(body)
+            self._transact(transaction, body)
         else:
             self._protocol.flush()
-            self._when_read(body, messages)
+            body.addCallbacks(
+                lambda content: self._transact(transaction, content),
+                lambda failure: self._unreadable(transaction, failure),
+            )
         return True
 
-    def _when_read(self, reading: Deferred[bytes], messages: list[Message]) -> None:
-        def read(body: bytes) -> None:
-            if self._messages is messages:
-                self._transact(body)
+    def _unreadable(self, transaction: Transaction, failure: Failure) -> None:
+        self._log.failure("body of {id} cannot be read, the message is kept", failure, id=transaction.messages[0].id)
+        if not transaction.ended:
+            self._settle_unsent(transaction, Verdict.TRANSIENT, BODY_UNREADABLE)
 
-        def failed(failure: Failure) -> None:
-            self._log.failure("body of {id} cannot be read, the message is kept", failure, id=messages[0].id)
-            if self._messages is messages:
-                self._refuse_ourselves(Verdict.TRANSIENT, BODY_UNREADABLE)
-                self.next()
-
-        reading.addCallbacks(read, failed)
-
-    def _transact(self, body: bytes) -> None:
-        reception = self._messages[0].reception
+    def _transact(self, transaction: Transaction, body: bytes) -> None:
+        if transaction.ended:
+            return
+        transaction.body = body
         extensions = self._machine.extensions
-        if extensions.size_limit is not None and reception.size > extensions.size_limit:
-            self._refuse_ourselves(Verdict.PERMANENT, TOO_LARGE)
-            self._later()
+        refusal = transaction.refusal(extensions)
+        if refusal:
+            self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
             return
-        if reception.smtputf8 and not extensions.smtputf8 and self._needs_utf8():
-            self._refuse_ourselves(Verdict.PERMANENT, UTF8_NOT_OFFERED)
-            self._later()
-            return
-        parameters = b"SIZE=%d" % len(body) if extensions.size_offered else b""
-        if reception.eight_bit and extensions.eight_bit:
-            parameters += b" BODY=8BITMIME"
-        if reception.smtputf8 and extensions.smtputf8:
-            parameters += b" SMTPUTF8"
-        self._tell_attempt()
-        self.dr.attempts += len(self._messages)
-        self._connection.recipients += len(self._messages)
-        self._body = body
-        self._transacting = True
+        transaction.begin()
         self._machine.transaction(
-            reception.sender,
-            [message.recipient for message in self._messages],
-            mail_parameters=parameters.strip(),
+            transaction.reception.sender,
+            [message.recipient for message in transaction.messages],
+            mail_parameters=transaction.mail_parameters(extensions),
             pipeline=self._settings.pipelining,
         )
         self._protocol.flush()
+
+    def _settle_unsent(self, transaction: Transaction, verdict: Verdict, note: bytes) -> None:
+        self._transaction = None
+        transaction.settle_unsent(verdict, note)
+        self._later()
 
     def _later(self) -> None:
         # Not at once: a queue full of such messages must not become a recursion.
         self._f.clock.callLater(0, self.next)
 
-    def _needs_utf8(self) -> bool:
-        reception = self._messages[0].reception
-        return not reception.sender.isascii() or any(not message.recipient.isascii() for message in self._messages)
-
-    def _refuse_ourselves(self, verdict: Verdict, note: bytes) -> None:
-        result = ev.RecipientResult(verdict, Scope.MESSAGE, note, Stage.IDLE)
-        self._settle([result] * len(self._messages))
-
-    def _tell_attempt(self) -> None:
-        hook = self._f.hooks.log_attempt_v1
-        if not hook:
-            return
-        now, dr = self._f.wall(), self.dr
-        host = f"{self._connection.host_name} [{self._connection.address}]".encode()
-        for message in self._messages:
-
-            def tell(provider: Any, message: Message = message) -> None:
-                provider.log_attempt_v1(message, dr, now, message.code or host)
-
-            hook.notify(tell)
-
     def _body_wanted(self, event: ev.BodyWanted) -> None:
-        accepted = [self._messages[index] for index in event.accepted]
-        messages = self._messages
+        transaction = self._under_way
 
         def written(error: Exception | None) -> None:
-            if self._messages is not messages or self._ended or self._leaving:
+            if transaction.ended or self._leaving:
                 return
             if error is not None:
-                self._cannot_record(error)
-                return
-            sent = self._protocol.send_body(self._body)
-            for message in accepted:
-                message.transferred = sent
+                self._cannot_record(transaction, error)
+            else:
+                transaction.sent(event.accepted, self._protocol.send_body(transaction.body))
 
-        self._f.spool.intent(accepted, written)
+        self._f.spool.intent([transaction.messages[index] for index in event.accepted], written)
 
-    def _cannot_record(self, error: Exception) -> None:
+    def _cannot_record(self, transaction: Transaction, error: Exception) -> None:
         # Without an intent on record a crash could repeat the message unnoticed:
         # no dot is sent, and the messages are as if they had not been taken.
-        self._log.error("no intent can be recorded, delivery pauses: {error}", error=error)
-        messages = self._release()
+        self._f.hooks.log_error(self._f.wall(), "critical", f"no intent can be recorded, delivery pauses: {error}")
+        self._transaction = None
         self._leaving = True
         self._protocol.abort()
-        for message in messages:
-            self._sessions.settlement.reinsert(message)
+        transaction.give_back()
 
     def _transaction_ended(self, event: ev.TransactionEnded) -> None:
-        self._settle(event.results)
+        transaction, self._transaction = self._under_way, None
+        transaction.settle(event.results)
         if self._machine.broken:
             self._leaving = True
             self._protocol.leave()
         else:
             self.next()
 
-    def _release(self) -> list[Message]:
-        messages, self._messages = self._messages, []
-        self.dr.in_flight -= len(messages)
-        self._transacting = False
-        self._body = b""
-        return messages
-
-    def _settle(self, results: Sequence[ev.RecipientResult], ambiguous: bool = False) -> None:
-        messages = self._release()
-        now = self._f.wall()
-        settlement = self._sessions.settlement
-        for message, result in zip(messages, results, strict=True):
-            if result.verdict is Verdict.DELIVERED:
-                self._connection.deliveries += 1
-                settlement.delivered(message, result.note, now)
-            elif result.verdict is Verdict.PERMANENT:
-                settlement.permanent(message, result.note, result.stage, now, result.scope)
-            else:
-                unknown = ambiguous and result.scope is Scope.CONNECTION
-                settlement.transient(message, result.note, result.stage, now, unknown)
+    @property
+    def _under_way(self) -> Transaction:
+        assert self._transaction is not None
+        return self._transaction
 
     def _abandon(self, note: bytes, answered: bool, stage: Stage) -> None:
         """
@@ -449,18 +388,18 @@ class Session:
         :param answered: whether a complete reply of the peer said so.
         """
         results = self._machine.abandon(note)
-        if not self._messages:
+        transaction, self._transaction = self._transaction, None
+        if transaction is None:
             return
         unknown = stage is Stage.READING_CONFIRMATION and not answered
-        untouched = not self._transacting or (
+        untouched = not transaction.begun or (
             # A used connection that ends before anything was answered says nothing about this message.
             stage is Stage.AFTER_MAIL_FROM and self._connection.deliveries > 0
         )
         if untouched or (self._sessions.stopping and not unknown):
-            for message in self._release():
-                self._sessions.settlement.reinsert(message)
+            transaction.give_back()
         else:
-            self._settle(results, ambiguous=unknown)
+            transaction.settle(results, ambiguous=unknown)
 
     def _not_idle(self) -> None:
         if self.idle:

@@ -1,0 +1,155 @@
+"""
+One transaction: messages of one reception, from the moment a session takes
+them until each is settled or given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..outcomes import Scope, Verdict
+from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
+from ..queues.domain import Connection, DomainRecord
+from ..queues.message import Message
+from ..smtp.events import RecipientResult
+from ..smtp.extensions import Extensions
+from ..stages import Stage
+
+if TYPE_CHECKING:
+    from .facilities import Facilities
+    from .settle import Settlement
+
+
+class Transaction:
+    """
+    Messages that share one body and one connection.  While it exists they are
+    in no queue; it ends with :meth:`settle` or :meth:`give_back`, once.
+
+    :param facilities: hooks and clock.
+    :param settlement: where outcomes go.
+    :param dr: the domain record the messages are queued under.
+    :param connection: the connection they are tried on.
+    :param messages: at least one, all of one reception.
+    """
+
+    __slots__ = ("_connection", "_dr", "_f", "_settlement", "begun", "body", "ended", "messages", "reception")
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        settlement: Settlement,
+        dr: DomainRecord,
+        connection: Connection,
+        messages: list[Message],
+    ) -> None:
+        self._f = facilities
+        self._settlement = settlement
+        self._dr = dr
+        self._connection = connection
+        self.messages = messages
+        self.reception = messages[0].reception
+        #: The content, once it is in memory.
+        self.body = b""
+        #: Whether the peer has been told of it.
+        self.begun = False
+        self.ended = False
+        dr.in_flight += len(messages)
+        for message in messages:
+            message.connection = connection
+            message.transferred = 0
+
+    def refusal(self, extensions: Extensions) -> bytes:
+        """
+        The status text with which the messages fail for ever without being
+        sent, because the peer lacks what they need; empty if it does not.
+        """
+        reception = self.reception
+        if extensions.size_limit is not None and reception.size > extensions.size_limit:
+            return TOO_LARGE
+        if reception.smtputf8 and not extensions.smtputf8:
+            paths = [reception.sender, *(message.recipient for message in self.messages)]
+            if not all(path.isascii() for path in paths):
+                return UTF8_NOT_OFFERED
+        return b""
+
+    def mail_parameters(self, extensions: Extensions) -> bytes:
+        """
+        What follows the path in MAIL, as far as the peer understands it.
+        """
+        reception = self.reception
+        parameters = b"SIZE=%d" % len(self.body) if extensions.size_offered else b""
+        if reception.eight_bit and extensions.eight_bit:
+            parameters += b" BODY=8BITMIME"
+        if reception.smtputf8 and extensions.smtputf8:
+            parameters += b" SMTPUTF8"
+        return parameters.lstrip()
+
+    def begin(self) -> None:
+        """
+        The peer is about to be told: from here on it is an attempt.
+        """
+        self.begun = True
+        count = len(self.messages)
+        self._dr.attempts += count
+        self._connection.recipients += count
+        hook = self._f.hooks.log_attempt_v1
+        if not hook:
+            return
+        now, dr = self._f.wall(), self._dr
+        host = f"{self._connection.host_name} [{self._connection.address}]".encode()
+        for message in self.messages:
+
+            def tell(provider: Any, message: Message = message) -> None:
+                provider.log_attempt_v1(message, dr, now, message.code or host)
+
+            hook.notify(tell)
+
+    def sent(self, indices: Sequence[int], octets: int) -> None:
+        """
+        The content is on its way to the recipients named by *indices*.
+        """
+        for index in indices:
+            self.messages[index].transferred = octets
+
+    def settle(self, results: Sequence[RecipientResult], ambiguous: bool = False) -> None:
+        """
+        Pass every message's result on.
+
+        :param results: one per message, in their order.
+        :param ambiguous: the final dot was sent and its reply never read;
+            concerns the recipients that had not been refused before.
+        """
+        self._end()
+        now = self._f.wall()
+        settlement = self._settlement
+        for message, result in zip(self.messages, results, strict=True):
+            if result.verdict is Verdict.DELIVERED:
+                self._connection.deliveries += 1
+                settlement.delivered(message, result.note, now)
+            elif result.verdict is Verdict.PERMANENT:
+                settlement.permanent(message, result.note, result.stage, now, result.scope)
+            else:
+                unknown = ambiguous and result.scope is Scope.CONNECTION
+                settlement.transient(message, result.note, result.stage, now, unknown)
+
+    def settle_unsent(self, verdict: Verdict, note: bytes) -> None:
+        """
+        All messages end the same way for a reason of ours.
+        """
+        self.settle([RecipientResult(verdict, Scope.MESSAGE, note, Stage.IDLE)] * len(self.messages))
+
+    def give_back(self) -> None:
+        """
+        Put the messages back into the active queue: what happened had nothing
+        to do with them, and counts as no attempt.
+        """
+        self._end()
+        if self.begun:
+            self._dr.attempts -= len(self.messages)
+        for message in self.messages:
+            self._settlement.reinsert(message)
+
+    def _end(self) -> None:
+        self.ended = True
+        self._dr.in_flight -= len(self.messages)
