@@ -142,8 +142,10 @@ class Sessions:
         """
         The peer accepted the connection and would not have us.
         """
-        if any(s.ready and s.handle.connection.address == address for s in self._of(dr, slot)):
-            # It serves others of us: it has enough connections, that is all.
+        if any(s.handle.connection.address == address for s in self._of(dr, slot)):
+            # It serves others of us, or may yet: it has enough connections, that is all.
+            # In a burst the refusals come before the first session is ready; the last
+            # one to fail finds nobody else here and blames the host.
             self.keeper.hold(dr, slot)
             return
         now = self.facilities.wall()
