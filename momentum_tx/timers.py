@@ -8,12 +8,16 @@ nearest of all its alarms, and moving an alarm to later is a store.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+#: Entries the heap may hold without a use, besides as many as there are armed alarms.
+_SLACK = 64
 
 
 class Alarm:
@@ -43,6 +47,8 @@ class Alarm:
         """
         Ring at *when*, a time of the agenda's clock.
         """
+        if self.when is None:
+            self._agenda.armed += 1
         self.when = when
         queued = self._queued
         if queued is None or queued > when:
@@ -52,7 +58,10 @@ class Alarm:
         """
         Do not ring; harmless twice.
         """
-        self.when = None
+        if self.when is not None:
+            self.when = None
+            self._agenda.armed -= 1
+            self._agenda.tidy()
 
 
 class Agenda:
@@ -61,11 +70,15 @@ class Agenda:
     when no alarm is armed.
     """
 
-    __slots__ = ("_call", "_call_at", "_heap", "_tickets", "clock")
+    __slots__ = ("_call", "_call_at", "_heap", "_ringing", "_tickets", "armed", "clock")
 
     def __init__(self, clock: IReactorTime) -> None:
         self.clock = clock
+        #: Alarms that are armed.
+        self.armed = 0
         self._heap: list[tuple[float, int, Alarm]] = []
+        #: Alarms that are due and did not ring yet.
+        self._ringing: deque[Alarm] = deque()
         self._tickets = 0
         self._call: IDelayedCall | None = None
         self._call_at = 0.0
@@ -92,6 +105,29 @@ class Agenda:
         elif when < self._call_at:
             self._call.cancel()
             self._schedule(when)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """
+        Let go of entries that are of no use, and of what their alarms would
+        ring, when they outnumber the armed alarms.
+        """
+        heap = self._heap
+        if len(heap) <= 2 * self.armed + (_SLACK if self.armed else 0):
+            return
+        kept = []
+        for entry in heap:
+            alarm = entry[2]
+            if alarm._ticket == entry[1]:
+                if alarm.when is not None:
+                    kept.append(entry)
+                else:
+                    alarm._queued = None
+        heap[:] = kept
+        heapify(heap)
+        if not heap and self._call is not None:
+            self._call.cancel()
+            self._call = None
 
     def _schedule(self, when: float) -> None:
         self._call_at = when
@@ -103,7 +139,7 @@ class Agenda:
         # call, so that a zero delay cannot keep this loop for itself.
         now = self.clock.seconds()
         heap = self._heap
-        ringing = []
+        ringing = self._ringing
         while heap and heap[0][0] <= now:
             _, ticket, alarm = heappop(heap)
             if alarm._ticket != ticket:
@@ -118,13 +154,20 @@ class Agenda:
         self._drop_idle()
         if heap:
             self._schedule(heap[0][0])
-        for alarm in ringing:
-            # It may have been disarmed or moved by one that rang before it.
-            if alarm.when is not None and alarm.when <= now and alarm._queued is None:
-                alarm.when = None
-                alarm._ring()
-            elif alarm.when is not None and alarm._queued is None:
-                self.push(alarm, alarm.when)
+        try:
+            while ringing:
+                alarm = ringing.popleft()
+                # It may have been disarmed or moved by one that rang before it.
+                if alarm.when is not None and alarm._queued is None:
+                    alarm.when = None
+                    self.armed -= 1
+                    alarm._ring()
+        finally:
+            # One that raises does not silence the others: they ring in the next call.
+            while ringing:
+                alarm = ringing.popleft()
+                if alarm.when is not None and alarm._queued is None:
+                    self.push(alarm, alarm.when)
 
     def _requeue(self, alarm: Alarm) -> None:
         assert alarm.when is not None
@@ -144,10 +187,12 @@ class Agenda:
         """
         Forget every alarm and give the clock back its timer.
         """
-        for _, _, alarm in self._heap:
+        for alarm in (*self._ringing, *(entry[2] for entry in self._heap)):
             alarm.when = None
             alarm._queued = None
+        self._ringing.clear()
         self._heap.clear()
+        self.armed = 0
         if self._call is not None:
             self._call.cancel()
             self._call = None
