@@ -1,0 +1,211 @@
+"""
+What becomes of messages after an attempt: retries, ends, bulk operations.
+"""
+
+from itertools import pairwise
+
+from momentum_tx.interfaces.services import MXKind
+from momentum_tx.testing.world import World
+
+from ..worlds import BOB, SENDER, WorldCase
+
+CAROL = "carol@example.com"
+DAVE = "dave@example.com"
+
+
+class RetryTests(WorldCase):
+    """
+    Transient failures and the schedule that follows from them.
+    """
+
+    def test_greylisting(self) -> None:
+        """
+        A recipient refused three times with 451 is tried again after 20, 40 and
+        80 minutes, and delivered then, once.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.greylist(3)
+        self.accept(world)
+        world.advance(8400 + 60)
+        self.assertEqual(self.kinds(world), "RTTTD")
+        failures = world.mainlog("T")
+        begin = float(failures[0]["time"])
+        times = [float(record["time"]) - begin for record in [*failures, *world.mainlog("D")]]
+        self.assertEqual(times, [0.0, 1200.0, 3600.0, 8400.0])
+        self.assertEqual([record["retries"] for record in failures], ["0", "1", "2"])
+        self.assertEqual(failures[0]["note"], "451 4.7.1 Greylisted, come back later")
+        self.assertEqual(failures[0]["stage"], "5")
+        self.assertEqual(self.taken(mx), [BOB.encode()])
+
+    def test_expiry(self) -> None:
+        """
+        A message that is refused for a day is given up with 5.4.7 at the first
+        failure past its life, and never tried again.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not today")
+        self.accept(world)
+        world.advance(3 * 86400)
+        (given_up,) = world.mainlog("P")
+        self.assertEqual(given_up["note"], "554 5.4.7 [internal] exceeded max time without delivery")
+        self.assertGreaterEqual(float(given_up["age"]), 86400)
+        waits = [float(record["age"]) for record in world.mainlog("T")]
+        # 20 minutes, doubled until the cap of twelve hours.
+        delays = [round(after - before) for before, after in pairwise(waits)]
+        self.assertEqual(delays, [1200, 2400, 4800, 9600, 19200, 38400, 43200])
+        attempts = len(mx.commands)
+        world.advance(86400)
+        self.assertEqual(len(mx.commands), attempts)
+
+    def test_max_retries(self) -> None:
+        """
+        With ``max_retries = 2`` the third failure is the last.
+        """
+        world = self.world("[global]\nmax_retries = 2\nretry_interval = 60\n")
+        mx = world.exchanger("example.com")
+        mx.on("MAIL", b"450 4.3.2 Not now")
+        self.accept(world)
+        world.advance(3600)
+        self.assertEqual(self.kinds(world), "RTTTP")
+        self.assertEqual(self.last(world, "P")["note"], "554 5.4.7 [internal] exceeded max retries without delivery")
+
+    def test_never_retry(self) -> None:
+        """
+        With ``never_retry`` the first transient failure is final.
+        """
+        world = self.world("[global]\nnever_retry = true\n")
+        world.exchanger("example.com").on("DATA", b"451 4.3.0 Later")
+        self.accept(world)
+        world.advance(10)
+        self.assertEqual(self.kinds(world), "RTP")
+
+    def test_expired_unattempted(self) -> None:
+        """
+        With ``never_attempt_expired_messages`` a message past its life is given
+        up without the attempt that is due.
+        """
+        world = self.world("[global]\nnever_attempt_expired_messages = true\nmessage_expiration = 1000\n")
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not today", times=1)
+        self.accept(world)
+        world.advance(1300)
+        self.assertEqual(self.kinds(world), "RTP")
+        self.assertEqual(self.last(world, "P")["note"], "554 5.4.5 [internal] Delivery not attempted (message expired)")
+        self.assertEqual(self.taken(mx), [])
+
+
+class RecipientTests(WorldCase):
+    """
+    Several recipients of one message.
+    """
+
+    def test_own_outcomes(self) -> None:
+        """
+        Recipients in one domain share a transaction, and each has its own end:
+        one delivered, one refused for ever, one delivered after a retry.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.refuse[CAROL] = b"550 5.1.1 No such user"
+        mx.refuse[DAVE] = b"452 4.2.2 Mailbox full"
+        self.accept(world, [BOB, CAROL, DAVE])
+        world.advance(10)
+        self.assertEqual(self.verbs(mx), [b"EHLO", b"MAIL", b"RCPT", b"RCPT", b"RCPT", b"DATA", b"QUIT"])
+        self.assertEqual(mx.ledger[0].recipients, (BOB.encode(),))
+        (failed,) = world.mainlog("P")
+        self.assertEqual(failed["note"], "550 5.1.1 No such user")
+        del mx.refuse[DAVE]
+        world.advance(1300)
+        self.assertEqual(self.taken(mx), [BOB.encode(), DAVE.encode()])
+        self.assertEqual(sorted(self.kinds(world)), sorted("RRRDPTD"))
+
+    def test_two_domains(self) -> None:
+        """
+        Recipients in two domains are two transactions at two exchangers.
+        """
+        world = self.world()
+        one, other = world.exchanger("example.com"), world.exchanger("example.net")
+        self.accept(world, [BOB, "eve@example.net"])
+        world.advance(1)
+        self.assertEqual((self.taken(one), self.taken(other)), ([BOB.encode()], [b"eve@example.net"]))
+
+    def test_same_recipient_twice(self) -> None:
+        """
+        A recipient named twice gets the message twice, in two transactions.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        self.accept(world, [BOB, BOB])
+        world.advance(10)
+        self.assertEqual([taken.recipients for taken in mx.ledger], [(BOB.encode(),)] * 2)
+
+    def test_all_refused(self) -> None:
+        """
+        A transaction whose every recipient is refused sends no body.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"550 5.7.1 Go away")
+        self.accept(world, [BOB, CAROL])
+        world.advance(10)
+        self.assertEqual(self.kinds(world), "RRPP")
+        self.assertEqual(mx.ledger, [])
+
+
+class BulkTests(WorldCase):
+    """
+    Operations on the whole queue of a domain.
+    """
+
+    def test_purge_is_sliced(self) -> None:
+        """
+        A thousand messages for a domain that turns out to take no mail fail in
+        turns of at most 200, so that nobody else's mail waits for them.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = MXKind.NULL
+        world.resolver.delay = 5.0
+        for number in range(10):
+            self.accept(world, [f"user{number}-{each}@example.com" for each in range(100)])
+        world.until(lambda: self.failed_so_far(world) > 0)
+        slices = [self.failed_so_far(world)]
+        while slices[-1] < 1000:
+            before = slices[-1]
+            world.until(lambda before=before: self.failed_so_far(world) > before)  # type: ignore[misc]
+            slices.append(self.failed_so_far(world))
+        self.assertEqual(slices, [200, 400, 600, 800, 1000])
+        self.assertEqual(len(world.mainlog("P")), 1000)
+
+    def failed_so_far(self, world: World) -> int:
+        """
+        Messages given up.
+        """
+        return world.service.delivery.settlement.permanent_count
+
+    def test_purge_is_undone_by_no_crash(self) -> None:
+        """
+        What was purged stays purged after a restart.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = MXKind.NULL
+        self.accept(world)
+        world.advance(5)
+        world.crash()
+        mx = world.exchanger("example.com")
+        world.advance(86400)
+        self.assertEqual(self.taken(mx), [])
+        self.assertEqual(len(world.mainlog("P")), 1)
+
+    def test_sender_of_send_learns_it(self) -> None:
+        """
+        ``send`` fires with a permanent failure of domain scope when the domain
+        is purged.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = MXKind.NULL
+        sending = world.send(SENDER, [BOB], world.message())
+        world.advance(5)
+        (outcome,) = self.successResultOf(sending)
+        self.assertEqual(outcome.note, b"550 5.4.4 [internal] NULL MX domain does not accept mail")
