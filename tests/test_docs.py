@@ -36,7 +36,7 @@ _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 #: Where software of this kind is at home; any other absolute path is somebody's machine.
-_COMMON = {"dev", "etc", "opt", "proc", "run", "srv", "sys", "usr", "var"}
+_COMMON = {"bin", "dev", "etc", "opt", "proc", "run", "srv", "sys", "usr", "var"}
 _PATH = re.compile(r"(?<![\w./:<>~$%\\-])/([A-Za-z][\w.-]*)/")
 
 
@@ -127,10 +127,10 @@ class PageTests(SynchronousTestCase):
 
     def test_reachable(self) -> None:
         """
-        Whoever begins at the index comes to every page.
+        Whoever begins at the index, or with the tutorial, comes to every page.
         """
         seen: set[Path] = set()
-        waiting = [DOC / "index.md"]
+        waiting = [DOC / "index.md", *(DOC / "tutorial").glob("*.md")]
         while waiting:
             page = waiting.pop()
             if page not in seen and page.suffix == ".md" and page.exists():
