@@ -35,14 +35,20 @@ from momentum_tx.net.failures import connect_failure, local_failure
 UNPLUMBED = "192.0.2.1"
 
 
-def descriptors() -> set[str]:
+def open_sockets() -> set[str]:
     """
-    Descriptors this process has open.
+    Sockets this process has open, by the kernel's name for them.
     """
-    with os.scandir("/proc/self/fd") as entries:
-        names = [entry.name for entry in entries]
-    # The one of the listing itself is closed by now.
-    return {name for name in names if os.path.exists(f"/proc/self/fd/{name}")}
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            # The descriptor of the listing itself.
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
 
 
 class SelectReactor:
@@ -111,7 +117,7 @@ class DialerTests(SynchronousTestCase):
         self.dialer = SocketDialer(self.reactor)  # type: ignore[arg-type]
         self.streams: list[IConnectedStream] = []
         self.failures: list[DialFailed] = []
-        self.before = descriptors()
+        self.before = open_sockets()
         self.addCleanup(self.nothing_left)
 
     def nothing_left(self) -> None:
@@ -123,15 +129,13 @@ class DialerTests(SynchronousTestCase):
         for descriptor, _, _ in self.reactor.adopted:
             os.close(descriptor)
         self.assertEqual(self.reactor.writers, [])
-        self.assertEqual(descriptors() - self.before, set())
+        self.assertEqual(open_sockets() - self.before, set())
 
     def server(self, host: str = "127.0.0.1") -> socket.socket:
         """
         A listening socket.
         """
-        server = socket.create_server(
-            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=5
-        )
+        server = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=5)
         # Cleanups run in reverse: it is closed before the descriptors are counted.
         self.addCleanup(server.close)
         return server
@@ -216,9 +220,7 @@ class DialerTests(SynchronousTestCase):
         "No" is a bind error; nothing was sent to the peer.
         """
         server = self.server()
-        error = self.assertRaises(
-            DialFailed, self.dial, "127.0.0.1", server.getsockname()[1], "", lambda fd: False
-        )
+        error = self.assertRaises(DialFailed, self.dial, "127.0.0.1", server.getsockname()[1], "", lambda fd: False)
         assert isinstance(error, DialFailed)
         self.assertEqual(error.flags, ConnFlag.ERROR_BIND)
         server.setblocking(False)
