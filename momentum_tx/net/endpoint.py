@@ -49,8 +49,8 @@ class _ClientSide(proxyForInterface(ITLSTransport, "_transport")):  # type: igno
     client.
     """
 
-    def startTLS(self, contextFactory: Any) -> None:
-        self._transport.startTLS(contextFactory, False)
+    def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
+        self._transport.startTLS(contextFactory, not normal)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
