@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from itertools import count
 
 from zope.interface import implementer
 
@@ -14,6 +15,9 @@ from .message import Message
 
 #: Stale entries a heap may carry before it is rebuilt, besides as many live ones.
 _SLACK = 64
+#: Tickets, even ones.  No two queues give the same: a message that has moved to another
+#: domain must not pass for the stale entry it left behind.
+_tickets = count(2, 2)
 
 
 class _Heap:
@@ -74,14 +78,12 @@ class MailQueue:
     :class:`ValueError`, which in Momentum aborts the process.
     """
 
-    __slots__ = ("_active", "_active_total", "_delayed", "_tickets")
+    __slots__ = ("_active", "_active_total", "_delayed")
 
     def __init__(self) -> None:
         self._active: dict[int, _Heap] = {}
         self._active_total = 0
         self._delayed = _Heap()
-        # Even tickets are active places, odd ones delayed.
-        self._tickets = 0
 
     def insert_active(self, message: Message) -> None:
         """
@@ -92,8 +94,7 @@ class MailQueue:
         heap = self._active.get(message.binding_slot)
         if heap is None:
             heap = self._active[message.binding_slot] = _Heap()
-        self._tickets += 2
-        heap.push(self._tickets, message)
+        heap.push(next(_tickets), message)
         self._active_total += 1
 
     def insert_delayed(self, message: Message) -> None:
@@ -102,8 +103,8 @@ class MailQueue:
         """
         if message.place:
             raise ValueError(f"{message.id} is queued already")
-        self._tickets += 2
-        self._delayed.push(self._tickets + 1, message)
+        # Even tickets are active places, odd ones delayed.
+        self._delayed.push(next(_tickets) + 1, message)
 
     def next_active(self, slot: int) -> Message | None:
         """

@@ -147,6 +147,27 @@ class MailQueueTests(SynchronousTestCase):
         self.assertRaises(ValueError, other.insert_delayed, message)
         self.assertEqual(other.size(), 0)
 
+    def test_moved_to_other_domain(self) -> None:
+        """
+        A message that was taken out here and queued for another domain comes up there alone.
+        """
+        message = self.active(1.0)
+        waiting = self.active(0.0)
+        self.queue.remove(message)
+        other = MailQueue()
+        first = self.message()
+        other.insert_active(first)
+        other.next_active(0)
+        message.next_attempt = 0.0
+        for queue in (other, MailQueue(), MailQueue()):
+            queue.insert_active(message)
+            self.assertEqual(self.queue.messages(), [waiting])
+            self.assertEqual(queue.messages(), [message])
+            queue.remove(message)
+        other.insert_delayed(message)
+        self.assertEqual(self.taken(0), [waiting])
+        self.assertEqual(other.messages(), [message])
+
     def test_in_delivery(self) -> None:
         """
         A message a session has taken is in no queue, and can be put into either.
