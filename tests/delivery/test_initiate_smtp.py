@@ -1,427 +1,279 @@
 """
-Tests for :mod:`momentum_tx.delivery.initiate_smtp`: the caller that pays what
-``initiate_connection`` leaves it to pay.
+Connections for mail that do not come about, and what the queue suffers.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from momentum_tx.delivery.initiate_smtp import initiate_connection_smtp
-from momentum_tx.errors import HookReentered, LookupFailed
+from momentum_tx.delivery.initiate_smtp import MailConnections, initiate_connection_smtp
 from momentum_tx.flags import ConnFlag
-from momentum_tx.interfaces import hooks as contracts
-from momentum_tx.interfaces.services import IConnectionInitiator, MXKind
-from momentum_tx.queues.domain import DomainRecord
+from momentum_tx.interfaces.hooks import IConnectionPostBind, ILogClientConnectionFailure, IPostInitiateConnectionSmtp
+from momentum_tx.interfaces.records import IDomainRecord
+from momentum_tx.interfaces.services import IConnectionInitiator
 
-from .dialing import BEGIN, KERNEL_TIMEOUT, NO_PORT, REFUSED, World
+from ..worlds import BOB, SENDER, WorldCase
 
-A, B = "198.51.100.1", "198.51.100.2"
-TWO_BINDINGS = """
-[binding.one]
-[binding.two]
-"""
+NO_MXS = "421 4.4.0 [internal] no MXs for this domain could be reached at this time"
+NO_HOSTS = "451 4.4.1 [internal] No valid hosts (unable to make any connections)"
+TIMED_OUT = "450 4.4.1 [internal] Connection Timed Out"
+TOO_MANY = "451 4.4.1 [internal] No valid hosts (too many connection failures)"
 
 
-class Story(SynchronousTestCase):
+@implementer(ILogClientConnectionFailure, IPostInitiateConnectionSmtp)
+class Watcher:
     """
-    Common to all: a world, and the check that nothing is left of it.
+    Remembers the failures it was told of.
     """
 
-    def make(self, configuration: str = "") -> World:
-        """
-        A world whose connections must be given back in the end.
-        """
-        self.world = world = World(configuration)
-        self.addCleanup(self.nothing_left)
-        return world
+    def __init__(self) -> None:
+        self.failures: list[tuple[str | None, ConnFlag]] = []
+        self.begun: list[int] = []
 
-    def nothing_left(self) -> None:
-        """
-        Counters are back at zero, and the clock has nothing to do.
-        """
-        world = self.world
-        for dr in world.records:
-            for handles in list(dr.connections.values()):
-                for handle in list(handles):
-                    handle.close()
-        self.assertEqual(world.recount(), (0, 0, 0))
-        world.clock.advance(10_000)
-        self.assertEqual(world.clock.getDelayedCalls(), [])
+    def log_client_connection_failure(
+        self, addr: object, err: int, dr: IDomainRecord, binding_slot: int, now: float | None
+    ) -> None:
+        self.failures.append((getattr(addr, "host", None), ConnFlag(err)))
 
-    def sizes(self, dr: DomainRecord, slot: int = 0) -> tuple[int, int]:
-        """
-        Messages in the active queue of *slot*, and in the delayed queue.
-        """
-        return dr.mail_queue.active_size(slot), dr.mail_queue.delayed_size()
-
-    def fail_async(self, dr: DomainRecord, slot: int = 0) -> None:
-        """
-        One attempt that is refused after EINPROGRESS.
-        """
-        self.assertEqual(initiate_connection_smtp(dr, slot, None), 0)
-        self.world.dialer.dials[-1].fail(REFUSED)
+    def post_initiate_connection_smtp(
+        self, dr: IDomainRecord, binding_slot: int, now: float | None, conn_fd: int
+    ) -> None:
+        self.begun.append(conn_fd)
 
 
-class ActionTests(Story):
+class DeadHostTests(WorldCase):
     """
-    The obligations are performed, and only the bare error comes back.
+    Exchangers that cannot be connected to.
+    """
+
+    def test_next_exchanger_in_the_same_attempt(self) -> None:
+        """
+        A refused connect, or no route, leads to the next exchanger at once; the
+        message has no failure.
+        """
+        for spoil in ("refuse", "unreachable"):
+            watcher = Watcher()
+            world = self.world(providers=[watcher])
+            first, second = world.exchanger("example.com", 5), world.exchanger("example.com", 10)
+            getattr(world.network, spoil)(first.address)
+            self.accept(world)
+            world.advance(1)
+            self.assertEqual(self.kinds(world), "RD")
+            self.assertEqual(self.taken(second), [BOB.encode()])
+            self.assertEqual(watcher.failures, [])
+
+    def test_all_refused(self) -> None:
+        """
+        No exchanger takes connections: the message is requeued by the schedule,
+        and the hook hears one failure with the last address.
+        """
+        watcher = Watcher()
+        world = self.world(providers=[watcher])
+        first, second = world.exchanger("example.com", 5), world.exchanger("example.com", 10)
+        world.network.refuse(first.address)
+        world.network.refuse(second.address)
+        self.accept(world)
+        world.advance(10)
+        self.assertEqual(self.last(world, "T")["note"], NO_HOSTS)
+        self.assertEqual(self.last(world, "T")["stage"], "0")
+        self.assertEqual(
+            watcher.failures,
+            [(second.address, ConnFlag.ERROR_CONNECT_NETWORK | ConnFlag.ACTION_REQUEUE1)],
+        )
+        world.network.restore(first.address)
+        world.advance(1200)
+        self.assertEqual(self.kinds(world), "RTD")
+
+    def test_black_hole(self) -> None:
+        """
+        No answer within ``connect_timeout`` ends the attempt, and the note says
+        so; the next exchanger has its turn in the next attempt.
+        """
+        world = self.world("[global]\nconnect_timeout = 20\nhost_failure_retry = 3600\n")
+        first, second = world.exchanger("example.com", 5), world.exchanger("example.com", 10)
+        world.network.black_hole(first.address)
+        self.accept(world)
+        world.advance(19.9)
+        self.assertEqual(self.kinds(world), "R")
+        world.advance(0.2)
+        self.assertEqual(self.last(world, "T")["note"], TIMED_OUT)
+        world.advance(1300)
+        self.assertEqual(self.kinds(world), "RTD")
+        self.assertEqual(self.taken(second), [BOB.encode()])
+
+    def test_left_alone(self) -> None:
+        """
+        A host that failed is not tried again for ``host_failure_retry``; mail
+        that comes meanwhile is told that nothing can be reached.
+        """
+        world = self.world("[global]\nhost_failure_retry = 600\n")
+        mx = world.exchanger("example.com")
+        world.network.refuse(mx.address)
+        self.accept(world, subject="one")
+        world.advance(10)
+        tries = world.network.dialled.count(("192.0.2.1", mx.address, 25))
+        self.accept(world, subject="two")
+        world.advance(10)
+        self.assertEqual(self.last(world, "T")["note"], NO_MXS)
+        self.assertEqual(world.network.dialled.count(("192.0.2.1", mx.address, 25)), tries)
+        self.assertEqual(tries, 1)
+
+    def test_reset_while_connecting(self) -> None:
+        """
+        A peer that accepts and resets at once is like one that will not have us.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("connect", lambda session, line: session.transport.abortConnection() or b"", times=1)
+        self.accept(world)
+        world.advance(10)
+        self.assertEqual(self.kinds(world), "RT")
+        world.advance(1300)
+        self.assertEqual(self.kinds(world), "RTD")
+
+
+class DelayTests(WorldCase):
+    """
+    When a whole domain is delayed.
+    """
+
+    def test_mx_failures_to_delay(self) -> None:
+        """
+        With ``mx_failures_to_delay = 3`` the third failure of the only host
+        delays all active mail, which is then told why.
+        """
+        world = self.world("[global]\nmx_failures_to_delay = 3\nhost_failure_retry = 0\nmax_outbound_connections = 1\n")
+        mx = world.exchanger("example.com")
+        world.network.refuse(mx.address)
+        for number in range(8):
+            world.send(SENDER, [BOB], world.message(str(number)))
+        world.advance(120)
+        notes = [record["note"] for record in world.mainlog("T")]
+        self.assertEqual(notes.count(TOO_MANY), 5)
+        self.assertEqual(notes.count(NO_HOSTS), 3)
+        self.assertEqual(world.domain("example.com").mail_queue.active_size(), 0)
+        world.network.restore(mx.address)
+        world.advance(1300)
+        self.assertEqual(len(mx.ledger), 8)
+
+    def test_success_clears_the_count(self) -> None:
+        """
+        A connection that comes about clears the count.
+        """
+        world = self.world("[global]\nmx_failures_to_delay = 3\nhost_failure_retry = 0\nmax_outbound_connections = 1\n")
+        mx = world.exchanger("example.com")
+        for number in range(6):
+            world.network.refuse(mx.address)
+            self.accept(world, subject=str(number))
+            world.advance(1)
+            world.network.restore(mx.address)
+            self.accept(world, subject="good")
+            world.advance(1)
+        self.assertNotIn(TOO_MANY, [record["note"] for record in world.mainlog("T")])
+
+    def test_connect_timeout_to_delay(self) -> None:
+        """
+        A domain that could not be contacted for ``connect_timeout_to_delay``
+        has all its active mail delayed.
+        """
+        world = self.world(
+            "[global]\nconnect_timeout_to_delay = 100\nhost_failure_retry = 0\nmax_outbound_connections = 1\n"
+            "mx_failures_to_delay = 0\ndelayed_queue_scan_interval = 30\n"
+        )
+        mx = world.exchanger("example.com")
+        world.network.refuse(mx.address)
+        for number in range(10):
+            self.accept(world, subject=str(number))
+        world.advance(300)
+        self.assertEqual(len(world.mainlog("T")), 10)
+        times = [int(record["time"]) for record in world.mainlog("T")]
+        # One by one until the limit, then all that was left at the same moment.
+        self.assertGreater(times.count(times[-1]), 2)
+        self.assertEqual(world.domain("example.com").mail_queue.active_size(), 0)
+
+
+class BindTests(WorldCase):
+    """
+    Source addresses.
+    """
+
+    def test_unplumbed(self) -> None:
+        """
+        An address that was taken away from the machine is our trouble: no host
+        is blamed, and mail waits for it.
+        """
+        watcher = Watcher()
+        world = self.world('[binding.b1]\nbind_address = "192.0.2.2"\n', providers=[watcher])
+        mx = world.exchanger("example.com")
+        world.network.unplumb("192.0.2.2")
+        self.accept(world, X_Binding="b1")
+        world.advance(10)
+        self.assertEqual(self.last(world, "T")["note"], NO_HOSTS)
+        self.assertEqual(watcher.failures[0][1], ConnFlag.ERROR_BIND | ConnFlag.ACTION_REQUEUE1)
+        world.network.plumb("192.0.2.2")
+        self.accept(world, subject="other binding, same host")
+        world.advance(10)
+        self.assertEqual(len(mx.ledger), 1)
+        world.advance(1300)
+        self.assertEqual([taken.source for taken in mx.ledger], ["192.0.2.1", "192.0.2.2"])
+
+    def test_post_bind_forbids(self) -> None:
+        """
+        ``connection_post_bind`` that aborts, or raises, ends the attempt;
+        the mail is kept.
+        """
+
+        @implementer(IConnectionPostBind)
+        class Forbids:
+            """
+            Aborts the first attempt, raises at the second, and lets the third go on.
+            """
+
+            def __init__(self) -> None:
+                self.asked = 0
+
+            def connection_post_bind(self, dr: IDomainRecord, binding_slot: int, fd: int, addr: object) -> bool:
+                self.asked += 1
+                if self.asked == 2:
+                    raise RuntimeError("a provider that fails")
+                return self.asked == 1
+
+        world = self.world("[global]\nmax_retry_interval = 60\n", providers=[Forbids()])
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(130)
+        self.assertEqual(self.kinds(world), "RTTD")
+        self.assertEqual(len(mx.ledger), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class CallTests(WorldCase):
+    """
+    The function itself.
     """
 
     def test_contract(self) -> None:
         """
-        What serves a domain record fulfils the contract.
+        The service's connection functions provide their interface.
         """
-        verifyObject(IConnectionInitiator, self.make().connections)
+        world = self.world()
+        connections = world.service.delivery.connections
+        self.assertIsInstance(connections, MailConnections)
+        self.assertTrue(verifyObject(IConnectionInitiator, connections))
 
-    def test_success(self) -> None:
+    def test_returns_the_bare_error(self) -> None:
         """
-        Zero, the descriptor to the hook, a session on the connection, and no
-        message is touched.
+        The return value has no action bits: the actions were performed.
         """
-        world = self.make()
-        dr = world.domain("example.com", A)
-        world.message(dr)
-        self.assertEqual(initiate_connection_smtp(dr, 0, BEGIN - 1), 0)
-        self.assertEqual(world.heard, [("post", 0, BEGIN - 1, 101)])
-        self.assertEqual(world.opened, [])
-        world.dialer.dials[0].connect()
-        self.assertEqual([handle.dr for handle in world.opened], [dr])
-        self.assertEqual(self.sizes(dr), (1, 0))
-
-    def test_requeue_one(self) -> None:
-        """
-        A synchronous REQUEUE1 requeues the first active message of this binding
-        and no other; the hook gets the negative of the bare error.
-        """
-        world = self.make(TWO_BINDINGS)
-        dr = world.domain("example.com", A)
-        world.dialer.at_once[A] = NO_PORT
-        first = world.message(dr, 1)
-        world.message(dr, 1)
-        world.message(dr, 2)
-        self.assertEqual(initiate_connection_smtp(dr, 1, None), ConnFlag.ERROR_BIND)
-        self.assertEqual((self.sizes(dr, 1), self.sizes(dr, 2)), ((1, 1), (1, 1)))
-        self.assertEqual(
-            [entry[0] for entry in world.heard],
-            ["failure", "transient", "post"],
-        )
-        self.assertEqual(world.heard[0][2], ConnFlag.ERROR_BIND | ConnFlag.ACTION_REQUEUE1)
-        self.assertEqual(world.heard[1][1], first.id)
-        self.assertTrue(world.heard[1][2].startswith(b"451 4.4.1 [internal] No valid hosts"))
-        self.assertEqual(ConnFlag(-world.heard[2][3]), ConnFlag.ERROR_BIND)
-        self.assertEqual(first.num_retries, 1)
-        self.assertGreater(first.next_attempt, BEGIN)
-
-    def test_requeue_one_later(self) -> None:
-        """
-        A refusal after EINPROGRESS requeues one message too; so does a timeout.
-        """
-        world = self.make("[global]\nhost_failure_retry = 0\nconnect_timeout = 30")
-        dr = world.domain("example.com", A)
-        for _ in range(3):
-            world.message(dr)
-        self.fail_async(dr)
-        self.assertEqual(self.sizes(dr), (2, 1))
+        watcher = Watcher()
+        world = self.world(providers=[watcher])
+        mx = world.exchanger("example.com")
+        world.network.unreachable(mx.address)
+        dr = world.service.delivery.domain_record("example.com")
+        self.assertEqual(initiate_connection_smtp(dr, 0, None), ConnFlag.ERROR_CONNECT_NETWORK)
+        self.assertEqual(watcher.begun, [-int(ConnFlag.ERROR_CONNECT_NETWORK)])
+        world.network.restore(mx.address)
+        world.advance(200)
         self.assertEqual(initiate_connection_smtp(dr, 0, None), 0)
-        world.clock.advance(30)
-        self.assertEqual(self.sizes(dr), (1, 2))
-        self.assertEqual(world.told("transient")[-1][2], b"450 4.4.1 [internal] Connection Timed Out")
-        self.assertEqual(initiate_connection_smtp(dr, 0, None), 0)
-        world.dialer.dials[-1].fail(KERNEL_TIMEOUT)
-        self.assertEqual(self.sizes(dr), (0, 3))
-
-    def test_requeue_one_without_mail(self) -> None:
-        """
-        With no active message the obligation is void.
-        """
-        world = self.make()
-        dr = world.domain("example.com", A)
-        self.fail_async(dr)
-        self.assertEqual(world.told("transient"), [])
-
-    def test_unreachable(self) -> None:
-        """
-        The address is left alone after its failure: NO_MXS_REACHABLE, whose
-        message has a text of its own.
-        """
-        world = self.make()
-        dr = world.domain("example.com", A)
-        for _ in range(3):
-            world.message(dr)
-        self.fail_async(dr)
-        self.assertEqual(initiate_connection_smtp(dr, 0, None), ConnFlag.ERROR_NO_MXS_REACHABLE)
-        self.assertEqual(self.sizes(dr), (1, 2))
-        self.assertIn(b"no MXs for this domain could be reached", world.told("transient")[-1][2])
-
-    def purged(self, world: World, dr: DomainRecord, word: ConnFlag, note: bytes) -> None:
-        """
-        *dr* must be purged on every binding, active and delayed.
-        """
-        for slot in (0, 1, 2):
-            world.message(dr, slot)
-        waiting = world.message(dr, 2)
-        dr.mail_queue.remove(waiting)
-        waiting.next_attempt = BEGIN + 500
-        dr.mail_queue.insert_delayed(waiting)
-        self.assertEqual(initiate_connection_smtp(dr, 1, None), word)
-        world.clock.advance(1)
-        self.assertEqual(dr.mail_queue.size(), 0)
-        permanent = world.told("permanent")
-        self.assertEqual(len(permanent), 4)
-        self.assertEqual({entry[2] for entry in permanent}, {note})
-        self.assertEqual(world.told("transient"), [])
-        self.assertEqual(world.told("post")[-1][3], -int(word))
-        self.assertEqual(world.told("failure")[-1][2], word | ConnFlag.ACTION_PURGE_DOMAIN)
-
-    def test_purge_null_mx(self) -> None:
-        """
-        A null MX fails everything for the domain, on all bindings.
-        """
-        world = self.make(TWO_BINDINGS)
-        world.resolver.mx["nomail.example"] = MXKind.NULL
-        self.purged(
-            world,
-            world.domain("nomail.example"),
-            ConnFlag.ERROR_SMTP_NULL_MX,
-            b"550 5.4.4 [internal] NULL MX domain does not accept mail",
-        )
-
-    def test_purge_nonexistent(self) -> None:
-        """
-        So does a name that does not exist.
-        """
-        world = self.make(TWO_BINDINGS)
-        self.purged(
-            world,
-            world.domain("nowhere.example"),
-            ConnFlag.ERROR_MX_LOOKUP_FAILED,
-            b"554 5.4.4 [internal] Domain Lookup Failed",
-        )
-
-    def test_purge_prohibited(self) -> None:
-        """
-        So does a domain whose every address is prohibited.
-        """
-        world = self.make(TWO_BINDINGS)
-        self.purged(
-            world,
-            world.domain("inside.example", "127.0.0.1"),
-            ConnFlag.ERROR_PROHIBITED_IP,
-            b"551 5.4.6 [internal] Private/Loopback Address",
-        )
-
-    def test_purge_of_many(self) -> None:
-        """
-        A purge of more mail than one turn handles ends all the same, and no
-        connection is opened meanwhile.
-        """
-        world = self.make()
-        dr = world.domain("nowhere.example")
-        for _ in range(450):
-            world.message(dr)
-        initiate_connection_smtp(dr, 0, None)
-        self.assertTrue(world.settlement.busy(dr))
-        for _ in range(5):
-            world.clock.advance(0)
-        self.assertFalse(world.settlement.busy(dr))
-        self.assertEqual(len(world.told("permanent")), 450)
-
-    def test_lookup_failed(self) -> None:
-        """
-        A look-up that failed for now delays the domain's mail; nothing is lost.
-        """
-        world = self.make(TWO_BINDINGS)
-        world.resolver.mx["broken.example"] = LookupFailed("SERVFAIL")
-        dr = world.domain("broken.example")
-        for slot in (0, 1):
-            world.message(dr, slot)
-        self.assertEqual(initiate_connection_smtp(dr, 0, None), ConnFlag.ERROR_MX_LOOKUP_FAILED)
-        world.clock.advance(0)
-        self.assertEqual((dr.mail_queue.active_size(), dr.mail_queue.delayed_size()), (0, 2))
-        self.assertIn(b"454 4.4.4 [internal] no MX or A for domain", world.told("transient")[0][2])
-
-    def test_pending(self) -> None:
-        """
-        While DNS is asked nothing is touched and nothing counted.
-        """
-        world = self.make("[global]\nmx_failures_to_delay = 1")
-        world.resolver.silent = True
-        dr = world.domain("example.com", A)
-        world.message(dr)
-        self.assertEqual(initiate_connection_smtp(dr, 0, None), ConnFlag.ERROR_MX_LOOKUP_PENDING)
-        self.assertEqual(self.sizes(dr), (1, 0))
-        self.assertEqual(world.told("post"), [("post", 0, BEGIN, -int(ConnFlag.ERROR_MX_LOOKUP_PENDING))])
-        self.assertEqual(dr.contact_failing_since, 0)
-        world.resolver.close()
-
-    def test_reentered(self) -> None:
-        """
-        Inside an asked hook it raises before anything happens.
-        """
-        world = self.make()
-        dr = world.domain("example.com", A)
-        caught: list[Exception] = []
-
-        @implementer(contracts.IVetoHostConnection)
-        class Calls:
-            def veto_host_connection(
-                self, host: str, dr: Any, binding_slot: int, max_conns: int, cur_conns: int
-            ) -> bool:
-                try:
-                    initiate_connection_smtp(dr, 0, None)
-                except HookReentered as error:
-                    caught.append(error)
-                return False
-
-        world.hooks.register_last(Calls())
-        self.assertEqual(initiate_connection_smtp(dr, 0, None), 0)
-        self.assertEqual(len(caught), 1)
-        self.assertEqual(world.recount(), (1, 1, 1))
-
-
-class FailureCountTests(Story):
-    """
-    ``mx_failures_to_delay`` and ``connect_timeout_to_delay``.
-    """
-
-    CONFIGURATION = "[global]\nmx_failures_to_delay = 3\nhost_failure_retry = 0\n"
-
-    def test_trips(self) -> None:
-        """
-        The third failure in a row delays all the domain's active mail.
-        """
-        world = self.make(self.CONFIGURATION)
-        dr = world.domain("example.com", A)
-        for _ in range(10):
-            world.message(dr)
-        for waiting in (1, 2):
-            self.fail_async(dr)
-            self.assertEqual(self.sizes(dr), (10 - waiting, waiting))
-        self.fail_async(dr)
-        world.clock.advance(0)
-        self.assertEqual(self.sizes(dr), (0, 10))
-        self.assertEqual(
-            world.told("transient")[-1][2], b"451 4.4.1 [internal] No valid hosts (too many connection failures)"
-        )
-
-    def test_per_address(self) -> None:
-        """
-        It trips when every address has failed so often: one that is dead is not
-        enough while the other was not found wanting.
-        """
-        world = self.make(self.CONFIGURATION)
-        dr = world.domain("example.com", A, B)
-        for _ in range(20):
-            world.message(dr)
-        for _ in range(5):
-            # The second address ends the attempt with a fault of our own.
-            world.dialer.at_once[B] = NO_PORT
-            self.fail_async(dr)
-        self.assertEqual((world.records.failures(A, 0), world.records.failures(B, 0)), (5, 0))
-        self.assertEqual(self.sizes(dr), (15, 5))
-        world.dialer.at_once[B] = REFUSED
-        for _ in range(3):
-            self.fail_async(dr)
-        world.clock.advance(0)
-        self.assertEqual(self.sizes(dr), (0, 20))
-
-    def test_success_clears(self) -> None:
-        """
-        A success in between starts the count anew.
-        """
-        world = self.make(self.CONFIGURATION)
-        dr = world.domain("example.com", A)
-        for _ in range(10):
-            world.message(dr)
-        for _ in range(2):
-            self.fail_async(dr)
-        initiate_connection_smtp(dr, 0, None)
-        world.dialer.dials[-1].connect()
-        for _ in range(2):
-            self.fail_async(dr)
-        world.clock.advance(0)
-        self.assertEqual(self.sizes(dr), (6, 4))
-
-    def test_off(self) -> None:
-        """
-        Zero never delays the domain.
-        """
-        world = self.make("[global]\nmx_failures_to_delay = 0\nhost_failure_retry = 0\n")
-        dr = world.domain("example.com", A)
-        for _ in range(100):
-            world.message(dr)
-        for _ in range(60):
-            self.fail_async(dr)
-        self.assertEqual(self.sizes(dr), (40, 60))
-
-    def test_nothing_counted(self) -> None:
-        """
-        A full host and a fault of our own count nothing.
-        """
-        world = self.make(self.CONFIGURATION + "max_outbound_connections = 1\n")
-        dr = world.domain("example.com", A)
-        for _ in range(10):
-            world.message(dr)
-        initiate_connection_smtp(dr, 0, None)
-        for _ in range(5):
-            self.assertEqual(initiate_connection_smtp(dr, 0, None), ConnFlag.ERROR_HOST_MAX_REACHED)
-        self.assertEqual(self.sizes(dr), (10, 0))
-        world.dialer.dials[-1].fail(NO_PORT)
-        self.assertEqual(world.records.failures(A, 0), 0)
-        self.assertEqual(dr.contact_failing_since, 0)
-        self.assertEqual(self.sizes(dr), (9, 1))
-
-    def test_unreachable_counts(self) -> None:
-        """
-        Attempts that find every address down count, so that the domain's mail
-        is delayed and not taken off one by one for ever.
-        """
-        world = self.make("[global]\nmx_failures_to_delay = 3\n")
-        dr = world.domain("example.com", A)
-        for _ in range(10):
-            world.message(dr)
-        self.fail_async(dr)
-        for _ in range(2):
-            initiate_connection_smtp(dr, 0, None)
-        world.clock.advance(0)
-        self.assertEqual(self.sizes(dr), (0, 10))
-
-    def test_bindings_apart(self) -> None:
-        """
-        What one binding could not reach is not held against another.
-        """
-        world = self.make(self.CONFIGURATION + TWO_BINDINGS)
-        dr = world.domain("example.com", A)
-        for slot in (1, 2):
-            for _ in range(5):
-                world.message(dr, slot)
-            for _ in range(2):
-                self.fail_async(dr, slot)
-        self.assertEqual(dr.mail_queue.active_size(), 6)
-
-    def test_long_time_without_contact(self) -> None:
-        """
-        Past ``connect_timeout_to_delay`` without any contact the active mail is
-        delayed; a contact in between starts the time anew.
-        """
-        world = self.make("[global]\nmx_failures_to_delay = 0\nhost_failure_retry = 0\nretry_interval = 5000\n")
-        dr = world.domain("example.com", A)
-        for _ in range(10):
-            world.message(dr)
-        self.fail_async(dr)
-        world.clock.advance(600)
-        initiate_connection_smtp(dr, 0, None)
-        world.dialer.dials[-1].connect()
-        self.fail_async(dr)
-        world.clock.advance(600)
-        self.fail_async(dr)
-        self.assertEqual(self.sizes(dr), (7, 3))
-        world.clock.advance(300)
-        self.fail_async(dr)
-        world.clock.advance(0)
-        self.assertEqual(self.sizes(dr), (0, 10))
+        world.advance(1)
+        self.assertEqual(mx.connections, 1)
+        self.assertGreater(watcher.begun[-1], 0)

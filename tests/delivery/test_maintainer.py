@@ -1,0 +1,284 @@
+"""
+How many connections are opened, when, and when none.
+"""
+
+import errno
+
+from zope.interface import implementer
+
+from momentum_tx.interfaces.hooks import ICheckOutboundConnThrottle, IConnectionGoal, IVetoHostConnection
+from momentum_tx.interfaces.records import IDomainRecord
+
+from ..worlds import BOB, SENDER, WorldCase
+
+
+class GoalTests(WorldCase):
+    """
+    Limits and goals.
+    """
+
+    def burst(self, config: str, count: int = 60, providers: tuple[object, ...] = ()) -> int:
+        """
+        The most connections that a burst of mail for one domain had open.
+        """
+        world = self.world(config, providers=providers)
+        mx = world.exchanger("example.com")
+        world.network.line(mx.address).latency = 0.5
+        for number in range(count):
+            world.send(SENDER, [f"user{number}@example.com"], world.message(str(number)))
+        world.advance(600)
+        self.assertEqual(len(mx.ledger), count)
+        self.assertEqual(world.mainlog("T"), [])
+        return mx.most_open
+
+    def test_curve(self) -> None:
+        """
+        By default the number grows with the queue, far below its length.
+        """
+        self.assertEqual(self.burst("", 1), 1)
+        most = self.burst("")
+        self.assertGreater(most, 8)
+        self.assertLessEqual(most, 32)
+
+    def test_max_outbound_connections(self) -> None:
+        """
+        Never more than ``max_outbound_connections`` per domain and binding.
+        """
+        self.assertEqual(self.burst("[global]\nmax_outbound_connections = 3\n"), 3)
+
+    def test_host_maximum(self) -> None:
+        """
+        Never more than the host's own maximum.
+        """
+        self.assertEqual(self.burst('[host."mx1.example.com"]\nmax_outbound_connections = 2\n'), 2)
+
+    def test_server_maximum(self) -> None:
+        """
+        Never more than the whole server's.
+        """
+        self.assertEqual(self.burst("[global]\nserver_max_outbound_connections = 4\n"), 4)
+
+    def test_host_maximum_zero(self) -> None:
+        """
+        A host that may have no connection has none; its mail waits without
+        failures.
+        """
+        world = self.world('[host."mx1.example.com"]\nmax_outbound_connections = 0\n')
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(3600)
+        self.assertEqual(self.kinds(world), "R")
+        self.assertEqual(mx.connections, 0)
+        self.assertEqual(world.domain("example.com").mail_queue.active_size(), 1)
+
+    def test_full_host_makes_room(self) -> None:
+        """
+        Mail that waits for a full host goes as soon as it has room again.
+        """
+        world = self.world('[host."mx1.example.com"]\nmax_outbound_connections = 1\n')
+        mx = world.exchanger("example.com")
+        world.resolver.mx["example.net"] = [(10, "mx1.example.com")]
+        self.accept(world, [BOB])
+        world.until(lambda: bool(mx.ledger))
+        self.accept(world, ["eve@example.net"])
+        world.advance(3)
+        self.assertEqual(len(mx.ledger), 1)
+        world.advance(20)
+        self.assertEqual(len(mx.ledger), 2)
+        self.assertEqual(world.mainlog("T"), [])
+
+    def test_goal_hook(self) -> None:
+        """
+        ``connection_goal`` has the last word below the limit; one that raises
+        changes nothing.
+        """
+
+        @implementer(IConnectionGoal)
+        class Two:
+            """
+            Always two.
+            """
+
+            def connection_goal(self, dr: IDomainRecord, binding_slot: int, queued: int, goal: int) -> int:
+                return 2
+
+        @implementer(IConnectionGoal)
+        class Broken:
+            """
+            Raises.
+            """
+
+            def connection_goal(self, dr: IDomainRecord, binding_slot: int, queued: int, goal: int) -> int:
+                raise RuntimeError("a goal that fails")
+
+        self.assertEqual(self.burst("", providers=(Two(), Broken())), 2)
+        self.assertTrue(self.flushLoggedErrors(RuntimeError))
+
+    def test_throttle(self) -> None:
+        """
+        ``check_outbound_conn_throttle`` puts off connections until the time it
+        names.
+        """
+        world = self.world(start=False)
+
+        @implementer(ICheckOutboundConnThrottle)
+        class After:
+            """
+            Nothing in the first minute.
+            """
+
+            def check_outbound_conn_throttle(
+                self, binding_id: int, dr: IDomainRecord, now: float | None, later: float
+            ) -> float:
+                return max(later, until)
+
+        until = world.wall() + 60
+        world.service.hooks.register_last(After())
+        world.start()
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(59)
+        self.assertEqual(mx.connections, 0)
+        world.advance(2)
+        self.assertEqual(len(mx.ledger), 1)
+        self.assertEqual(world.mainlog("T"), [])
+
+    def test_veto(self) -> None:
+        """
+        A host that ``veto_host_connection`` forbids is passed over.
+        """
+
+        @implementer(IVetoHostConnection)
+        class NotTheFirst:
+            """
+            Forbids the best exchanger.
+            """
+
+            def veto_host_connection(
+                self, host: str, dr: IDomainRecord, binding_slot: int, max_conns: int, cur_conns: int
+            ) -> bool:
+                return host == "mx1.example.com"
+
+        world = self.world(providers=[NotTheFirst()])
+        first, second = world.exchanger("example.com", 5), world.exchanger("example.com", 10)
+        self.accept(world)
+        world.advance(1)
+        self.assertEqual((len(first.ledger), len(second.ledger)), (0, 1))
+
+
+class SuspensionTests(WorldCase):
+    """
+    Mail that must wait.
+    """
+
+    def test_suspended_domain(self) -> None:
+        """
+        With ``suspend_delivery`` mail of that domain waits without an attempt,
+        and others are not held up.
+        """
+        world = self.world('[domain."example.com"]\nsuspend_delivery = true\n')
+        mx, other = world.exchanger("example.com"), world.exchanger("example.net")
+        self.accept(world, [BOB, "eve@example.net"])
+        world.advance(86400 * 2)
+        self.assertEqual((mx.connections, len(other.ledger)), (0, 1))
+        self.assertEqual(world.mainlog("TP"), [])
+
+    def test_suspended_binding(self) -> None:
+        """
+        So it does for a binding.
+        """
+        world = self.world("[binding.b1]\nsuspend_delivery = true\n")
+        mx = world.exchanger("example.com")
+        self.accept(world, subject="b1", X_Binding="b1")
+        self.accept(world, subject="default")
+        world.advance(3600)
+        self.assertEqual(len(mx.ledger), 1)
+
+    def test_resumed_by_reload(self) -> None:
+        """
+        When a reload takes the suspension away, the mail goes.
+        """
+        world = self.world("[global]\nsuspend_delivery = true\n")
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(100)
+        path = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[global]\nsuspend_delivery = false\n")
+        world.service.reload(path)
+        world.advance(20)
+        self.assertEqual(len(mx.ledger), 1)
+
+    def test_spool_cannot_record(self) -> None:
+        """
+        While the disk fails no mail is taken (452) and none is sent, since a
+        delivery could not be recorded; when it is well again, both go on by
+        themselves, and nothing failed.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        world.resolver.delay = 5.0
+        self.accept(world)
+        world.files.fail("append", errno.EIO, times=-1)
+        world.files.fail("create", errno.EIO, times=-1)
+        self.assertEqual(world.inject(SENDER, [BOB], world.message())[:3], b"452")
+        self.assertEqual(world.inject(SENDER, [BOB], world.message())[:3], b"452")
+        world.advance(60)
+        self.assertEqual(mx.ledger, [])
+        self.assertEqual(world.mainlog("T"), [])
+        world.files.heal()
+        world.advance(60)
+        self.assertEqual(len(mx.ledger), 1)
+        self.accept(world, subject="two")
+        world.advance(10)
+        self.assertEqual(len(mx.ledger), 2)
+        self.assertEqual(world.mainlog("TP"), [])
+
+    def test_disk_full(self) -> None:
+        """
+        When the disk is full no mail is taken, and what is there goes out.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        world.resolver.delay = 5.0
+        self.accept(world)
+        used = sum(len(world.files.octets(name)) for name in world.files.names())
+        world.files.capacity = used + world.files.reserved
+        reply = world.inject(SENDER, [BOB], world.message(body="0123456789\r\n" * 1000))
+        self.assertEqual(reply[:3], b"452")
+        world.advance(60)
+        self.assertEqual(len(mx.ledger), 1)
+
+
+class ClockTests(WorldCase):
+    """
+    Steps of the wall clock.
+    """
+
+    def test_step_back(self) -> None:
+        """
+        A wall clock that is set back an hour delays retries by at most that
+        hour, and nothing is lost.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not now", times=1)
+        self.accept(world)
+        world.advance(10)
+        world.wall_offset = -3600.0
+        world.advance(1200 + 3600 + 30)
+        self.assertEqual(len(mx.ledger), 1)
+
+    def test_step_forward(self) -> None:
+        """
+        A wall clock that is set forward is noticed within
+        ``delayed_queue_scan_interval``.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not now", times=1)
+        self.accept(world)
+        world.advance(10)
+        world.wall_offset = 3600.0
+        world.advance(20)
+        self.assertEqual(len(mx.ledger), 1)
