@@ -13,7 +13,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
 from ..config import load as config_load
@@ -28,6 +27,8 @@ from .receivers import Receiver
 from .screen import Picture, Screen, Standing
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
     from ..interfaces.records import IDomainRecord, IMessage
 
 #: Connections that inject.
@@ -187,6 +188,7 @@ class Demo:
         self._ended: Deferred[None] = Deferred()
         self._rates: deque[tuple[float, int]] = deque()
         self._began = 0.0
+        self._showing: IDelayedCall | None = None
 
     def run(self) -> Deferred[Report]:
         """
@@ -258,16 +260,24 @@ class Demo:
             f"delivered from {len(self._bindings) or 1} source addresses.\n"
             f"Nobody listens at {mail.DOWN.domain}: its mail is retried, and given up after {DOWN_EXPIRATION} seconds."
         )
-        shown = LoopingCall(self._show)
-        shown.clock = reactor
-        shown.start(self._screen.interval)
-        releases.append(lambda: shown.stop() if shown.running else None)
+        self._keep_showing()
+        releases.append(self._stop_showing)
         self._injector.start(reactor, address.port, CONNECTIONS)
         self._injector.done.addCallback(self._injection_done)
         late = reactor.callLater(PATIENCE + self._count / MESSAGES_PER_SECOND_OF_PATIENCE, self._late)
         releases.append(lambda: late.cancel() if late.active() else None)
         await self._ended
         self._show()
+
+    def _keep_showing(self) -> None:
+        # A LoopingCall would take the global reactor before it could be given ours.
+        self._showing = self._reactor.callLater(self._screen.interval, self._keep_showing)
+        self._show()
+
+    def _stop_showing(self) -> None:
+        if self._showing is not None:
+            self._showing.cancel()
+            self._showing = None
 
     def _configuration(self, places: dict[str, str]) -> Configuration:
         bindings = "".join(
