@@ -467,6 +467,9 @@ class TwinTests(SynchronousTestCase):
     Who changes a module finds its tests under the same name.
     """
 
+    # A failure names every module.
+    maxDiff = None
+
     def setUp(self) -> None:
         self.modules = {source.path for source in sources() if not source.path.endswith("__init__")}
         self.tests = {
