@@ -267,10 +267,34 @@ class OutboundService(Service):
         self._bound = True
         self.hooks.freeze()
         self.mainlog.start(self._reactor)
-        self._starting = self.spool.start(self._found)
-        self._raise_at_once(self._starting)
-        for description in self._config.global_settings.smtp_listen:
-            self._listen(description)
+        try:
+            self._starting = self.spool.start(self._found)
+            self._raise_at_once(self._starting)
+            for description in self._config.global_settings.smtp_listen:
+                self._listen(description)
+        except Exception:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """
+        Give back what :meth:`bind` took, also where no reactor runs: for a
+        service that is only checked.  It cannot be started afterwards.
+        """
+        if self._stopped is not None or not self._bound:
+            return
+        self._stopped = succeed(None)
+        for port in self._ports:
+            port.stopListening()
+        if self._starting is not None:
+            self._starting.addErrback(lambda _: None)
+        self.spool.stop()
+        self._resolver.close()
+        self.mainlog.stop()
+        self.hooks.close_loggers()
+        self._agenda.stop()
+        # The process does not end while a worker waits for work.
+        self._seams.threads.stop()
 
     def _raise_at_once(self, starting: Deferred[int]) -> None:
         """

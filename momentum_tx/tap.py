@@ -115,6 +115,7 @@ def makeService(options: Options) -> IService:
         service = TwistdService(reactor, config)
         if options["check"]:
             service.bind()
+            service.release()
             sys.stdout.write(f"momentum-tx: {path or 'the default configuration'} is good\n")
             raise SystemExit(0)
     except StartupError as error:
