@@ -64,6 +64,7 @@ class TwistdService(OutboundService):
     """
 
     config_path: str | None = None
+    _terminating = False
 
     def privilegedStartService(self) -> None:
         try:
@@ -82,7 +83,21 @@ class TwistdService(OutboundService):
         def hang_up(number: int, frame: Any) -> None:
             self._reactor.callFromThread(self.hang_up)
 
+        def terminate(number: int, frame: Any) -> None:
+            # Not Twisted's own, after which twistd ends as killed by the signal and not with status 0.
+            self._reactor.callFromThread(self.terminate)
+
         signal.signal(signal.SIGHUP, hang_up)
+        signal.signal(signal.SIGTERM, terminate)
+
+    def terminate(self) -> None:
+        """
+        SIGTERM: end in order, with exit status 0; harmless twice.
+        """
+        if not self._terminating:
+            self._terminating = True
+            _log.info("SIGTERM: the service ends")
+            self._reactor.stop()
 
     def hang_up(self) -> None:
         """
