@@ -22,9 +22,10 @@ def parse_next_hop(text: str) -> tuple[str, int]:
     if text.count(":") > 1:
         return _address(text, text), 0
     host, colon, port = text.partition(":")
+    host = host.lower().rstrip(".")
     if not host or any(letter in host for letter in " \t\r\n/@<>"):
         raise ValueError(f"{text!r} is neither a host name nor an address")
-    return host.lower().rstrip("."), _port(port, text) if colon else 0
+    return host, _port(port, text) if colon else 0
 
 
 def is_address(host: str) -> bool:
@@ -45,6 +46,7 @@ def _address(host: str, text: str) -> str:
 
 
 def _port(port: str, text: str) -> int:
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    # isdecimal() knows other scripts' digits too, and int() refuses thousands of them in its own words.
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
         raise ValueError(f"{text!r}: the port is a number from 1 to 65535")
     return int(port)

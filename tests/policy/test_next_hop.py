@@ -1,0 +1,98 @@
+"""
+Tests of :mod:`momentum_tx.policy.next_hop`.
+"""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx.policy.next_hop import is_address, parse_next_hop
+
+
+class NextHopTests(SynchronousTestCase):
+    """
+    Next hops as operators write them.
+    """
+
+    def test_understood(self) -> None:
+        """
+        A name or an address, with or without a port.
+        """
+        for text, hop in (
+            ("mx.example.com", ("mx.example.com", 0)),
+            ("mx.example.com:2525", ("mx.example.com", 2525)),
+            ("MX.Example.COM.", ("mx.example.com", 0)),
+            ("MX.Example.COM.:25", ("mx.example.com", 25)),
+            ("localhost", ("localhost", 0)),
+            ("192.0.2.1", ("192.0.2.1", 0)),
+            ("192.0.2.1:1", ("192.0.2.1", 1)),
+            ("192.0.2.1:65535", ("192.0.2.1", 65535)),
+            ("[192.0.2.1]", ("192.0.2.1", 0)),
+            ("[192.0.2.1]:26", ("192.0.2.1", 26)),
+            ("::1", ("::1", 0)),
+            ("2001:db8::25", ("2001:db8::25", 0)),
+            ("[2001:db8::1]", ("2001:db8::1", 0)),
+            ("[2001:db8::1]:2525", ("2001:db8::1", 2525)),
+            ("[IPv6:2001:db8::1]", ("2001:db8::1", 0)),
+        ):
+            self.assertEqual(parse_next_hop(text), hop, text)
+
+    def test_refused(self) -> None:
+        """
+        Anything else is refused with a text that names it.
+        """
+        for text in (
+            "",
+            ".",
+            "..",
+            ".:25",
+            ":25",
+            " mx.example.com",
+            "mx example.com",
+            "mx.example.com\n",
+            "postmaster@example.com",
+            "smtp://mx.example.com",
+            "<mx.example.com>",
+            "mx.example.com:",
+            "mx.example.com:0",
+            "mx.example.com:65536",
+            "mx.example.com:-25",
+            "mx.example.com:+25",
+            "mx.example.com: 25",
+            "mx.example.com:smtp",
+            "mx.example.com:2_5",
+            "mx.example.com:\u0662\u0665",
+            "mx.example.com:\u00b2",
+            "mx.example.com:" + "9" * 5000,
+            "mx.example.com:25:26",
+            "2001:db8::1:port",
+            "[2001:db8::1",
+            "[2001:db8::1]25",
+            "[2001:db8::1]:",
+            "[2001:db8::1]:0",
+            "[2001:db8::1]x:25",
+            "[]",
+            "[]:25",
+            "[mx.example.com]",
+            "[mx.example.com]:25",
+            "1.2.3.4:5:6",
+        ):
+            error = self.assertRaises(ValueError, parse_next_hop, text)
+            self.assertIn(repr(text), str(error))
+
+    def test_is_address(self) -> None:
+        """
+        Numeric addresses are told from names that look like them.
+        """
+        for text, answer in (
+            ("192.0.2.1", True),
+            ("2001:db8::1", True),
+            ("::ffff:192.0.2.1", True),
+            ("192.0.2", False),
+            ("192.0.2.256", False),
+            ("192.0.2.1.example.com", False),
+            ("mx.example.com", False),
+            ("[192.0.2.1]", False),
+            ("192.0.2.1:25", False),
+            ("192.0.2.0/24", False),
+            ("", False),
+        ):
+            self.assertIs(is_address(text), answer, text)
