@@ -1,0 +1,173 @@
+"""
+Tests of :mod:`momentum_tx.policy.retry`.
+"""
+
+import random
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx.policy.retry import End, RetrySchedule, automatic_retries
+from momentum_tx.settings import PathSettings
+
+#: A wall time like any.
+CREATED = 1_700_000_000.0
+
+
+def schedule(**options: Any) -> RetrySchedule:
+    """
+    The schedule of a path with *options*.
+    """
+    return RetrySchedule.of(PathSettings(**options))
+
+
+def life(of: RetrySchedule, attempt_takes: float = 0.0) -> tuple[list[float], End]:
+    """
+    The delays of a message whose every attempt fails as soon as it is due, and its end.
+
+    :param attempt_takes: seconds from the time an attempt is due until it has failed.
+    """
+    now, failures = CREATED, 0
+    delays: list[float] = []
+    while True:
+        now += attempt_takes
+        failures += 1
+        due = of.next_attempt(CREATED, failures, now)
+        if isinstance(due, End):
+            return delays, due
+        delays.append(due - now)
+        now = due
+
+
+class WholeLifeTests(SynchronousTestCase):
+    """
+    Every delay of one message, from the first failure to the end.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        Twenty minutes, doubling, twelve hours at most; the last attempt comes after the day is over.
+        """
+        self.assertEqual(life(schedule()), ([1200, 2400, 4800, 9600, 19200, 38400, 43200], End.TIME))
+
+    def test_momentum_example(self) -> None:
+        """
+        Momentum's own example: five retries at a fixed interval of 1200 s end after 6000 s, doubling after 37200 s.
+        """
+        fixed = life(schedule(max_retry_interval=1200, max_retries=5))
+        self.assertEqual(fixed, ([1200] * 5, End.RETRIES))
+        doubling = life(schedule(max_retries=5))
+        self.assertEqual(doubling, ([1200, 2400, 4800, 9600, 19200], End.RETRIES))
+        self.assertEqual((sum(fixed[0]), sum(doubling[0])), (6000, 37200))
+
+    def test_table(self) -> None:
+        """
+        Each option bends the schedule in its own way.
+        """
+        for options, delays, end in (
+            ({"retry_interval": 6, "max_retry_interval": 30, "message_expiration": 90}, [6, 12, 24, 30, 30], End.TIME),
+            ({"retry_interval": 500, "max_retry_interval": 100, "message_expiration": 350}, [100] * 4, End.TIME),
+            ({"retry_interval": 100, "message_expiration": 300}, [100, 200], End.TIME),
+            ({"retry_interval": 100, "message_expiration": 301}, [100, 200, 400], End.TIME),
+            ({"retry_interval": 100, "message_expiration": 100}, [100], End.TIME),
+            ({"retry_interval": 100, "message_expiration": 99}, [100], End.TIME),
+            ({"max_retries": 0}, [], End.RETRIES),
+            ({"max_retries": 1}, [1200], End.RETRIES),
+            ({"max_retries": 1000}, [1200, 2400, 4800, 9600, 19200, 38400, 43200], End.TIME),
+            ({"max_retries": "none"}, [1200, 2400, 4800, 9600, 19200, 38400, 43200], End.TIME),
+            ({"never_retry": True}, [], End.RETRIES),
+            ({"never_retry": True, "max_retries": "none"}, [], End.RETRIES),
+            ({"never_retry": True, "max_retries": 7}, [], End.RETRIES),
+            ({"retry_interval": 0.5, "max_retry_interval": 1, "max_retries": 4}, [0.5, 1, 1, 1], End.RETRIES),
+        ):  # fmt: skip
+            self.assertEqual(life(schedule(**options)), (delays, end), options)
+
+    def test_slow_attempts(self) -> None:
+        """
+        The delay runs from the failure, so that a peer that takes an hour to refuse gets fewer attempts.
+        """
+        self.assertEqual(life(schedule(), 3600), ([1200, 2400, 4800, 9600, 19200, 38400], End.TIME))
+
+    def test_age_comes_first(self) -> None:
+        """
+        A message that is too old and was tried too often is told the age, as Momentum does.
+        """
+        of = schedule(max_retries=2, message_expiration=100)
+        self.assertIs(of.next_attempt(CREATED, 3, CREATED + 99.9), End.RETRIES)
+        self.assertIs(of.next_attempt(CREATED, 3, CREATED + 100), End.TIME)
+        self.assertIs(of.next_attempt(CREATED, 1, CREATED + 100), End.TIME)
+
+    def test_clock_went_back(self) -> None:
+        """
+        A message from the future is not expired: it is kept.
+        """
+        self.assertEqual(schedule().next_attempt(CREATED, 1, CREATED - 9e6), CREATED - 9e6 + 1200)
+
+    def test_hundred_thousand_failures(self) -> None:
+        """
+        No number of failures makes the delay longer than its limit, or overflows it.
+        """
+        of = schedule(max_retries="none")
+        for failures in (7, 41, 1000, 2000, 10**9):
+            self.assertEqual(of.delay(failures), 43200)
+
+    def test_texts(self) -> None:
+        """
+        Each end has Momentum's words.
+        """
+        self.assertEqual(End.RETRIES.value, b"554 5.4.7 [internal] exceeded max retries without delivery")
+        self.assertEqual(End.TIME.value, b"554 5.4.7 [internal] exceeded max time without delivery")
+        self.assertEqual(End.EXPIRED.value, b"554 5.4.5 [internal] Delivery not attempted (message expired)")
+
+
+class AutomaticTests(SynchronousTestCase):
+    """
+    ``max_retries = auto``.
+    """
+
+    def test_table(self) -> None:
+        """
+        As many retries as it takes to pass the message's life.
+        """
+        for interval, longest, expiration, retries in (
+            (1200, 43200, 86400, 7),
+            (1200, 43200, 604800, 19),
+            (1200, 1200, 86400, 73),
+            (60, 300, 1200, 6),
+            (100, 1000, 300, 2),
+            (100, 1000, 301, 3),
+            (100, 1000, 50, 1),
+            (100, 10, 95, 10),
+            (0.01, 1e9, 1, 7),
+        ):
+            self.assertEqual(automatic_retries(interval, longest, expiration), retries, (interval, longest, expiration))
+
+    def test_time_decides(self) -> None:
+        """
+        In ordinary running the count never ends a message: it lives as long as with no limit at all.
+        """
+        source = random.Random(5)
+        for _ in range(500):
+            options = {
+                "retry_interval": source.randint(1, 5000),
+                "max_retry_interval": source.randint(1, 50000),
+                "message_expiration": source.randint(1, 700000),
+            }
+            automatic, unlimited = life(schedule(**options)), life(schedule(max_retries="none", **options))
+            self.assertEqual(automatic, unlimited, options)
+            self.assertIs(automatic[1], End.TIME, options)
+
+    def test_flushes_consume(self) -> None:
+        """
+        An operator who has a message tried again and again uses its retries up before its time.
+        """
+        of = schedule()
+        for failures in range(1, 8):
+            self.assertNotIsInstance(of.next_attempt(CREATED, failures, CREATED + failures), End)
+        self.assertIs(of.next_attempt(CREATED, 8, CREATED + 8), End.RETRIES)
+
+    def test_quick(self) -> None:
+        """
+        A life of centuries at intervals of milliseconds is counted without walking through it.
+        """
+        self.assertGreater(automatic_retries(0.01, 0.01, 1e10), 10**11)
