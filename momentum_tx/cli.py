@@ -31,6 +31,8 @@ from .service import OutboundService
 
 #: Exit status of a command that was interrupted, as shells have it.
 INTERRUPTED: Final = 130
+#: Exit status of a command whose output nobody reads any more.
+UNREAD: Final = 141
 #: Most messages of a demo: they are all remembered.
 MOST_MESSAGES: Final = 200_000
 #: See :data:`momentum_tx.tap.SWITCH_INTERVAL`.
@@ -81,7 +83,9 @@ def _check(options: argparse.Namespace) -> int:
     """
     path = options.config
     config = config_load.load(path) if path else config_load.default()
-    OutboundService(_reactor(), config).bind()
+    service = OutboundService(_reactor(), config)
+    service.bind()
+    service.release()
     sys.stdout.write(f"momentum-tx: {path or 'the default configuration'} is good\n")
     return 0
 
@@ -127,6 +131,10 @@ def _demo(options: argparse.Namespace) -> int:
         with open(log_path, "w", encoding="utf-8") as log:
             globalLogBeginner.beginLoggingTo([textFileLogObserver(log)], redirectStandardIO=False)
             status = _run_demo(options, state_dir)
+    except BrokenPipeError:
+        status = UNREAD
+    except (StartupError, OSError) as error:
+        _complain(error)
     finally:
         if status == 1:
             _complain(f"spool and logs are kept in {state_dir}")
@@ -162,18 +170,19 @@ def _run_demo(options: argparse.Namespace, state_dir: str) -> int:
 
 
 def _conclude(result: Report | Failure, as_json: bool) -> int:
+    """
+    Say how it went; the exit status.
+    """
     if isinstance(result, Failure):
         if result.check(Interrupted):
             _complain("interrupted")
             return INTERRUPTED
-        if result.check(StartupError, OSError):
-            _complain(result.value)
-            return 1
         result.raiseException()
     if as_json:
         sys.stdout.write(json.dumps(result.as_json()) + "\n")
     else:
         sys.stdout.write("\n" + table(result))
+    sys.stdout.flush()
     return 0 if result.good else 1
 
 
@@ -221,15 +230,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     The console script.
 
     :param argv: arguments without the program's name; ``None`` takes the process's.
-    :returns: the exit status: 0 good, 1 something is wrong, 2 bad usage, 130 interrupted.
+    :returns: the exit status: 0 good, 1 something is wrong, 130 interrupted,
+        141 output no longer read; bad usage exits with 2.
     """
     options = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
-    except StartupError as error:
+        status = run(options)
+    except BrokenPipeError:
+        status = UNREAD
+    except (StartupError, OSError) as error:
         _complain(error)
-        return 1
+        status = 1
     except KeyboardInterrupt:
         _complain("interrupted")
-        return INTERRUPTED
+        status = INTERRUPTED
+    if status == UNREAD:
+        # What is left in the buffer would be written at exit, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status

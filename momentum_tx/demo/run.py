@@ -13,6 +13,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..config import load as config_load
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from ..interfaces.records import IDomainRecord, IMessage
+
+_log = Logger()
 
 #: Connections that inject.
 CONNECTIONS: Final = 12
@@ -206,8 +210,11 @@ class Demo:
         End it now.
         """
         self._injector.stop()
+        self._give_up(Failure(Interrupted()))
+
+    def _give_up(self, failure: Failure) -> None:
         if not self._ended.called:
-            self._ended.errback(Interrupted())
+            self._ended.errback(failure)
 
     async def _run(self) -> Report:
         self._began = self._reactor.seconds()
@@ -215,9 +222,12 @@ class Demo:
         try:
             await self._perform(releases)
         finally:
-            self._screen.end()
             for release in reversed(releases):
-                await maybeDeferred(release)
+                try:
+                    await maybeDeferred(release)
+                except Exception:
+                    # The others must be released all the same.
+                    _log.failure("releasing failed")
         ledgers: dict[str, Ledger] = {name: receiver.ledger for name, receiver in self._receivers.items()}
         return judge(
             self._injector.injected,
@@ -255,6 +265,7 @@ class Demo:
         releases.append(service.stopService)
         await service.when_ready()
         (address,) = service.listening()
+        releases.append(self._screen.end)
         self._screen.begin(
             f"{self._count} messages over SMTP to {LOOPBACK}:{address.port}, "
             f"delivered from {len(self._bindings) or 1} source addresses.\n"
