@@ -174,7 +174,7 @@ class OrderTests(SynchronousTestCase):
         Each address of a host is as likely to be tried first as the other.
         """
         self.candidates = [Candidate(10, ONE, address, 25) for address in ONE.addresses]
-        firsts = Counter(self.ordered()[0].address for _ in range(3000))
+        firsts = Counter(order(self.candidates, self.random, False, 5)[0].address for _ in range(3000))
         self.assertEqual(set(firsts), set(ONE.addresses))
         for count in firsts.values():
             self.assertApproximates(count, 1000, 100)
