@@ -211,6 +211,7 @@ class OutboundService(Service):
         self._starting: Deferred[int] | None = None
         self._stopped: Deferred[None] | None = None
         self._bound = False
+        self._spool_failed = False
 
     def _current(self) -> IConfiguration:
         return self._facilities.config
@@ -353,6 +354,8 @@ class OutboundService(Service):
 
     def _start_failed(self, failure: Any) -> None:
         self._log.failure("the spool cannot be read, nothing is received or delivered", failure)
+        # It has closed what it had and given the directory back.
+        self._spool_failed = True
         self.receiver.closed = (451, "4.3.0 The spool cannot be read, try again later")
         self._injection.start()
 
@@ -390,7 +393,8 @@ class OutboundService(Service):
         while len(self._injection) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05, lambda: None)
         self._injection.interrupt()
-        await self.spool.stop()
+        if not self._spool_failed:
+            await self.spool.stop()
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()
