@@ -281,6 +281,12 @@ class World:
         self.service.mainlog.flush()
         return [record for record in parse_mainlog(self.log.content) if record.kind in kinds]
 
+    def queued(self) -> int:
+        """
+        Messages that wait, active or delayed, for whatever domain.
+        """
+        return sum(dr.mail_queue.size() for dr in self.service.delivery.records)
+
     def domain(self, name: str) -> DomainRecord:
         """
         The record of a routing domain.
