@@ -147,7 +147,7 @@ def _run_demo(options: argparse.Namespace, state_dir: str) -> int:
     reactor = _reactor()
     sys.setswitchinterval(SWITCH_INTERVAL)
     screen = _screen(options.json)
-    demo = Demo(reactor, OutboundService, state_dir, options.messages, Random(options.seed), screen, options.drop_every)
+    demo = Demo(reactor, state_dir, options.messages, Random(options.seed), screen, options.drop_every)
     results: list[Report | Failure] = []
     finished: Deferred[None] = Deferred()
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -19,9 +19,9 @@ from zope.interface import implementer
 
 from ..config import load as config_load
 from ..config.configuration import Configuration
-from ..hooks import OutboundHooks
 from ..interfaces.hooks import ILogDeliveryV1, ILogPermanentFailureV1, ILogTransientFailureV1
 from ..net.dialer import plumbed
+from ..service import OutboundService
 from . import mail
 from .accounting import Ledger, Records, Report, judge
 from .injector import Injector
@@ -80,39 +80,6 @@ message_expiration = {life}
 """
 
 
-class ServiceUnderDemo(Protocol):
-    """
-    What the demo needs of the service it is given.
-    """
-
-    hooks: OutboundHooks
-
-    def privilegedStartService(self) -> None:
-        """
-        Take ports and files.
-        """
-
-    def startService(self) -> None:
-        """
-        Start.
-        """
-
-    def stopService(self) -> Deferred[None]:
-        """
-        Stop.
-        """
-
-    def when_ready(self) -> Deferred[None]:
-        """
-        Fires when mail is taken.
-        """
-
-    def listening(self) -> list[Any]:
-        """
-        The listening addresses.
-        """
-
-
 class Interrupted(Exception):
     """
     The demo was told to end before its time.
@@ -157,7 +124,6 @@ class Demo:
     One run.
 
     :param reactor: the real one, its clock monotonic.
-    :param make_service: makes the service from a configuration.
     :param state_dir: an empty directory for spool and logs.
     :param count: messages to inject.
     :param random: decides what they look like.
@@ -168,7 +134,6 @@ class Demo:
     def __init__(
         self,
         reactor: Any,
-        make_service: Callable[[Any, Configuration], ServiceUnderDemo],
         state_dir: str,
         count: int,
         random: Random,
@@ -176,7 +141,6 @@ class Demo:
         drop_every: int = 0,
     ) -> None:
         self._reactor = reactor
-        self._make_service = make_service
         self._state_dir = state_dir
         self._count = count
         self._screen = screen
@@ -258,7 +222,7 @@ class Demo:
                 releases += [port.stopListening, receiver.close]
                 number = port.getHost().port
             places[domain] = f"{host}:{number}"
-        service = self._make_service(reactor, self._configuration(places))
+        service = OutboundService(reactor, configuration(self._state_dir, self._bindings, places))
         service.hooks.register_last(self._witness)
         service.privilegedStartService()
         service.startService()
@@ -289,19 +253,6 @@ class Demo:
         if self._showing is not None:
             self._showing.cancel()
             self._showing = None
-
-    def _configuration(self, places: dict[str, str]) -> Configuration:
-        bindings = "".join(
-            f'[binding_group.sources.binding.{name}]\nbind_address = "{address}"\n\n'
-            for name, address in self._bindings.items()
-        )
-        text = _CONFIG.format(
-            state_dir=_toml_text(self._state_dir),
-            bindings=bindings,
-            life=DOWN_EXPIRATION,
-            **{domain.partition(".")[0]: place for domain, place in places.items()},
-        )
-        return config_load.parse(text, "<demo>")
 
     def _injection_done(self, _: None) -> None:
         self._all_injected = True
@@ -340,6 +291,26 @@ class Demo:
         span = now - rates[0][0]
         rate = (delivered - rates[0][1]) / span if span else 0.0
         self._screen.show(Picture(standings, rate, now - self._began))
+
+
+def configuration(state_dir: str, bindings: Mapping[str, str], places: Mapping[str, str]) -> Configuration:
+    """
+    What the service under demonstration is told.
+
+    :param state_dir: its directory.
+    :param bindings: source addresses by the names of their bindings.
+    :param places: ``address:port`` by domain.
+    """
+    stanzas = "".join(
+        f'[binding_group.sources.binding.{name}]\nbind_address = "{address}"\n\n' for name, address in bindings.items()
+    )
+    text = _CONFIG.format(
+        state_dir=_toml_text(state_dir),
+        bindings=stanzas,
+        life=DOWN_EXPIRATION,
+        **{domain.partition(".")[0]: place for domain, place in places.items()},
+    )
+    return config_load.parse(text, "<demo>")
 
 
 def _toml_text(text: str) -> str:
