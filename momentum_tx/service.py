@@ -242,9 +242,10 @@ class OutboundService(Service):
             file = self._seams.log_file(self._log_path)
             file.open()
         except OSError as error:
-            where = self._config.where("global", "log_dir")
+            key = "log_dir" if self._config.global_settings.log_dir else "state_dir"
+            where = self._config.where("global", key)
             raise StartupError(
-                f"{where}: {self._log_path} cannot be written: {error.strerror or error}; "
+                f"{where}: global.{key}: {self._log_path} cannot be written: {error.strerror or error}; "
                 f"correct global.log_dir or global.state_dir, or the directory's permissions"
             ) from None
         return file
@@ -310,7 +311,8 @@ class OutboundService(Service):
         starting.addErrback(failed)
         if failures:
             starting.addErrback(lambda _: None)
-            raise failures[0]
+            where = self._config.where("global", "state_dir")
+            raise StartupError(f"{where}: global.state_dir: {failures[0]}") from failures[0]
 
     def _listen(self, description: str) -> None:
         where = self._config.where("global", "smtp_listen")
