@@ -40,10 +40,28 @@ class Options(usage.Options):
     optFlags = [["check", None, "Check the configuration and this machine, say what is wrong, and end."]]
 
 
+class Refused(SystemExit, Exception):
+    """
+    Ends the process with status 1 and without a traceback.
+
+    An exception besides, since twistd in the background tells its parent, which
+    waits for word, of exceptions only.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(1)
+        self._reason = reason
+
+    def __str__(self) -> str:
+        return self._reason
+
+
 def _refuse(error: StartupError) -> NoReturn:
     for line in str(error).splitlines():
-        sys.stderr.write(f"momentum-tx: {line}\n")
-    raise SystemExit(1)
+        # Not sys.stderr: twistd turns that into the log before services start.
+        print(f"momentum-tx: {line}", file=sys.__stderr__)
+        _log.error("{line}", line=line)
+    raise Refused(str(error))
 
 
 def _tune_collector() -> None:
