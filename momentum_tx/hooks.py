@@ -26,8 +26,8 @@ from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
 from zope.interface import implementer
+from zope.interface.exceptions import Invalid
 from zope.interface.interface import InterfaceClass
-from zope.interface.interfaces import Invalid
 from zope.interface.verify import verifyObject
 
 from .errors import HookReentered, StartupError
