@@ -14,7 +14,8 @@ Override    instead of the default?      one answers not ``None``  is logged, th
 Fold        what shall the value be?     all were asked in turn    is logged, the value stays
 ==========  ===========================  ========================  =====================================
 
-An answer of the wrong type counts as raising.  Only :mod:`momentum_tx.delivery`
+An answer of the wrong type counts as raising; so does a coroutine, whatever the
+shape, because no hook waits.  Only :mod:`momentum_tx.delivery`
 and :mod:`momentum_tx.inject` call hooks; lower floors are handed callables.
 """
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
@@ -48,7 +50,8 @@ class Turn:
     What all hook points of a service share: whose turn it is.
 
     One provider runs at a time.  A notice that arises meanwhile waits until
-    that provider has returned.
+    that provider has returned, and until all have heard of the notice that
+    caused it.
     """
 
     __slots__ = ("_catching_up", "asking", "running", "waiting")
@@ -56,7 +59,7 @@ class Turn:
     def __init__(self) -> None:
         #: Questions that are being put to providers.
         self.asking = 0
-        #: Providers that are running.
+        #: Chains that are being gone through, one inside the other.
         self.running = 0
         self.waiting: deque[tuple[Notice[Any], Callable[[Any], object]]] = deque()
         self._catching_up = False
@@ -68,17 +71,13 @@ class Turn:
         if self.asking:
             raise HookReentered(f"{what} was called by a hook that was asked a question; let the hook return first")
 
-    def call(self, point: HookPoint[Any], provider: P, ask: Callable[[P], V]) -> V:
+    def returned(self) -> None:
         """
-        Run one provider.
+        What :attr:`running` was raised for is over.
         """
-        self.running += 1
-        try:
-            return ask(provider)
-        finally:
-            self.running -= 1
-            if self.waiting and not self.running and not self._catching_up:
-                self._catch_up()
+        self.running -= 1
+        if self.waiting and not self.running and not self._catching_up:
+            self._catch_up()
 
     def _catch_up(self) -> None:
         self._catching_up = True
@@ -160,6 +159,9 @@ class HookPoint(Generic[P]):
             provider=provider,
             answer=answer,
         )
+        if isinstance(answer, CoroutineType):
+            # Nobody will await it; the interpreter need not complain of that as well.
+            answer.close()
 
 
 class Notice(HookPoint[P]):
@@ -182,11 +184,18 @@ class Notice(HookPoint[P]):
             else:
                 _log.error("hook {hook}: a notice was dropped, a running provider causes too many", hook=self.name)
             return
-        for provider in self._providers:
-            try:
-                turn.call(self, provider, tell)
-            except Exception:
-                self._report(provider)
+        turn.running += 1
+        try:
+            for provider in self._providers:
+                try:
+                    answer = tell(provider)
+                except Exception:
+                    self._report(provider)
+                else:
+                    if answer is not None and isinstance(answer, CoroutineType):
+                        self._report_answer(provider, answer)
+        finally:
+            turn.returned()
 
 
 class _Question(HookPoint[P]):
@@ -199,9 +208,11 @@ class _Question(HookPoint[P]):
     def _ask(self, provider: P, ask: Callable[[P], V]) -> V:
         turn = self._turn
         turn.asking += 1
+        turn.running += 1
         try:
-            return turn.call(self, provider, ask)
+            return ask(provider)
         finally:
+            turn.returned()
             turn.asking -= 1
 
 
@@ -363,8 +374,8 @@ class OutboundHooks:
             verifyObject(contracts.ILoggingInfrastructure, logger)
         except Invalid as error:
             raise StartupError(f"{logger!r} is no logging infrastructure: {error}") from None
-        self._loggers.append(logger)
         self.register_last(_LoggerProvider(logger))
+        self._loggers.append(logger)
 
     def log_error(self, now: float | None, level: str, text: str) -> None:
         """
