@@ -206,7 +206,7 @@ class OutboundService(Service):
         )
         self.hooks.register_logger(self.mainlog)
         for name in settings.hooks:
-            self.hooks.register_last(_load_hook(name, config.where("global", "hooks")))
+            self._register_hook(name, config.where("global", "hooks"))
         self._ports: list[IListeningPort] = []
         self._starting: Deferred[int] | None = None
         self._stopped: Deferred[None] | None = None
@@ -236,6 +236,13 @@ class OutboundService(Service):
                     f"{where}: binding.{binding.name}.bind_address: {address} is not configured on this host; "
                     f"add it to an interface or correct the address"
                 )
+
+    def _register_hook(self, name: str, where: str) -> None:
+        provider = _load_hook(name, where)
+        try:
+            self.hooks.register_last(provider)
+        except StartupError as error:
+            raise ConfigError(f"{where}: global.hooks: {name}: {error}") from error
 
     def _open_log(self) -> ILogFile:
         try:
