@@ -1,0 +1,256 @@
+"""
+Tests for :mod:`momentum_tx.tap`: what twistd is given.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService, ServiceMaker
+from twisted.internet import reactor
+from twisted.python import usage
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from momentum_tx import tap
+from momentum_tx.testing.logs import MemoryLogFile
+from momentum_tx.testing.world import World
+from twisted.plugins import momentum_tx_plugin
+
+
+class TapCase(SynchronousTestCase):
+    """
+    A place for files, and the reactor as it was.
+    """
+
+    def setUp(self) -> None:
+        self.directory = self.mktemp()
+        os.makedirs(self.directory)
+        self.stderr = io.StringIO()
+        self.stdout = io.StringIO()
+        self.patch(sys, "__stderr__", self.stderr)
+        self.patch(sys, "stdout", self.stdout)
+        interval = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, interval)
+        # What makeService does to the global reactor must not outlive a test.
+        seconds = vars(reactor).get("seconds")
+
+        def restore() -> None:
+            vars(reactor).pop("seconds", None)
+            if seconds is not None:
+                vars(reactor)["seconds"] = seconds
+
+        self.addCleanup(restore)
+
+    def configure(self, text: str) -> str:
+        """
+        A configuration with a state directory of its own on line 2.
+        """
+        path = os.path.join(self.directory, "momentum-tx.toml")
+        Path(path).write_text(f'[global]\nstate_dir = "{self.directory}/state"\nsmtp_listen = []\n{text}')
+        return path
+
+    def options(self, *arguments: str) -> tap.Options:
+        """
+        A parsed command line.
+        """
+        options = tap.Options()
+        options.parseOptions(list(arguments))
+        return options
+
+    def refused(self, *arguments: str) -> str:
+        """
+        The line with which the start is refused.
+        """
+        error = self.assertRaises(SystemExit, tap.makeService, self.options(*arguments))
+        self.assertEqual(error.code, 1)
+        # twistd in the background tells its parent of exceptions, and only of them.
+        self.assertIsInstance(error, Exception)
+        lines = self.stderr.getvalue().splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.assertEqual(lines[0], f"momentum-tx: {error}")
+        return lines[0]
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    What twistd finds.
+    """
+
+    def test_plugin(self) -> None:
+        """
+        The plugin names this module.
+        """
+        maker = momentum_tx_plugin.momentum_tx
+        self.assertIsInstance(maker, ServiceMaker)
+        self.assertEqual((maker.tapname, maker.module), ("momentum-tx", "momentum_tx.tap"))
+        self.assertIs(maker.options, tap.Options)
+        self.assertIs(maker.makeService, tap.makeService)
+
+
+class OptionTests(TapCase):
+    """
+    The command line.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        Nothing need be said.
+        """
+        options = self.options()
+        self.assertEqual((options["config"], options["check"]), (None, 0))
+
+    def test_unknown(self) -> None:
+        """
+        What is not known is refused.
+        """
+        self.assertRaises(usage.UsageError, self.options, "--no-such-option")
+        self.assertRaises(usage.UsageError, self.options, "surplus")
+
+
+class MakeServiceTests(TapCase):
+    """
+    ``makeService``.
+    """
+
+    def test_good(self) -> None:
+        """
+        A service, named, that knows its file; the reactor's clock no longer
+        follows the system's.
+        """
+        path = self.configure("")
+        service: Any = tap.makeService(self.options("--config", path))
+        self.addCleanup(service.mainlog.log_close)
+        verifyObject(IService, service)
+        self.assertEqual((service.name, service.config_path), ("momentum-tx", path))
+        real: Any = reactor
+        self.assertIs(real.seconds, time.monotonic)
+        self.assertFalse(service.running)
+
+    def test_mistakes(self) -> None:
+        """
+        Each is one line: file, line, key, what is wrong.
+        """
+        for text, words in (
+            ("retry_intervall = 5\n", ("momentum-tx.toml:4", "global.retry_intervall", "retry_interval")),
+            ('retry_interval = "soon"\n', ("momentum-tx.toml:4", "global.retry_interval")),
+            ('[binding.b1]\nbind_address = "192.0.2.1"\n', ("momentum-tx.toml:5", "binding.b1.bind_address")),
+            ("what is this\n", ("momentum-tx.toml:4",)),
+            ('hooks = ["no_such_module:thing"]\n', ("momentum-tx.toml:4", "global.hooks", "no_such_module")),
+            ('hooks = ["os:sep"]\n', ("momentum-tx.toml:4", "global.hooks", "os:sep")),
+        ):
+            path = self.configure(text)
+            line = self.refused("--config", path)
+            for word in words:
+                self.assertIn(word, line)
+            self.stderr.seek(0)
+            self.stderr.truncate()
+
+    def test_no_file(self) -> None:
+        """
+        A file that is not there is named.
+        """
+        self.assertIn("nowhere.toml: cannot be read", self.refused("--config", "nowhere.toml"))
+
+    def test_unwritable(self) -> None:
+        """
+        A state directory that cannot be written is named with its line.
+        """
+        Path(self.directory, "state").write_text("a file")
+        self.assertIn("momentum-tx.toml:2: global.state_dir: ", self.refused("--config", self.configure("")))
+
+    def test_two_mistakes(self) -> None:
+        """
+        All mistakes of a file are told, a line each.
+        """
+        path = self.configure("one = 1\ntwo = 2\n")
+        self.assertRaises(SystemExit, tap.makeService, self.options("--config", path))
+        self.assertEqual(len(self.stderr.getvalue().splitlines()), 2)
+
+
+class RunningTests(SynchronousTestCase):
+    """
+    The service that runs, in a virtual world.
+    """
+
+    def make(self, config_path: str | None = None) -> Any:
+        """
+        A service as twistd would run it, in place of the world's own.
+        """
+        self.world = world = World(start=False)
+        own = world.service
+        service = tap.TwistdService(world.process, own._config, world._seams(), world.wall, world._chance(), 1000)
+        service.config_path = config_path
+        self.stops = 0
+        return service
+
+    def test_hang_up(self) -> None:
+        """
+        SIGHUP reopens the log first, always; then the configuration is read,
+        and a bad one is refused.
+        """
+        directory = self.mktemp()
+        os.makedirs(directory)
+        path = os.path.join(directory, "momentum-tx.toml")
+        Path(path).write_text("[global]\nretry_interval = 77\n")
+        service = self.make(path)
+        reopened: list[MemoryLogFile] = []
+        self.patch(service, "reopen_logs", lambda: reopened.append(self.world.log))
+        service.hang_up()
+        self.assertEqual(len(reopened), 1)
+        self.assertEqual(service._facilities.config.path(0, "example.com").retry_interval, 77)
+        Path(path).write_text("[global]\nretry_interval = 0\n")
+        service.hang_up()
+        self.assertEqual(len(reopened), 2)
+        self.assertEqual(service._facilities.config.path(0, "example.com").retry_interval, 77)
+
+    def test_hang_up_without_a_file(self) -> None:
+        """
+        Without a file the logs are reopened, and that is all.
+        """
+        service = self.make()
+        before = service._facilities.config
+        service.hang_up()
+        self.assertIs(service._facilities.config, before)
+
+    def test_terminate(self) -> None:
+        """
+        SIGTERM stops the reactor, once.
+        """
+        service = self.make()
+
+        class Stops:
+            stopped = 0
+
+            def stop(self) -> None:
+                self.stopped += 1
+
+        stops = service._reactor = Stops()
+        service.terminate()
+        service.terminate()
+        self.assertEqual(stops.stopped, 1)
+
+    def test_signals(self) -> None:
+        """
+        Both signals reach the reactor's thread, whatever it does when they come.
+        """
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        service = self.make()
+        called: list[Any] = []
+
+        class Calls:
+            def callFromThread(self, function: Any) -> None:
+                called.append(function)
+
+        service._reactor = Calls()
+        service._listen_to_signals()
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(called, [service.hang_up, service.terminate])
