@@ -388,10 +388,19 @@ class CrashTests(WorldCase):
         """
         world = self.world(seed=5)
         mx = world.exchanger("example.com")
-        moods = [b"451 4.3.0 Later", b"421 4.3.2 Bye", TAKE_AND_BE_SILENT, Answer(then="close"), None, None, None]
+        moods: list[bytes | Answer | None] = [
+            b"451 4.3.0 Later",
+            b"421 4.3.2 Bye",
+            TAKE_AND_BE_SILENT,
+            Answer(then="close"),
+            None,
+            None,
+            None,
+        ]
         chance = world.random
         mx.on("dot", lambda session, line: chance.choice(moods))
-        mx.on("MAIL", lambda session, line: chance.choice([b"450 4.3.2 Busy", None, None]))
+        at_mail: list[bytes | None] = [b"450 4.3.2 Busy", None, None]
+        mx.on("MAIL", lambda session, line: chance.choice(at_mail))
         sent = 0
         for _ in range(7):
             for _ in range(12):

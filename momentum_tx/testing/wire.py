@@ -140,6 +140,7 @@ class VirtualTransport:
         self._unread: deque[bytes] = deque()
         self._pieces: deque[bytes] = deque()
         self._end_of_input = False
+        self._end_is_reset = False
         self._read_closed = False
         self._paused = False
         self._read_call: IDelayedCall | None = None
@@ -328,7 +329,9 @@ class VirtualTransport:
             self._carry(lambda: self.other._arrived(data))
         if broken:
             assert cut is not None
-            self._gone(ConnectionLost(), cut.reset)
+            # The other end still reads what has arrived.
+            self._carry(self.other._broken_off if cut.reset else self.other._input_ended)
+            self._gone(ConnectionLost(), None)
             return False
         return True
 
@@ -356,6 +359,10 @@ class VirtualTransport:
     def _input_ended(self) -> None:
         self._end_of_input = True
         self._read_soon()
+
+    def _broken_off(self) -> None:
+        self._end_is_reset = True
+        self._input_ended()
 
     def _was_reset(self) -> None:
         if self.connected and not self._aborting:
@@ -402,6 +409,9 @@ class VirtualTransport:
 
     def _read_end(self) -> None:
         self._read_closed = True
+        if self._end_is_reset:
+            self._gone(ConnectionLost(), None)
+            return
         half = IHalfCloseableProtocol(self.protocol, None)
         if half is not None and not self._finished:
             half.readConnectionLost()
