@@ -456,6 +456,25 @@ class TurnTests(ChainCase):
         self.assertFalse(veto.vetoed(lambda provider: provider.ping("question")))
         self.assertEqual(self.told, [("a", "question"), ("answered", None), ("n", "news"), ("b", "question")])
 
+    def test_question_inside_notice(self) -> None:
+        """
+        What is caused by a question that a told provider leads to waits until that provider has returned too.
+        """
+        notice: Notice[Any] = Notice(IPing, self.turn)
+        veto: Veto[Any] = Veto(IPing, self.turn)
+        veto.register_last(
+            Provider("v", self.told, lambda value: notice.notify(lambda provider: provider.ping("news")))
+        )
+
+        def act(value: object) -> None:
+            if value == "first":
+                self.assertFalse(veto.vetoed(lambda provider: provider.ping("question")))
+                self.told.append(("returned", None))
+
+        self.chain(notice, act)
+        notice.notify(lambda provider: provider.ping("first"))
+        self.assertEqual(self.told, [("a", "first"), ("v", "question"), ("returned", None), ("a", "news")])
+
     def test_shared(self) -> None:
         """
         Two points of one service share the turn; those of two services do not.
