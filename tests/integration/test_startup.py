@@ -144,9 +144,10 @@ class StartTests(TestCase):
         self.assertEqual(await first.ended, 0, first.err)
         pid = int(Path(self.directory, "twistd.pid").read_text())
         try:
-            os.makedirs(f"{self.directory}/b")
+            for name in "bc":
+                os.makedirs(os.path.join(self.directory, name))
             second = Twistd(f"{self.directory}/b", "--config", path, daemon=True)
-            bad = Twistd(f"{self.directory}/b", "--config", self.configure("x = 1\n", "bad"), daemon=True)
+            bad = Twistd(f"{self.directory}/c", "--config", self.configure("x = 1\n", "bad"), daemon=True)
             self.assertEqual((await second.ended, await bad.ended), (1, 1))
             self.assertIn(b"bad.toml:4", bad.err)
             self.assertIn(b"momentum-tx.toml:2: global.state_dir", second.err)
