@@ -203,7 +203,18 @@ class SMTPClientProtocol(Protocol):
         if not self._ended:
             self._leaving = True
             self._alarm.arm(self._quit_timeout)
+            self._stop_body()
             self.transport.loseConnection()
+
+    def _stop_body(self) -> None:
+        """
+        Send nothing more of a body: were its dot to follow after all, the peer
+        might take a message that has been settled as refused.
+        """
+        body, self._body = self._body, None
+        if body is not None:
+            body.stopProducing()
+            self.transport.unregisterProducer()
 
     def quit(self) -> None:
         """
