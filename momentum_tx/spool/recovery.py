@@ -19,7 +19,7 @@ from . import jobs
 from .records import SEGMENT_HEADER, RecordError, UnknownFormat, decode_segment_header, segment_number
 from .replay import Replay
 from .scan import Damage, SegmentScan
-from .segments import Segment, Segments
+from .segments import Segment, Segments, depend
 
 #: Messages handed over in one turn.
 BATCH: Final = 1000
@@ -101,13 +101,18 @@ class Recovery:
         """
         filled = [segment.number for segment in self._old if segment.size > SEGMENT_HEADER]
         verified = set(filled[-_VERIFIED:])
+        unread: list[Segment] = []
         for segment in self._old:
+            for older in unread:
+                # It may hold the end of what lies there, which must not come back without it.
+                depend(segment, older)
             if segment.size > SEGMENT_HEADER:
                 try:
                     await self._read_segment(segment, segment.number in verified)
                 except OSError as error:
                     # What could not be read may live: the segment stays, and is read again at the next start.
                     segment.live += 1
+                    unread.append(segment)
                     self._log.critical(
                         "{name}: cannot be read further: {reason}", name=segment.name, reason=jobs.explain(error)
                     )

@@ -197,6 +197,25 @@ class DamageTests(JournalCase, SynchronousTestCase):
         self.assertEqual(len(self.open()), 3)
         self.stop()
 
+    def test_end_of_what_could_not_be_read(self) -> None:
+        """
+        Mail that was delivered stays delivered though its segment could not be
+        read for once: the record of its end, in a younger segment, is kept as
+        long.
+        """
+        self.open()
+        self.keep(contract.reception(b"u0"))
+        (found,) = self.restart()
+        self.spool.delivered(found, b"250 ok")
+        self.stop()
+        for _ in range(2):
+            self.files.fail("read", errno.EIO, skip=3)
+            self.assertEqual(self.open(), [])
+            contract.settle(self.clock, step=0.1, turns=5)
+            self.stop()
+        self.assertEqual(self.open(), [])
+        self.stop()
+
 
 class RefusalTests(JournalCase, SynchronousTestCase):
     """
