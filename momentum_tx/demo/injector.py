@@ -35,6 +35,8 @@ class _Session(Protocol):
         self._machine = SMTPClientMachine()
         self._message: DemoMessage | None = None
         self._finished = False
+        #: What to do when every event was heard.
+        self._following: Callable[[], object] | None = None
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -43,6 +45,10 @@ class _Session(Protocol):
     def dataReceived(self, data: bytes) -> None:
         for event in self._machine.receive_data(data):
             self._heard(event)
+        # Only now: the last event may have been the end of the session.
+        following, self._following = self._following, None
+        if following is not None and not self._finished:
+            following()
         self._write(self._machine.take_output())
 
     def _write(self, data: bytes) -> None:
@@ -50,22 +56,18 @@ class _Session(Protocol):
             self.transport.write(data)
 
     def _heard(self, event: ev.Event) -> None:
-        machine, injector = self._machine, self._injector
         if isinstance(event, ev.Greeted):
-            machine.hello(b"injector.demo.example")
+            self._following = self._hello
         elif isinstance(event, ev.Ready):
-            self._next()
+            self._following = self._next
         elif isinstance(event, ev.BodyWanted):
-            assert self._message is not None
-            machine.sending_body()
-            self._write(stuff(self._message.content) + END_OF_DATA)
-            machine.dot_sent()
+            self._following = self._send_body
         elif isinstance(event, ev.TransactionEnded):
             assert self._message is not None
             (result,) = event.results
             if result.verdict is Verdict.DELIVERED:
-                injector.accepted(self._message)
-                self._next()
+                self._injector.accepted(self._message)
+                self._following = self._next
             else:
                 self._end(f"the service refused a message: {result.note.decode('utf-8', 'replace')}")
         elif isinstance(event, (ev.GreetingRefused, ev.HelloRefused, ev.Dismissed)):
@@ -74,6 +76,15 @@ class _Session(Protocol):
             self._end(f"the service broke the protocol: {event.text}")
         elif isinstance(event, ev.QuitDone):
             self._end("")
+
+    def _hello(self) -> None:
+        self._machine.hello(b"injector.demo.example")
+
+    def _send_body(self) -> None:
+        assert self._message is not None
+        self._machine.sending_body()
+        self._write(stuff(self._message.content) + END_OF_DATA)
+        self._machine.dot_sent()
 
     def _next(self) -> None:
         self._message = self._injector.next_message()

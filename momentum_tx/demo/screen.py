@@ -237,19 +237,13 @@ def bar_parts(one: Standing, width: int) -> tuple[int, int, int]:
     Columns for delivered, failed and waiting, *width* in all; what exists has
     at least one.
     """
-    all_ = one.delivered + one.failed + one.waiting
-    if not all_:
+    counts = (one.delivered, one.failed, one.waiting)
+    if not any(counts):
         return 0, 0, width
-    failed = max(1, one.failed * width // all_) if one.failed else 0
-    waiting = max(1, one.waiting * width // all_) if one.waiting else 0
-    delivered = width - failed - waiting
-    if not one.delivered:
-        # What rounding left over belongs to what there is.
-        if waiting:
-            waiting += delivered
-        else:
-            failed += delivered
-        delivered = 0
+    parts = [max(1, count * width // sum(counts)) if count else 0 for count in counts]
+    # What rounding left over, or took too much, is least seen in the longest part.
+    parts[parts.index(max(parts))] += width - sum(parts)
+    delivered, failed, waiting = parts
     return delivered, failed, waiting
 
 

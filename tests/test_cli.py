@@ -1,0 +1,78 @@
+"""
+The command line, as far as no reactor has to run; whole runs are in
+``tests/integration/test_demo.py``.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx import cli
+
+
+class CommandLineTests(SynchronousTestCase):
+    """
+    What a user types.
+    """
+
+    def setUp(self) -> None:
+        self.out, self.err = io.StringIO(), io.StringIO()
+        self.patch(sys, "stdout", self.out)
+        self.patch(sys, "stderr", self.err)
+
+    def exits(self, *arguments: str) -> int:
+        """
+        The exit status of an invocation.
+        """
+        try:
+            return cli.main(arguments)
+        except SystemExit as stop:
+            assert isinstance(stop.code, int)
+            return stop.code
+
+    def test_help(self) -> None:
+        """
+        The help names every command; what is for our own tests stays hidden.
+        """
+        self.assertEqual(self.exits("--help"), 0)
+        for name in cli.COMMANDS:
+            self.assertIn(name, self.out.getvalue())
+            self.assertEqual(self.exits(name, "--help"), 0)
+        self.assertNotIn("--drop-every", self.out.getvalue())
+
+    def test_version(self) -> None:
+        """
+        The version is one line.
+        """
+        self.assertEqual(self.exits("--version"), 0)
+        self.assertRegex(self.out.getvalue(), r"\Amomentum-tx (\d+\.\d+\.\d+|not installed)\n\Z")
+
+    def test_bad_usage(self) -> None:
+        """
+        Bad usage exits with 2 and one line that says why.
+        """
+        for arguments in ((), ("dance",), ("demo", "--messages", "0"), ("demo", "--messages", "many")):
+            self.assertEqual(self.exits(*arguments), 2)
+            self.assertIn("momentum-tx", self.err.getvalue().splitlines()[-1])
+            self.assertIn("error:", self.err.getvalue().splitlines()[-1])
+
+    def test_configuration_missing(self) -> None:
+        """
+        A configuration that cannot be read is one line and exit status 1.
+        """
+        self.assertEqual(self.exits("check", "--config", "nowhere.toml"), 1)
+        self.assertEqual(self.err.getvalue(), "momentum-tx: nowhere.toml: cannot be read: No such file or directory\n")
+
+    def test_configuration_bad(self) -> None:
+        """
+        Every mistake in a configuration is a line of its own, with its place.
+        """
+        path = Path(self.mktemp())
+        path.write_text("[global]\nretry_intervall = 5\ntls = 7\n")
+        self.assertEqual(self.exits("check", "--config", str(path)), 1)
+        first, second = self.err.getvalue().splitlines()
+        self.assertTrue(first.startswith(f"momentum-tx: {path}:2: global.retry_intervall: unknown option"))
+        self.assertTrue(second.startswith(f"momentum-tx: {path}:3: global.tls:"))
+        self.assertEqual(self.out.getvalue(), "")
