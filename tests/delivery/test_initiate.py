@@ -398,7 +398,7 @@ class AddressTests(Story):
         self.begin(dr)
         world.dialer.dials[0].fail(NO_PORT)
         self.assertEqual(world.endings()[0][2], BIND_WORD)
-        self.assertEqual(world.records.failures(A, 0), 0)
+        self.assertEqual(world.records.failures(A), 0)
         self.begin(dr)
 
     def test_success_clears(self) -> None:
@@ -410,10 +410,10 @@ class AddressTests(Story):
         for _ in range(3):
             self.begin(dr)
             world.dialer.dials[-1].fail(REFUSED)
-        self.assertEqual(world.records.failures(A, 0), 3)
+        self.assertEqual(world.records.failures(A), 3)
         self.begin(dr)
         world.dialer.dials[-1].connect()
-        self.assertEqual(world.records.failures(A, 0), 0)
+        self.assertEqual(world.records.failures(A), 0)
 
     def test_at_most_five(self) -> None:
         """
@@ -551,7 +551,7 @@ class RefusalTests(Story):
             first, _ = self.begin(dr), self.begin(dr)
             error = self.refused(dr)
             self.assertEqual(error.flags, ConnFlag.ERROR_HOST_MAX_REACHED, configuration)
-            self.assertEqual(world.records.failures(A, 0), 0)
+            self.assertEqual(world.records.failures(A), 0)
             first.close()
             self.begin(dr)
             self.assertEqual(world.recount(), (2, 2, 2))
@@ -662,7 +662,7 @@ class HookTests(Story):
         dr = world.domain("example.com", A, B)
         self.assertEqual(self.refused(dr).flags, BIND_WORD)
         self.assertEqual(world.dialer.asked, [A])
-        self.assertEqual(world.records.failures(A, 0), 0)
+        self.assertEqual(world.records.failures(A), 0)
 
     def test_post_bind_forbids_the_second(self) -> None:
         """
@@ -765,6 +765,25 @@ class HookTests(Story):
         world.dialer.dials[0].fail(REFUSED)
         self.assertEqual(order, ["in", "CONN_ERROR_NO_MXS_REACHABLE", "out", "in", "out"])
 
+    def test_settled_before_told(self) -> None:
+        """
+        When the failure hook is told, the connection no longer counts.
+        """
+        world = self.make()
+        counts: list[tuple[int, int, int]] = []
+
+        @implementer(contracts.ILogClientConnectionFailure)
+        class Counts:
+            def log_client_connection_failure(
+                self, addr: Any, err: ConnFlag, dr: Any, binding_slot: int, now: float | None
+            ) -> None:
+                counts.append(world.recount())
+
+        world.hooks.log_client_connection_failure.register_last(Counts())
+        self.begin(world.domain("example.com", A))
+        world.dialer.dials[0].fail(REFUSED)
+        self.assertEqual(counts, [(0, 0, 0)])
+
     def test_raising_logger(self) -> None:
         """
         A failure hook that raises does not take the ending away.
@@ -804,7 +823,7 @@ class CancelTests(Story):
         self.assertEqual(world.recount(), (0, 0, 0))
         world.clock.advance(1000)
         self.assertEqual(world.heard, [])
-        self.assertEqual(world.records.failures(A, 0), 0)
+        self.assertEqual(world.records.failures(A), 0)
         self.assertEqual(handle.error, 0)
         self.assertEqual(handle.tries[0].end, BEGIN + 4)
         self.begin(dr)
@@ -824,6 +843,7 @@ class CancelTests(Story):
             world.dialer.dials[0].fail(REFUSED)
             self.assertEqual(world.recount(), (0, 0, 0))
             self.assertNotIn(C, world.dialer.asked)
+            self.assertNotIn("mx2.example.com", [entry[0] for entry in asked.hosts])
             self.assertTrue(all(dial.cancelled for dial in world.dialer.dials[1:]))
             world.clock.advance(1000)
             self.assertEqual(world.heard, [])

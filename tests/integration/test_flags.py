@@ -224,7 +224,7 @@ class FlagTests(TestCase):
             word = ConnFlag.ERROR_CONNECT_NETWORK | ConnFlag.ACTION_REQUEUE1
             self.assertEqual(await self.ended(dr), ("finished", word))
             self.check_failure(dr, 0, host, word)
-            self.assertEqual(self.world.records.failures(host, 0), 1)
+            self.assertEqual(self.world.records.failures(host), 1)
 
     async def test_next_address(self) -> None:
         """
@@ -264,7 +264,7 @@ class FlagTests(TestCase):
         self.make(LOOPBACK + f'[binding.gone]\nbind_address = "{UNPLUMBED}"\n')
         dr = self.domain(f"127.0.0.1:{self.server()}", f"127.0.0.2:{self.server('127.0.0.2')}")
         self.refused(dr, ConnFlag.ERROR_BIND | ConnFlag.ACTION_REQUEUE1, "127.0.0.1", 1)
-        self.assertEqual(self.world.records.failures("127.0.0.1", 1), 0)
+        self.assertEqual(self.world.records.failures("127.0.0.1"), 0)
 
     def test_error_bind_by_hook(self) -> None:
         """
@@ -304,7 +304,7 @@ class FlagTests(TestCase):
         assert isinstance(error, ConnectionNotInitiated)
         self.assertEqual(error.flags, ConnFlag.ERROR_BIND | ConnFlag.ACTION_REQUEUE1)
         self.assertEqual(error.reason, os.strerror(errno.EADDRNOTAVAIL))
-        self.assertEqual(world.records.failures("127.0.0.1", 1), 0)
+        self.assertEqual(world.records.failures("127.0.0.1"), 0)
         self.assertEqual(world.recount(), (1, 1, 1))
         handle.close()
 
@@ -349,7 +349,7 @@ class FlagTests(TestCase):
         word = ConnFlag.ERROR_SOCKET | ConnFlag.ACTION_REQUEUE1
         self.assertEqual(error.flags, word)
         self.check_failure(dr, 0, "127.0.0.1", word)
-        self.assertEqual(self.world.records.failures("127.0.0.1", 0), 0)
+        self.assertEqual(self.world.records.failures("127.0.0.1"), 0)
 
     def test_error_ioctl(self) -> None:
         """
