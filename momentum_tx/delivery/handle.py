@@ -64,6 +64,7 @@ class ConnectionHandle:
         "reason",
         "tries",
         "user_data",
+        "when_given_up",
     )
 
     def __init__(self, dr: DomainRecord, binding_slot: int, user_data: object) -> None:
@@ -77,6 +78,8 @@ class ConnectionHandle:
         #: :attr:`error` in words.
         self.reason = ""
         self.tries: list[Try] = []
+        #: Called when the handle is closed while its attempt is under way.
+        self.when_given_up: Callable[[], object] | None = None
         self._stop: Callable[[], object] | None = None
         self._release: Callable[[ConnectionHandle], object] | None = None
 
@@ -91,3 +94,6 @@ class ConnectionHandle:
             stream.close()
         if release is not None:
             release(self)
+        given_up, self.when_given_up = self.when_given_up, None
+        if stop is not None and given_up is not None:
+            given_up()

@@ -90,6 +90,7 @@ def open_connection(
 
     def cancel(opening: Deferred[ConnectionHandle]) -> None:
         if handle is not None:
+            handle.when_given_up = None
             handle.close()
         opening.errback(Failure(CancelledError()))
 
@@ -103,10 +104,18 @@ def open_connection(
         opening.errback(Failure(ConnectTimedOut(ended.error, ended.reason)))
 
     opening: Deferred[ConnectionHandle] = Deferred(cancel)
+
+    def given_up() -> None:
+        # Closed by somebody else, such as a service that stops.
+        if not opening.called:
+            opening.errback(Failure(CancelledError()))
+
     try:
         handle = initiate_connection(dr, binding, now, finished, timed_out, user_data)
     except Exception:
         opening.errback(Failure())
+    else:
+        handle.when_given_up = given_up
     return opening
 
 
@@ -268,6 +277,10 @@ class _Attempt:
         most = self._facilities.config.host(host.name).max_outbound_connections
         return 0 <= most <= host.connections
 
+    def _forbidden(self, candidate: Candidate) -> bool:
+        # Asked again here, though routing did: the list may be stricter since a reload.
+        return not candidate.host.trusted and self._facilities.prohibited.prohibits(candidate.address)
+
     def _veto(self, host: HostRecord) -> bool:
         hook = self._facilities.hooks.veto_host_connection
         if not hook:
@@ -286,7 +299,8 @@ class _Attempt:
     def _refuse(self, word: ConnFlag, now: float) -> None:
         handle = self.handle
         handle.error = word
-        handle.reason = handle.dr.routing_note.decode("ascii", "replace")
+        if word & ConnFlag.ERROR_MX_LOOKUP_FAILED:
+            handle.reason = handle.dr.routing_note.decode("ascii", "replace")
         # A question that is still open, or a limit, is no failure of the attempt's peer,
         # but it is an attempt that failed: the hook is told of every word.
         self._tell_failure(now)
@@ -320,7 +334,7 @@ class _Attempt:
         while self._candidates:
             candidate = self._candidates.pop()
             self._leave_host()
-            if self._full(candidate.host) or self._veto(candidate.host):
+            if self._full(candidate.host) or self._forbidden(candidate) or self._veto(candidate.host):
                 continue
             if self._given_up:
                 break
@@ -448,6 +462,7 @@ class _Attempt:
         self._records.address_connected(last.address, slot, now, max(0.0, now - last.start))
         dr = handle.dr
         dr.contact_failing_since = 0.0
+        self._records.contacted(address for mx in dr.mxlist for address in mx.host.addresses)
         hook = f.hooks.log_client_connection_success
         if hook:
             addr = address_of(last.address, last.port)

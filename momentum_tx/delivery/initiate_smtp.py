@@ -119,18 +119,32 @@ class MailConnections:
         f = self._initiator.facilities
         if now is None:
             now = f.wall()
-        try:
-            handle = self._initiator.initiate_connection(dr, slot, now, self._finished, self._timed_out)
-        except ConnectionNotInitiated as error:
-            word = CONN_ERROR(error.flags)
+        if self._throttled(dr, slot, now):
+            # Nothing was tried and nothing is owed: the mail stays active until then.
+            word = ConnFlag.ERROR_HOST_MAX_REACHED
             fd = -int(word)
-            self.perform(dr, slot, error.flags, now, before or NO_CONNECTION)
         else:
-            word, fd = NO_ERROR, max(handle.connection.fileno(), 0)
+            try:
+                handle = self._initiator.initiate_connection(dr, slot, now, self._finished, self._timed_out)
+            except ConnectionNotInitiated as error:
+                word = CONN_ERROR(error.flags)
+                fd = -int(word)
+                self.perform(dr, slot, error.flags, now, before or NO_CONNECTION)
+            else:
+                word, fd = NO_ERROR, max(handle.connection.fileno(), 0)
         hook = f.hooks.post_initiate_connection_smtp
         if hook:
             hook.notify(lambda provider: provider.post_initiate_connection_smtp(dr, slot, now, fd))
         return word
+
+    def _throttled(self, dr: DomainRecord, slot: int, now: float) -> bool:
+        hook = self._initiator.facilities.hooks.check_outbound_conn_throttle
+        if not hook:
+            return False
+        dr.throttled_until = hook.fold(
+            0.0, lambda provider, value: provider.check_outbound_conn_throttle(slot, dr, now, value)
+        )
+        return dr.throttled_until > now
 
     def _finished(self, handle: ConnectionHandle, error: ConnFlag, now: float) -> None:
         if error:
@@ -159,7 +173,8 @@ class MailConnections:
                 settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
             else:
                 settlement.requeue_one(dr, slot, note_for(word), now, failed.connection)
-        if counts_as_mx_failure(word):
+        # What a session failed of was counted when it did.
+        if counts_as_mx_failure(word) and not failed.note:
             self.count_failure(dr, slot, word, now)
 
     def count_failure(self, dr: DomainRecord, slot: int, word: ConnFlag, now: float) -> None:
@@ -174,10 +189,10 @@ class MailConnections:
         ]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for address in addresses:
-                records.metrics(address, slot).failures += 1
+                records.count_failure(address)
         settings = f.config.domain(dr.domain)
         most = settings.mx_failures_to_delay
-        if most and addresses and all(records.failures(address, slot) >= most for address in addresses):
+        if most and addresses and all(records.failures(address) >= most for address in addresses):
             self._settlement.delay_domain(dr, TOO_MANY_FAILURES)
         if not dr.contact_failing_since:
             dr.contact_failing_since = now

@@ -176,8 +176,6 @@ class Maintainer:
             return False
         missing = self._goal(dr, slot) - dr.connection_count(slot)
         while missing > 0:
-            if self._throttled(dr, slot, now):
-                break
             if self._connections.initiate_connection_smtp(dr, slot, now):
                 # After a refusal no more in this pass: one REQUEUE1 moves one message.
                 break
@@ -193,14 +191,6 @@ class Maintainer:
         if hook:
             goal = hook.fold(goal, lambda provider, value: provider.connection_goal(dr, slot, queued, value))
         return min(goal, most)
-
-    def _throttled(self, dr: DomainRecord, slot: int, now: float) -> bool:
-        hook = self._f.hooks.check_outbound_conn_throttle
-        if not hook:
-            return False
-        later = hook.fold(0.0, lambda provider, value: provider.check_outbound_conn_throttle(slot, dr, now, value))
-        dr.throttled_until = later
-        return later > now
 
     def _set_delayed_queue_event(self, dr: DomainRecord, now: float) -> None:
         """

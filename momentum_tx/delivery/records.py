@@ -4,7 +4,7 @@ Every domain record, host record and address metric of one service.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..interfaces.services import IConnectionInitiator
 from ..queues.domain import AddressMetrics, DomainRecord, HostRecord
@@ -22,6 +22,8 @@ class Records:
         self._domains: dict[str, DomainRecord] = {}
         self._hosts: dict[str, HostRecord] = {}
         self._metrics: dict[tuple[str, int], AddressMetrics] = {}
+        #: Failures in a row by address; those without any are left out.
+        self._failures: dict[str, int] = {}
         #: Connections of the whole server, open or being opened.
         self.connections = 0
 
@@ -74,19 +76,32 @@ class Records:
         metrics = self._metrics.get((address, slot))
         return metrics is not None and metrics.failed_at > 0 and 0 <= now - metrics.failed_at < host_failure_retry
 
-    def failures(self, address: str, slot: int) -> int:
+    def failures(self, address: str) -> int:
         """
-        Failures of the address in a row.
+        Failures of the address in a row, from whatever binding.
         """
-        metrics = self._metrics.get((address, slot))
-        return metrics.failures if metrics is not None else 0
+        return self._failures.get(address, 0)
+
+    def count_failure(self, address: str) -> None:
+        """
+        One more failure of the address in a row.
+        """
+        self._failures[address] = self._failures.get(address, 0) + 1
+
+    def contacted(self, addresses: Iterable[str]) -> None:
+        """
+        A domain that has these addresses was reached at one of them: their
+        failures are no longer in a row.
+        """
+        for address in addresses:
+            self._failures.pop(address, None)
 
     def address_failed(self, address: str, slot: int, now: float) -> None:
         """
         A connection to the address failed, or the peer broke the protocol.
         """
+        self.count_failure(address)
         metrics = self.metrics(address, slot)
-        metrics.failures += 1
         metrics.failed_at = metrics.updated_at = now
 
     def address_connected(self, address: str, slot: int, now: float, seconds: float) -> None:
@@ -94,7 +109,6 @@ class Records:
         A connection to the address was established in *seconds*.
         """
         metrics = self.metrics(address, slot)
-        metrics.failures = 0
         metrics.failed_at = 0.0
         metrics.avg_connecttime = _decayed(metrics.avg_connecttime, seconds)
         metrics.updated_at = now
@@ -106,6 +120,8 @@ class Records:
         hosts that no domain names.
         """
         self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
+        known = {address for address, _ in self._metrics}
+        self._failures = {address: count for address, count in self._failures.items() if address in known}
         self._domains = {
             name: dr
             for name, dr in self._domains.items()

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..errors import LookupFailed
-from ..interfaces.services import AddressAnswer, MXKind
+from ..interfaces.services import MXKind
 from ..policy.consequence import LOOKUP_DEFERRED
 from ..policy.next_hop import is_address, parse_next_hop
 from ..queues.domain import DomainRecord, HostRecord, MXRecord, MXType
@@ -117,7 +117,10 @@ class Router:
                 continue
             name, port = parse_next_hop(route)
             host = self._records.host(name, trusted=True)
-            life = min(life, await self._resolve(host))
+            if is_address(name):
+                self._take_addresses(host, (name,))
+            else:
+                life = min(life, await self._resolve(host))
             found.append(MXRecord(preference, host, port))
         if not any(mx.host.addresses for mx in found):
             raise LookupFailed("no route has an address")
@@ -130,7 +133,11 @@ class Router:
             await self._load_mx(dr)
             return
         host = self._records.host(name, trusted=dr.operator_named)
-        life = await self._resolve(host)
+        if is_address(name):
+            self._take_addresses(host, (name,))
+            life = STATIC_TTL
+        else:
+            life = await self._resolve(host)
         if not host.addresses and not self._prohibited(host):
             raise LookupFailed(f"{name} has no address")
         self._settle(dr, MXType.ADDRESS, (MXRecord(0, host, port),), life)
@@ -162,6 +169,9 @@ class Router:
             host = self._records.host(domain, trusted)
             life = min(life, await self._resolve(host))
             exists = host.addresses or self._prohibited(host)
+            if not exists and await self._only_ipv6(domain):
+                # The domain is well; it is we who cannot reach it (option use_ipv6).
+                raise LookupFailed("it has only IPv6 addresses, and use_ipv6 is off")
             return answer.kind, (MXRecord(0, host),) if exists else (), life
         if answer.kind is not MXKind.RECORDS:
             return answer.kind, (), life
@@ -184,17 +194,26 @@ class Router:
             return None
 
     async def _resolve(self, host: HostRecord) -> float:
-        if is_address(host.name):
-            answer = AddressAnswer((host.name,), int(STATIC_TTL))
-        else:
-            answer = await self._f.resolver.lookup_addresses(host.name, self._f.config.global_settings.use_ipv6)
-        if host.trusted:
-            host.addresses = answer.addresses
-            return float(answer.ttl)
-        prohibits = self._f.prohibited.prohibits
-        host.addresses = tuple(address for address in answer.addresses if not prohibits(address))
-        host.prohibited = len(host.addresses) < len(answer.addresses)
+        # An exchanger that DNS names "192.0.2.1" is a name like any other, and has no address.
+        answer = await self._f.resolver.lookup_addresses(host.name, self._f.config.global_settings.use_ipv6)
+        self._take_addresses(host, answer.addresses)
         return float(answer.ttl)
+
+    def _take_addresses(self, host: HostRecord, addresses: tuple[str, ...]) -> None:
+        if host.trusted:
+            host.addresses = addresses
+            return
+        prohibits = self._f.prohibited.prohibits
+        host.addresses = tuple(address for address in addresses if not prohibits(address))
+        host.prohibited = len(host.addresses) < len(addresses)
+
+    async def _only_ipv6(self, name: str) -> bool:
+        """
+        Whether a name without IPv4 addresses has IPv6 ones we were told not to use.
+        """
+        if self._f.config.global_settings.use_ipv6:
+            return False
+        return bool((await self._f.resolver.lookup_addresses(name, True)).addresses)
 
     @staticmethod
     def _prohibited(host: HostRecord) -> bool:

@@ -96,9 +96,6 @@ class Sessions:
         """
         session = Session(self, handle)
         self._open.add(session)
-        hook = self.facilities.hooks.inc_outbound_connections
-        if hook:
-            hook.notify(lambda provider: provider.inc_outbound_connections(handle))
         handle.user_data = session
         try:
             session.begin()
@@ -108,6 +105,9 @@ class Sessions:
             self._open.discard(session)
             handle.close()
             return
+        hook = self.facilities.hooks.inc_outbound_connections
+        if hook:
+            hook.notify(lambda provider: provider.inc_outbound_connections(handle))
         if self.stopping:
             session.leave()
 

@@ -184,7 +184,8 @@ class ILogRejection(Interface):
         """
         :param now: wall time, or ``None``.
         :param ac: the inbound session, with ``conn_id`` and ``peer``.
-        :param ctx: what is known: ``sender``, ``recipient``, ``code``.
+        :param ctx: what is known: ``code`` of the reply, and ``command``, the
+            line that was refused, empty if it was none.
         :param phase: one of Momentum's ``MC_STATE_*`` numbers.
         :param format: text with ``%``-formatting.
         :param args: values for *format*.
@@ -339,7 +340,8 @@ class IIncOutboundConnections(Interface):
 
 class IDecOutboundConnections(Interface):
     """
-    Hook: an SMTP connection is about to end.  Shape: *notice*.
+    Hook: an SMTP connection has ended; its place is about to be given back.
+    Shape: *notice*.
 
     Source: Momentum, hook ``dec_outbound_connections``.
     """

@@ -102,6 +102,10 @@ class IConnection(Interface):
     deliveries: int = Attribute("Deliveries made on it.")
     recipients: int = Attribute("RCPT TO commands issued on it.")
     esmtp: bool = Attribute("Whether the peer accepted EHLO.")
+    stream: object = Attribute(
+        "The established connection, an :class:`~momentum_tx.interfaces.seams.IConnectedStream`, for its opener to "
+        "take and start a protocol on; ``None`` before, and once a session has it."
+    )
 
     def fileno() -> int:
         """
@@ -124,6 +128,9 @@ class IConnectionHandle(Interface):
 
     def close() -> None:
         """
-        Give the connection up: a running attempt is cancelled without any
-        callback or hook, an open connection is closed.  Harmless twice.
+        Give the place back that the connection takes up in every limit.
+
+        A running attempt is cancelled without any callback or hook; a
+        connection no protocol has taken over is closed; one that a protocol
+        has is the protocol's to close.  Harmless twice.
         """

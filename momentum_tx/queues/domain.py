@@ -78,11 +78,9 @@ class AddressMetrics:
     What is known of one address from one binding (Momentum: ``address_metrics``).
     """
 
-    __slots__ = ("avg_connecttime", "avg_deliverytime", "failed_at", "failures", "updated_at")
+    __slots__ = ("avg_connecttime", "avg_deliverytime", "failed_at", "updated_at")
 
     def __init__(self) -> None:
-        #: Failures in a row.
-        self.failures = 0
         #: Wall time of the last failure; 0 when the last attempt succeeded.
         self.failed_at = 0.0
         #: Decayed mean of seconds to connect; 0 before the first.

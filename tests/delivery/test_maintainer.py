@@ -6,6 +6,7 @@ import errno
 
 from zope.interface import implementer
 
+from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces.hooks import ICheckOutboundConnThrottle, IConnectionGoal, IVetoHostConnection
 from momentum_tx.interfaces.records import IDomainRecord
 
@@ -142,6 +143,36 @@ class GoalTests(WorldCase):
         world.advance(2)
         self.assertEqual(len(mx.ledger), 1)
         self.assertEqual(world.mainlog("T"), [])
+
+    def test_throttle_of_direct_callers(self) -> None:
+        """
+        ``initiate_connection_smtp`` itself asks ``check_outbound_conn_throttle``:
+        while it is throttled nothing is dialled and no message suffers.
+        """
+        world = self.world(start=False)
+
+        @implementer(ICheckOutboundConnThrottle)
+        class Never:
+            """
+            Not in this life.
+            """
+
+            def check_outbound_conn_throttle(
+                self, binding_id: int, dr: IDomainRecord, now: float | None, later: float
+            ) -> float:
+                return world.wall() + 1e6
+
+        world.service.hooks.register_last(Never())
+        world.start()
+        world.exchanger("example.com")
+        self.accept(world)
+        dr = world.service.delivery.domain_record("example.com")
+        world.advance(1)
+        word = dr.initiator.initiate_connection_smtp(dr, 0, None)
+        self.assertEqual(word, ConnFlag.ERROR_HOST_MAX_REACHED)
+        self.assertEqual([port for _, _, port in world.network.dialled if port == 25], [])
+        self.assertEqual(dr.mail_queue.active_size(), 1)
+        self.assertEqual(self.kinds(world), "R")
 
     def test_veto(self) -> None:
         """

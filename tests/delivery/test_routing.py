@@ -83,6 +83,31 @@ class PurgeTests(WorldCase):
         world.advance(5)
         self.assertEqual(len(world.mainlog("P")), 2)
 
+    def test_only_ipv6(self) -> None:
+        """
+        A domain that has only an IPv6 address, while we use none, is not there
+        in vain: its mail waits.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = MXKind.NONE
+        world.resolver.addresses["example.com"] = ["2001:db8::25"]
+        self.accept(world)
+        world.advance(5)
+        self.assertEqual(self.kinds(world), "RT")
+        self.assertIn("use_ipv6", self.last(world, "T")["note"])
+
+    def test_exchanger_spelled_like_an_address(self) -> None:
+        """
+        An exchanger called ``198.51.100.9`` is a name without an address:
+        nothing is dialled for it, whatever that address may be.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = [(10, "198.51.100.9")]
+        self.accept(world)
+        world.advance(5)
+        self.assertEqual(self.kinds(world), "RT")
+        self.assertEqual([port for _, _, port in world.network.dialled if port == 25], [])
+
     def test_some_prohibited(self) -> None:
         """
         Prohibited addresses are left out, and the others get the mail.

@@ -120,7 +120,7 @@ class HostTests(SynchronousTestCase):
         Of a new address nothing bad is known, and nothing good.
         """
         metrics = AddressMetrics()
-        self.assertEqual([getattr(metrics, name) for name in metrics.__slots__], [0] * 5)
+        self.assertEqual([getattr(metrics, name) for name in metrics.__slots__], [0] * 4)
 
     def test_slim(self) -> None:
         """
