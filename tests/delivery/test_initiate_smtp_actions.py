@@ -325,8 +325,10 @@ class FailureCountTests(Story):
         self.assertEqual((world.records.failures(A), world.records.failures(B)), (5, 0))
         self.assertEqual(self.sizes(dr), (15, 5))
         world.dialer.at_once[B] = REFUSED
-        for _ in range(3):
+        for waiting in (6, 7):
             self.fail_async(dr)
+            self.assertEqual(self.sizes(dr), (20 - waiting, waiting))
+        self.fail_async(dr)
         world.clock.advance(0)
         self.assertEqual(self.sizes(dr), (0, 20))
 
