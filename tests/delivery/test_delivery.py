@@ -33,3 +33,39 @@ class EndToEndTests(WorldCase):
         self.assertEqual((delivered["domain"], delivered["peer"]), ("example.com", mx.address))
         self.assertEqual(delivered["size"], str(len(taken.content)))
         self.assertNotEqual(received["conn_id"], delivered["conn_id"])
+
+
+class ExpiryTests(WorldCase):
+    """
+    Records that nobody needs.
+    """
+
+    def test_dropped(self) -> None:
+        """
+        A domain without mail goes when its routing data has expired; when mail
+        comes for it again it is looked up anew.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(100)
+        self.assertEqual(len(world.service.delivery.records), 1)
+        world.advance(300)
+        self.assertEqual(len(world.service.delivery.records), 0)
+        self.accept(world, subject="two")
+        world.advance(1)
+        self.assertEqual(len(mx.ledger), 2)
+        self.assertEqual(len(world.resolver.mx_asked), 2)
+
+    def test_kept(self) -> None:
+        """
+        A domain with mail stays, and so do the hosts it names.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not now")
+        self.accept(world)
+        world.advance(1100)
+        dr = world.domain("example.com")
+        host = world.service.delivery.records.host("mx1.example.com")
+        self.assertEqual([mx.host for mx in dr.mxlist], [host])
