@@ -363,6 +363,9 @@ class OutboundService(Service):
 
     def _start_failed(self, failure: Any) -> None:
         self._log.failure("the spool cannot be read, nothing is received or delivered", failure)
+        self.hooks.log_error(
+            self._wall(), "critical", f"the spool cannot be read, nothing is received or delivered: {failure.value}"
+        )
         # It has closed what it had and given the directory back.
         self._spool_failed = True
         self.receiver.closed = (451, "4.3.0 The spool cannot be read, try again later")

@@ -19,7 +19,7 @@ from ..hooks import OutboundHooks
 from ..interfaces.services import IConfiguration, IReceiver, Submission
 from ..message.ids import MessageIds
 from ..policy.networks import Networks
-from ..smtp.reception import Closing, MessageReceived, Rejected, ServerSettings
+from ..smtp.reception import Closing, MessageReceived, Phase, Rejected, ServerSettings
 from ..smtp.server import SMTPServerMachine
 from ..timers import Agenda
 
@@ -60,6 +60,7 @@ class SMTPReception(Protocol):
         self._listener.opened(self)
         if self._refusal is not None:
             self._write(self._machine.refuse(*self._refusal))
+            self._listener.rejected(self, Rejected(Phase.CONCURRENCY_LIMIT, b"", *self._refusal))
             self.close()
             return
         self.conn_id = self._listener.ids.next()

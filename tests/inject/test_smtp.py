@@ -192,6 +192,21 @@ class DialogueTests(InjectionCase):
         self.assertEqual(len(mx.ledger), 1)
 
 
+@implementer(ILogRejection)
+class Watcher:
+    """
+    Remembers rejections.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, dict[str, str]]] = []
+
+    def log_rejection(
+        self, now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
+    ) -> None:
+        self.told.append((phase, ctx))
+
+
 class RefusalTests(InjectionCase):
     """
     What is not taken.
@@ -202,38 +217,23 @@ class RefusalTests(InjectionCase):
         A client outside of ``relay_hosts`` may not send anywhere, and the hook
         hears of it.
         """
-        told: list[tuple[int, dict[str, str]]] = []
-
-        @implementer(ILogRejection)
-        class Watcher:
-            """
-            Remembers rejections.
-            """
-
-            def log_rejection(
-                self,
-                now: float | None,
-                ac: object,
-                ctx: dict[str, str],
-                phase: int,
-                format: str,
-                args: tuple[object, ...],
-            ) -> None:
-                told.append((phase, ctx))
-
-        world = self.world(providers=[Watcher()])
+        watcher = Watcher()
+        world = self.world(providers=[watcher])
         reply = world.inject(SENDER, [BOB], world.message(), source="192.0.2.3")
         self.assertEqual(reply, b"550 5.7.1 Relaying denied")
-        self.assertEqual(told, [(13, {"code": "550", "command": "RCPT TO:<bob@example.com>"})])
+        self.assertEqual(watcher.told, [(13, {"code": "550", "command": "RCPT TO:<bob@example.com>"})])
 
     def test_too_many_clients(self) -> None:
         """
-        More clients than ``max_inbound_connections_per_client`` get 421.
+        More clients than ``max_inbound_connections_per_client`` get 421, and
+        the hook hears of it.
         """
-        world = self.world("[global]\nmax_inbound_connections_per_client = 2\n")
+        watcher = Watcher()
+        world = self.world("[global]\nmax_inbound_connections_per_client = 2\n", providers=[watcher])
         clients = [self.connect(world) for _ in range(3)]
         other = self.connect(world, "192.0.2.2")
         self.assertEqual([client.codes()[0] for client in [*clients, other]], [b"220", b"220", b"421", b"220"])
+        self.assertEqual(watcher.told, [(18, {"code": "421", "command": ""})])
         clients[0].transport.loseConnection()
         world.advance(0.1)
         self.assertEqual(self.connect(world).codes(), [b"220"])
