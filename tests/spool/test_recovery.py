@@ -156,6 +156,22 @@ class DamageTests(JournalCase, SynchronousTestCase):
             self.assertEqual(len(self.restart()), number + 1)
         self.stop()
 
+    def test_spoilt_body_behind_empty_segments(self) -> None:
+        """
+        Starts that were killed before they wrote anything do not hide it: their
+        empty segments are not counted among the youngest.
+        """
+        self.open()
+        self.keep(contract.reception(b"u1"), b"body 1")
+        self.stop()
+        octets = self.files.octets("000000000001.seg")
+        self.files.put("000000000001.seg", octets.replace(b"body 1", b"body 2"))
+        for number in (2, 3):
+            header = records.encode_segment_header(records.SegmentHeader(number, number))
+            self.files.put(records.segment_name(number), header)
+        self.assertEqual(self.open(), [])
+        self.stop()
+
     def test_spoilt_body_of_confirmed_mail(self) -> None:
         """
         Mail that was attempted had been accepted: it is kept whatever became

@@ -106,6 +106,24 @@ class FullDiskTests(JournalCase, SynchronousTestCase):
         self.keep(contract.reception())
         self.stop()
 
+    def test_reserve_is_for_no_reception(self) -> None:
+        """
+        A reception of the very turn that takes the reserve is refused, though it
+        would fit there.
+        """
+        self.open()
+        (first, *_) = self._fill_and_reopen()
+        self.files.capacity = self._used()
+        answers: list[Exception | None] = []
+        self.spool.intent([contract.first(first)], answers.append)
+        refused = self.spool.receive(contract.reception(b"small"), b"x")
+        contract.settle(self.clock)
+        self.assertEqual(answers, [None])
+        self.failureResultOf(refused, SpoolError)
+        self.files.capacity = None
+        self.assertNotIn(b"small", [message.recipient for message in self.restart()])
+        self.stop()
+
     def test_reserve_used_up(self) -> None:
         """
         With no octet left no dot may leave; outcomes wait in memory, and all
@@ -218,6 +236,44 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
             self.assertEqual(self.restart(), [], also)
             self.assertEqual(self.restart(), [], also)
             self.stop()
+
+    def test_torn_write_refused_then_killed(self) -> None:
+        """
+        A reception that a torn write left whole on disk does not come back when
+        it was refused: the injector sends it again.
+        """
+        self.open()
+        self.keep(contract.reception(b"before"))
+        self.files.fail("append", errno.EIO, -1)
+        self.files.torn = True
+        small = self.spool.receive(contract.reception(b"small"), b"x")
+        large = self.spool.receive(contract.reception(b"large"), bytes(3000))
+        contract.settle(self.clock)
+        self.failureResultOf(small, SpoolError)
+        self.failureResultOf(large, SpoolError)
+        self.files = self.files.kill()
+        self.clock = type(self.clock)()
+        self.assertEqual([message.recipient for message in self.open()], [b"before"])
+        self.stop()
+
+    def test_latest_requeue_counts(self) -> None:
+        """
+        Of two requeues that waited for the disk the later one is kept, though
+        the earlier was on its way to a segment that could not be made either.
+        """
+        self.open()
+        message = contract.first(self.keep(contract.reception()))
+        self.files.fail("append", errno.EIO, 2)
+        self.threads.delay = 0.5
+        for message.num_retries in (1, 2):
+            self.spool.requeued(message)
+            self.clock.advance(0)
+        contract.settle(self.clock, step=0.5, turns=10)
+        self.assertTrue(self.spool.healthy())
+        self.threads.delay = 0.0
+        (found,) = self.restart()
+        self.assertEqual(found.num_retries, 2)
+        self.stop()
 
     def test_failed_write(self) -> None:
         """
@@ -371,6 +427,18 @@ class SlowDiskTests(JournalCase, SynchronousTestCase):
         self.assertEqual(told, [])
         self.clock.advance(0.002)
         self.assertEqual(len(told), 2)
+        self.stop()
+
+    def test_intent_alone_is_not_synced(self) -> None:
+        """
+        An intent costs no sync: it need not survive a power cut.
+        """
+        self.open()
+        message = contract.first(self.keep(contract.reception()))
+        before = [operation for operation, _ in self.files.calls].count("sync")
+        self.spool.intent([message], lambda error: None)
+        contract.settle(self.clock, step=0.1, turns=5)
+        self.assertEqual([operation for operation, _ in self.files.calls].count("sync"), before)
         self.stop()
 
     def test_two_unsynced_segments_at_most(self) -> None:
