@@ -182,6 +182,8 @@ class ILogRejection(Interface):
         now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
     ) -> None:
         """
+        Told once per refusal.
+
         :param now: wall time, or ``None``.
         :param ac: the inbound session, with ``conn_id`` and ``peer``.
         :param ctx: what is known: ``code`` of the reply, and ``command``, the
@@ -334,6 +336,8 @@ class IIncOutboundConnections(Interface):
 
     def inc_outbound_connections(handle: IConnectionHandle) -> None:
         """
+        Told once per session, when it has the connection; the greeting is not read yet.
+
         :param handle: the connection.
         """
 
@@ -348,6 +352,8 @@ class IDecOutboundConnections(Interface):
 
     def dec_outbound_connections(handle: IConnectionHandle) -> None:
         """
+        Told once per session, before its place in the limits is given back.
+
         :param handle: the connection.
         """
 
@@ -355,15 +361,15 @@ class IDecOutboundConnections(Interface):
 class ILoggingInfrastructure(Interface):
     """
     A whole logger, registered as a unit (Momentum: ``logging_infrastructure_1``).
-
-    Arguments are those of the hooks of the same names.
     """
 
     def log_error(now: float | None, level: str, text: str) -> None:
         """
         Something an operator must know; Momentum's paniclog.
 
+        :param now: wall time, or ``None``.
         :param level: ``debug``, ``info``, ``notice``, ``warning``, ``error`` or ``critical``.
+        :param text: one line, without the time.
         """
 
     def log_reception(ac: IReception, msg: IMessage, now: float | None, note: bytes | None) -> None:

@@ -55,7 +55,9 @@ class IMailQueue(Interface):
 
     def active_size(slot: int | None = None) -> int:
         """
-        Messages due now: of one binding slot, or of all.
+        Messages due now.
+
+        :param slot: count those of one binding slot; ``None`` counts all.
         """
 
     def delayed_size() -> int:
@@ -85,7 +87,9 @@ class IDomainRecord(Interface):
 
     def connection_count(slot: int) -> int:
         """
-        Connections of *slot* open or being opened.
+        Connections of one binding slot open or being opened.
+
+        :param slot: the slot.
         """
 
 

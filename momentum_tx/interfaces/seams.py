@@ -39,6 +39,8 @@ class IConnectedStream(Interface):
         """
         Give the connection to *protocol*: its ``makeConnection`` is called
         before this returns.  Once only.
+
+        :param protocol: what reads and writes from now on.
         """
 
     def close() -> None:
@@ -103,6 +105,8 @@ class IListener(Interface):
         """
         Listen on a Twisted endpoint string.
 
+        :param description: the string, such as ``tcp:2525:interface=127.0.0.1``.
+        :param factory: makes a protocol for each client.
         :returns: fires at once for TCP; fails with
             ``twisted.internet.error.CannotListenError`` or :class:`ValueError`
             (not an endpoint string).
@@ -118,6 +122,10 @@ class IThreadExecutor(Interface):
         """
         Call ``function(*args)`` in a worker; the result comes back in the
         reactor thread.  Cancelling the Deferred does not stop the worker.
+
+        :param function: may block; it touches nothing the reactor thread writes.
+        :param args: passed to it.
+        :returns: fires with its result, or fails with its exception.
         """
 
     def stop() -> None:
@@ -143,6 +151,7 @@ class IJournalFile(Interface):
         Write all *buffers* at the end; they are in the kernel's hands when
         this returns, but not on disk.
 
+        :param buffers: octets, in their order.
         :returns: the offset of the first octet.
         :raises OSError: nothing was appended (a partial write is cut off again;
             if even that fails the error has attribute ``torn = True``).
@@ -150,12 +159,17 @@ class IJournalFile(Interface):
 
     def read(offset: int, length: int) -> bytes:
         """
-        Up to *length* octets from *offset*; fewer at the end.  Any thread.
+        What the file holds.  Any thread.
+
+        :param offset: of the first octet.
+        :param length: the most to read; fewer come at the end of the file.
         """
 
     def truncate(length: int) -> None:
         """
         Cut the file.
+
+        :param length: octets to keep.
         """
 
     def sync() -> None:
@@ -197,22 +211,30 @@ class IJournalFiles(Interface):
         """
         A new, empty file; its name is durable after :meth:`sync_names`.
 
+        :param name: file name inside the directory.
         :raises FileExistsError: there is one.
         """
 
     def open(name: str) -> IJournalFile:
         """
         An existing file, for reading and appending.
+
+        :param name: file name inside the directory.
         """
 
     def rename(name: str, new: str) -> None:
         """
         Rename a file; durable after :meth:`sync_names`.
+
+        :param name: what it is called.
+        :param new: what it shall be called; a file of that name is replaced.
         """
 
     def unlink(name: str) -> None:
         """
-        Remove a file.
+        Remove a file; durable after :meth:`sync_names`.
+
+        :param name: file name inside the directory.
         """
 
     def sync_names() -> None:
@@ -223,9 +245,10 @@ class IJournalFiles(Interface):
 
     def reserve(octets: int) -> None:
         """
-        Hold *octets* of disk space back from everybody, this journal included;
-        zero gives them up.  May block when it takes space, not when it gives it up.
+        Hold disk space back from everybody, this journal included.  May block
+        when it takes space, not when it gives it up.
 
+        :param octets: how much to hold in all; zero gives it up.
         :raises OSError: there is not so much space; what was held before is given up.
         """
 
@@ -253,6 +276,7 @@ class ITLSUpgrade(Interface):
         ``handshakeCompleted()``, or ``connectionLost`` if the handshake fails.
         Nothing that was received before counts after.
 
+        :param transport: the plain connection's transport.
         :param server_name: name for SNI; an address is not sent.
         :param policy: value of the option ``tls``; ``ifavailable`` and
             ``required`` encrypt without verifying the certificate.
@@ -261,6 +285,8 @@ class ITLSUpgrade(Interface):
     def facts(transport: ITransport) -> ITLSFacts:
         """
         What was negotiated; only after ``handshakeCompleted``.
+
+        :param transport: the transport that was upgraded.
         """
 
 
@@ -271,8 +297,9 @@ class IHTTPSFetch(Interface):
 
     def fetch(url: str, timeout: float, max_size: int) -> Deferred[tuple[int, dict[str, str], bytes]]:
         """
-        GET *url*; redirects are not followed.
+        GET a document; redirects are not followed.
 
+        :param url: an ``https`` URL.
         :param timeout: seconds for everything, name look-up included.
         :param max_size: octets of the body; a larger one fails.
         :returns: fires with (status, header fields by lower-case name, body);

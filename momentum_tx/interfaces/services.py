@@ -68,10 +68,11 @@ class IResolver(Interface):
 
     def lookup_mx(domain: str) -> Deferred[MXAnswer]:
         """
-        The mail exchangers of *domain* (lower case, A-labels, no final dot).
+        The mail exchangers of a domain.
 
         CNAME chains are followed.  A null MX beside others is dropped.
 
+        :param domain: its name in lower case, A-labels, without final dot.
         :returns: fires with :class:`MXAnswer`, possibly at once; fails with
             :class:`~momentum_tx.errors.LookupFailed` when no answer can be
             relied on.  Cancelling stops waiting; others who asked are not hurt.
@@ -79,10 +80,12 @@ class IResolver(Interface):
 
     def lookup_addresses(host: str, ipv6: bool) -> Deferred[AddressAnswer]:
         """
-        The A records of *host*, and its AAAA records if *ipv6*.
+        The addresses of a host.
 
         One family failing while the other has addresses is no failure.
 
+        :param host: its name, in the form of :meth:`lookup_mx`.
+        :param ipv6: whether AAAA records are asked for besides A records.
         :returns: as :meth:`lookup_mx`, with :class:`AddressAnswer`.
         """
 
@@ -105,21 +108,30 @@ class IConfiguration(Interface):
     def path(slot: int, domain: str) -> PathSettings:
         """
         Options for one (binding, domain) pair; the same object each time.
+
+        :param slot: slot of the binding.
+        :param domain: name of the routing domain.
         """
 
     def domain(domain: str) -> DomainSettings:
         """
         Options of one domain on every binding; the same object each time.
+
+        :param domain: name of the routing domain.
         """
 
     def host(host: str) -> HostSettings:
         """
         Options of one mail exchanger; the same object each time.
+
+        :param host: its name.
         """
 
     def binding_slot(name: str) -> int | None:
         """
-        Slot of the binding *name*, or ``None``.
+        Slot of a binding, or ``None`` if there is none of that name.
+
+        :param name: as configured.
         """
 
 
@@ -146,6 +158,7 @@ class ISpool(Interface):
         """
         Keep a reception.  Sets ``reception.key``.
 
+        :param reception: with all its messages.
         :param body: the message, CRLF line ends, dots not doubled.
         :returns: fires when body and envelope survive a power cut; fails with
             :class:`~momentum_tx.errors.SpoolError` when they were not kept and
@@ -157,12 +170,15 @@ class ISpool(Interface):
         The message as it was received: itself when it is in memory, else a
         Deferred that fails with :class:`~momentum_tx.errors.SpoolError` when
         it cannot be read (the message must be kept).
+
+        :param reception: one with live messages.
         """
 
     def intent(messages: Sequence[Any], then: Callable[[Exception | None], object]) -> None:
         """
-        Record that the final dot for *messages* is about to leave.
+        Record that a final dot is about to leave.
 
+        :param messages: the messages of the transaction.
         :param then: called in a later turn of the reactor with ``None`` once
             the record is in the kernel's hands (it survives kill -9), or with
             the error if it could not be written: then no dot may be sent.
@@ -172,18 +188,26 @@ class ISpool(Interface):
         """
         The message is done: the peer has it.
 
+        :param message: one with a recipient the peer accepted.
+        :param note: the peer's reply.
         :param synced: called when the record survives a power cut.
         """
 
     def failed(message: Any, note: bytes, synced: Callable[[], object] | None = None) -> None:
         """
         The message is done: it failed for ever.
+
+        :param message: one that is given up.
+        :param note: why, as it is logged.
+        :param synced: called when the record survives a power cut.
         """
 
     def requeued(message: Any) -> None:
         """
         Keep the message's ``num_retries``, ``next_attempt``, ``code``, ``stage``
         and ``ambiguous``; an intent before this is settled by it.
+
+        :param message: one that will be tried again.
         """
 
     def flush() -> Deferred[None]:
@@ -238,6 +262,9 @@ class IReceiver(Interface):
 
     def receive(submission: Submission) -> Deferred[str]:
         """
+        Take a message over, or refuse it.
+
+        :param submission: the message and its envelope.
         :returns: fires with the batch id once the message is durable; fails
             with :class:`~momentum_tx.errors.MessageRefused` (code and text for
             the client) when it was not taken.
@@ -270,5 +297,6 @@ class IConnectionInitiator(Interface):
 
     def initiate_connection_smtp(dr: IDomainRecord, binding: int, now: float | None) -> ConnFlag:
         """
-        Begin one attempt for mail, and do what its failure obliges to.
+        Begin one attempt for mail, and do what its failure obliges to (see
+        :func:`momentum_tx.delivery.initiate_smtp.initiate_connection_smtp`).
         """
