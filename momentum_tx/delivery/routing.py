@@ -111,7 +111,11 @@ class Router:
         life = STATIC_TTL
         for preference, route in enumerate(routes):
             if route == "__mx__":
-                _, records, ttl = await self._exchangers(dr.domain)
+                try:
+                    _, records, ttl = await self._exchangers(dr.domain)
+                except LookupFailed:
+                    # The routes beside it are there for such a time.
+                    records, ttl = (), PARTIAL_TTL
                 found.extend(MXRecord(preference, mx.host, mx.port) for mx in records)
                 life = min(life, ttl)
                 continue
@@ -120,7 +124,8 @@ class Router:
             if is_address(name):
                 self._take_addresses(host, (name,))
             else:
-                life = min(life, await self._resolve(host))
+                known = await self._try_resolve(host)
+                life = min(life, PARTIAL_TTL if known is None else known)
             found.append(MXRecord(preference, host, port))
         if not any(mx.host.addresses for mx in found):
             raise LookupFailed("no route has an address")
