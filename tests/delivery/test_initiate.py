@@ -536,6 +536,22 @@ class RefusalTests(Story):
         error = self.refused(world.domain("mixed.example"))
         self.assertFalse(error.flags & ConnFlag.ACTION_PURGE_DOMAIN, error)
 
+    def test_routes_beside_a_failed_lookup(self) -> None:
+        """
+        One of an operator's routes cannot be looked up: the others serve, and
+        only when none is left the domain has to wait.
+        """
+        for route in ("__mx__", "relay.example:25"):
+            world = self.make(f'[domain."example.com"]\nroutes = ["{route}", "{B}:2525"]')
+            world.resolver.mx["example.com"] = LookupFailed("SERVFAIL")
+            world.resolver.addresses["relay.example"] = LookupFailed("SERVFAIL")
+            handle = self.begin(world.domain("example.com"))
+            self.assertEqual((handle.connection.address, handle.connection.port), (B, 2525))
+            world = self.make(f'[domain."example.com"]\nroutes = ["{route}"]')
+            world.resolver.mx["example.com"] = LookupFailed("SERVFAIL")
+            world.resolver.addresses["relay.example"] = LookupFailed("SERVFAIL")
+            self.assertEqual(self.refused(world.domain("example.com")).flags, ConnFlag.ERROR_MX_LOOKUP_FAILED)
+
     def test_limits(self) -> None:
         """
         Each of the three limits is HOST_MAX_REACHED without an action, and a
