@@ -277,7 +277,7 @@ class _Attempt:
         most = self._facilities.config.host(host.name).max_outbound_connections
         return 0 <= most <= host.connections
 
-    def _forbidden(self, candidate: Candidate) -> bool:
+    def _forbidden(self, candidate: Candidate[HostRecord]) -> bool:
         # Asked again here, though routing did: the list may be stricter since a reload.
         return not candidate.host.trusted and self._facilities.prohibited.prohibits(candidate.address)
 
