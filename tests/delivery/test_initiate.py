@@ -954,6 +954,18 @@ class DeferredTests(Story):
         world.clock.advance(1000)
         self.assertEqual(world.heard, [])
 
+    def test_closed_by_another(self) -> None:
+        """
+        Whoever else closes the handle, such as a service that stops, does not
+        leave the caller waiting.
+        """
+        world = self.make()
+        dr = world.domain("example.com", A)
+        opening = open_connection(dr, 0)
+        dr.connections[0][0].close()
+        self.failureResultOf(opening, CancelledError)
+        self.assertEqual(world.heard, [])
+
 
 class AccessorTests(Story):
     """
