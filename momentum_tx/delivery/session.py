@@ -24,6 +24,7 @@ from ..policy.session_notes import (
     NO_GO_AHEAD,
     TLS_FAILED,
     TLS_NOT_OFFERED,
+    UNSPEAKABLE,
     no_response,
     violation,
 )
@@ -130,7 +131,11 @@ class Session:
         self._ended = True
         self._not_idle()
         note = self._note or (TLS_FAILED if stage is Stage.TLS_HANDSHAKE else CLOSED)
-        self._abandon(note, answered=False, stage=stage)
+        try:
+            self._abandon(note, answered=False, stage=stage)
+        except Exception:
+            # Whatever went wrong with the messages, the connection must not be counted for ever.
+            self._log.failure("messages of an ended session could not be settled")
         failed = None
         if not self.ready and not self._sessions.stopping:
             failed = FailedSession(note, self._failed_at or stage, self._connection)
@@ -143,6 +148,8 @@ class Session:
         self._hello()
 
     def _hello(self) -> None:
+        if self._machine.over:
+            return
         self._machine.hello(self._ehlo_name())
         self._protocol.flush()
 
@@ -171,6 +178,9 @@ class Session:
         self.leave()
 
     def _on_ready(self, event: ev.Ready) -> None:
+        if self._machine.over:
+            # Accepted and dismissed in one breath is refused: were it ready, the next attempt would follow at once.
+            return
         self._connection.esmtp = event.esmtp
         tls = self._settings.tls
         if tls != "no" and not self._encrypted:
@@ -193,6 +203,8 @@ class Session:
             self._become_ready()
 
     def _become_ready(self) -> None:
+        if self._machine.over:
+            return
         self.ready = True
         self.next()
 
@@ -263,7 +275,7 @@ class Session:
         """
         Take the next message, or wait for one, or leave.
         """
-        if self._ended or self._leaving or self._transaction is not None:
+        if self._ended or self._leaving or self._transaction is not None or self._machine.over:
             return
         connection, settings = self._connection, self._settings
         if (
@@ -328,12 +340,18 @@ class Session:
             self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
             return
         transaction.begin()
-        self._machine.transaction(
-            transaction.reception.sender,
-            [message.recipient for message in transaction.messages],
-            mail_parameters=transaction.mail_parameters(extensions),
-            pipeline=self._settings.pipelining,
-        )
+        try:
+            self._machine.transaction(
+                transaction.reception.sender,
+                [message.recipient for message in transaction.messages],
+                mail_parameters=transaction.mail_parameters(extensions),
+                pipeline=self._settings.pipelining,
+            )
+        except LocalProtocolError:
+            # Addresses are checked at the door; one that slipped through keeps its mail, and keeps up nobody else's.
+            self._log.failure("message {id} cannot be put into commands", id=transaction.messages[0].id)
+            self._settle_unsent(transaction, Verdict.TRANSIENT, UNSPEAKABLE)
+            return
         self._protocol.flush()
 
     def _settle_unsent(self, transaction: Transaction, verdict: Verdict, note: bytes) -> None:

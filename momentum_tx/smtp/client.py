@@ -102,6 +102,14 @@ class SMTPClientMachine:
         return self._resting is Stage.IDLE and not (self._awaiting or self.needs_reset or self._dead)
 
     @property
+    def over(self) -> bool:
+        """
+        Whether the session has ended, which its owner may be about to learn: what
+        ends it can come in one read with a reply, whose event is told first.
+        """
+        return self._dead
+
+    @property
     def esmtp(self) -> bool:
         """
         Whether the peer was greeted with EHLO, not with HELO.

@@ -2,6 +2,9 @@
 What happens in one session, as the peer and the operator see it.
 """
 
+from momentum_tx.errors import LocalProtocolError
+from momentum_tx.policy.session_notes import UNSPEAKABLE
+from momentum_tx.queues.message import Reception
 from momentum_tx.testing.peers import (
     CLOSE,
     RESET,
@@ -580,3 +583,118 @@ class LossTests(WorldCase):
         mx = world.exchanger("example.com")
         world.network.line(mx.address).to_listener = Cut(100_000)
         return mx
+
+
+class OneReadTests(WorldCase):
+    """
+    A reply and the end of the session arrive together, as one read.
+    """
+
+    def one_connection(self) -> tuple[World, Receiver]:
+        """
+        A world with one connection per domain, whose EHLO takes a second: all
+        six messages of :meth:`six` wait for it.
+        """
+        world = self.world("[global]\nmax_outbound_connections = 1\nretry_interval = 600\n")
+        mx = world.exchanger("example.com")
+        mx.on("EHLO", Answer(b"250-mx\r\n250 PIPELINING", after=1.0), times=1)
+        return world, mx
+
+    def six(self, world: World) -> None:
+        """
+        Inject six messages.
+        """
+        for number in range(6):
+            self.accept(world, subject=str(number))
+
+    def assert_nothing_pends(self, world: World) -> None:
+        """
+        No message is in limbo, and no connection is counted that does not exist.
+        """
+        dr = world.domain("example.com")
+        self.assertEqual((dr.in_flight, dr.connections, world.service.delivery.records.connections), (0, {}, 0))
+
+    def test_taken_and_dismissed(self) -> None:
+        """
+        "250, and now 421" behind the dot: the message is delivered, the others
+        go over new connections without a failure.
+        """
+        world, mx = self.one_connection()
+        mx.on("dot", b"250 2.0.0 Taken\r\n421 4.3.2 Goodbye", times=2)
+        self.six(world)
+        world.advance(60)
+        self.assertEqual(self.kinds(world), "RRRRRRDDDDDD")
+        self.assertEqual([taken.connection for taken in mx.ledger], [1, 2, 3, 3, 3, 3])
+        self.assert_nothing_pends(world)
+
+    def test_taken_and_babble(self) -> None:
+        """
+        Whatever follows the reply to the dot ends the session; the message is
+        delivered once and no other is lost.
+        """
+        for tail in (b"250 2.0.0 Another", b"25", b"banana"):
+            world, mx = self.one_connection()
+            mx.on("dot", b"250 2.0.0 Taken\r\n" + tail, times=1)
+            self.six(world)
+            world.advance(30)
+            self.assertEqual(self.kinds(world)[:7], "RRRRRRD")
+            self.assertEqual(world.queued(), 5)
+            self.assert_nothing_pends(world)
+            world.advance(3600)
+            self.assertEqual(len(world.mainlog("D")), 6)
+            self.assertEqual(set(mx.copies().values()), {1})
+
+    def test_refused_and_babble(self) -> None:
+        """
+        A refusal with something behind it counts for its message, and only for it.
+        """
+        for point, code, kind in (("MAIL", b"451", "T"), ("DATA", b"550", "P")):
+            world, mx = self.one_connection()
+            mx.pipelining = False
+            mx.behave()
+            mx.on("EHLO", Answer(b"250 mx", after=1.0), times=1)
+            mx.on(point, code + b" No\r\n250 Another", times=1)
+            self.six(world)
+            world.advance(5)
+            self.assertEqual(self.kinds(world)[:7], "RRRRRR" + kind)
+            self.assert_nothing_pends(world)
+            world.advance(3600)
+            self.assertEqual(len(world.mainlog("D")), 6 if kind == "T" else 5)
+
+    def test_greeted_and_dismissed(self) -> None:
+        """
+        A peer that accepts us and dismisses us in one breath has refused us: a
+        message is requeued with its words, and it is not asked again at once.
+        """
+        for point, reply in (("connect", b"220 mx"), ("EHLO", b"250 mx")):
+            world, mx = self.one_connection()
+            mx.behave()
+            mx.on(point, Answer(reply + b"\r\n421 4.3.2 Goodbye", "close"))
+            self.accept(world)
+            world.advance(60)
+            self.assertEqual(self.kinds(world), "RT")
+            self.assertEqual(self.last(world, "T")["note"], "421 4.3.2 Goodbye")
+            self.assertEqual(mx.connections, 1)
+            self.assertEqual(self.flushLoggedErrors(), [])
+            self.assert_nothing_pends(world)
+
+    def test_envelope_that_is_no_command(self) -> None:
+        """
+        An address that fits in no command, wherever it came from, keeps its
+        message and stops nobody else's.
+        """
+        world, mx = self.one_connection()
+        service = world.service
+        reception = Reception(b"a@sender.example", world.wall(), 12, "00/00-00000-00000001")
+        message = reception.add("00/00-00000-00000002", b"x" * 600 + b"@example.com")
+        message.binding_slot = 0
+        kept = service.spool.receive(reception, b"Subject: x\r\n")
+        world.until(lambda: bool(kept.called))
+        service.delivery.enqueue([message])
+        self.accept(world)
+        world.advance(30)
+        self.assertEqual(len(mx.ledger), 1)
+        self.assertEqual(world.queued(), 1)
+        self.assertEqual(self.last(world, "T")["note"], UNSPEAKABLE.decode())
+        self.assert_nothing_pends(world)
+        self.assertEqual(len(self.flushLoggedErrors(LocalProtocolError)), 1)

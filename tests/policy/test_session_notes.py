@@ -44,7 +44,7 @@ class NoteTests(SynchronousTestCase):
         Every text has a code, an enhanced code of the same class, and is one printable line.
         """
         texts = [value for name, value in vars(session_notes).items() if name.isupper() and name[0] != "_"]
-        self.assertEqual(len(texts), 7)
+        self.assertEqual(len(texts), 8)
         texts.extend(no_response(stage) for stage in Stage)
         for text in texts:
             self.assertTrue(NOTE.fullmatch(text), text)
