@@ -5,6 +5,7 @@ Every domain record, host record and address metric of one service.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from weakref import WeakValueDictionary
 
 from ..interfaces.services import IConnectionInitiator
 from ..queues.domain import AddressMetrics, DomainRecord, HostRecord
@@ -20,7 +21,9 @@ class Records:
 
     def __init__(self) -> None:
         self._domains: dict[str, DomainRecord] = {}
-        self._hosts: dict[str, HostRecord] = {}
+        # A host is known as long as a domain, a connection or a running look-up has it:
+        # were it forgotten before, its limit would count connections of two records.
+        self._hosts: WeakValueDictionary[tuple[str, bool], HostRecord] = WeakValueDictionary()
         self._metrics: dict[tuple[str, int], AddressMetrics] = {}
         #: Failures in a row by address; those without any are left out.
         self._failures: dict[str, int] = {}
@@ -53,10 +56,9 @@ class Records:
         The record of an exchanger.  A host an operator named and one DNS named
         are two records: what is allowed to the one is not to the other.
         """
-        key = f"={name}" if trusted else name
-        record = self._hosts.get(key)
+        record = self._hosts.get((name, trusted))
         if record is None:
-            record = self._hosts[key] = HostRecord(name, trusted)
+            record = self._hosts[name, trusted] = HostRecord(name, trusted)
         return record
 
     def metrics(self, address: str, slot: int) -> AddressMetrics:
@@ -116,8 +118,7 @@ class Records:
     def expire(self, now: float, lifetime: float) -> None:
         """
         Drop what nobody needs: address metrics unused for *lifetime* seconds,
-        domains without mail or connections whose routing data has expired, and
-        hosts that no domain names.
+        and domains without mail or connections whose routing data has expired.
         """
         self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
         known = {address for address, _ in self._metrics}
@@ -127,8 +128,6 @@ class Records:
             for name, dr in self._domains.items()
             if dr.mail_queue.size() or dr.connections or dr.lookup_pending or dr.expiry > now or dr.in_flight
         }
-        named = {id(mx.host) for dr in self._domains.values() for mx in dr.mxlist}
-        self._hosts = {key: host for key, host in self._hosts.items() if host.connections or id(host) in named}
 
 
 def _decayed(mean: float, sample: float) -> float:

@@ -45,7 +45,7 @@ class HostRecord:
     One mail exchanger by name; several domains may share it.
     """
 
-    __slots__ = ("addresses", "connections", "name", "prohibited", "trusted")
+    __slots__ = ("__weakref__", "addresses", "connections", "name", "prohibited", "trusted")
 
     def __init__(self, name: str, trusted: bool = False) -> None:
         self.name = name
