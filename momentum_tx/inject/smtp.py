@@ -54,6 +54,9 @@ class SMTPReception(Protocol):
         self._half_closed = False
         self._closing = False
         self._lost = False
+        self._handling = False
+        #: The answer to a message that was refused, or kept, before :meth:`_receive` returned.
+        self._answer_due: tuple[int, str] | None = None
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -91,6 +94,33 @@ class SMTPReception(Protocol):
     def _handle(self, events: list[Any]) -> None:
         """
         Act on *events*; the replies go out in one write.
+
+        Messages that are answered at once take turns here.  A client may have
+        sent hundreds of them in one piece; as many calls inside one another are
+        more than the stack holds.
+        """
+        self._handling = True
+        try:
+            while not self._act(events) and self._answer_due is not None:
+                answer, self._answer_due = self._answer_due, None
+                events = self._machine.answer(*answer)
+        finally:
+            self._handling = False
+        self._write(self._machine.take_output())
+        if self._closing:
+            return
+        if self._machine.awaiting_answer:
+            # Our own disk's time is not the client's silence.
+            self._alarm.disarm()
+            if self._machine.overfull and not self._paused and not self._half_closed:
+                self._paused = True
+                self.transport.pauseProducing()
+        else:
+            self._rearm()
+
+    def _act(self, events: list[Any]) -> bool:
+        """
+        Act on *events*; true if the session is over.
         """
         for event in events:
             if type(event) is MessageReceived:
@@ -100,16 +130,8 @@ class SMTPReception(Protocol):
             elif type(event) is Closing:
                 self._write(self._machine.take_output())
                 self.close()
-                return
-        self._write(self._machine.take_output())
-        if self._machine.awaiting_answer:
-            # Our own disk's time is not the client's silence.
-            self._alarm.disarm()
-            if self._machine.overfull and not self._paused and not self._half_closed:
-                self._paused = True
-                self.transport.pauseProducing()
-        else:
-            self._rearm()
+                return True
+        return False
 
     def _receive(self, event: MessageReceived) -> None:
         machine = self._machine
@@ -140,6 +162,9 @@ class SMTPReception(Protocol):
 
     def _answer(self, code: int, text: str) -> None:
         if self._lost:
+            return
+        if self._handling:
+            self._answer_due = (code, text)
             return
         if self._paused:
             self._paused = False

@@ -118,6 +118,20 @@ class DialogueTests(InjectionCase):
             self.assertTrue(client.gone)
             self.assertEqual(sorted(taken.sender for taken in mx.ledger), [b"", b"a@b.example"])
 
+    def test_hundreds_refused_in_one_piece(self) -> None:
+        """
+        A client that sends 700 messages in one piece, each of which is refused
+        as soon as it is read, hears 700 refusals and the answer to QUIT.
+        """
+        world = self.world()
+        client = self.connect(world)
+        message = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nX-Binding: nosuch\r\n\r\n.\r\n"
+        client.transport.write(b"EHLO client.example\r\n" + message * 700 + b"QUIT\r\n")
+        world.advance(10)
+        self.assertEqual(client.codes()[2:], [b"250", b"250", b"354", b"550"] * 700 + [b"221"])
+        self.assertTrue(client.gone)
+        self.assertEqual(len(world.mainlog("R")), 0)
+
     def test_half_closed(self) -> None:
         """
         A client that closes its side behind the last dot still reads the reply.
