@@ -111,10 +111,8 @@ TESTED_ELSEWHERE: Final = {
     "interfaces/services": "contracts, as above",
     "smtp/events": "fields only; test_client and test_server compare them",
     "smtp/reception": "fields only; test_server compares them",
-    "spool/bodies": "inside the journal: contract.py, test_journal, test_recovery and test_crash",
-    "spool/jobs": "inside the journal, as above",
+    "spool/jobs": "inside the journal: contract.py, test_journal, test_recovery and test_crash",
     "spool/replay": "inside the journal, as above",
-    "spool/scan": "inside the journal, as above",
     "spool/segments": "inside the journal, as above",
     "spool/writer": "inside the journal, as above",
 }

@@ -151,6 +151,9 @@ class DamageTests(JournalCase, SynchronousTestCase):
         """
         self.assertEqual(self._spoil_body(False), [])
         self.assertEqual(len(self._bad()), 1)
+        contract.settle(self.clock, step=0.1, turns=5)
+        # What was withdrawn needs no segment any more.
+        self.assertNotIn("000000000001.seg", self.files.names())
         for number in range(3):
             self.keep(contract.reception(b"later %d" % number))
             self.assertEqual(len(self.restart()), number + 1)
@@ -182,6 +185,20 @@ class DamageTests(JournalCase, SynchronousTestCase):
         contract.settle(self.clock)
         self.assertIn("000000000001.seg", str(self.failureResultOf(body, SpoolError).value))
         self.assertEqual(len(self.restart()), 1)
+        self.stop()
+
+    def test_spoilt_body_of_mail_in_delivery(self) -> None:
+        """
+        An intent shows as well that mail had been accepted: it is kept.
+        """
+        self.open()
+        kept = self.keep(contract.reception(b"u1"), b"body 1")
+        self.spool.intent([contract.first(kept)], lambda error: None)
+        self.stop()
+        octets = self.files.octets("000000000001.seg")
+        self.files.put("000000000001.seg", octets.replace(b"body 1", b"body 2"))
+        (found,) = self.open()
+        self.assertEqual(found.ambiguous, 1)
         self.stop()
 
     def test_unreadable_body(self) -> None:

@@ -235,7 +235,31 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
             self.assertEqual(self.open(), [], also)
             self.assertEqual(self.restart(), [], also)
             self.assertEqual(self.restart(), [], also)
+            contract.settle(self.clock, step=0.1, turns=5)
+            # Nothing lives, so that nothing but the present segment is left.
+            segments = [name for name in self.files.names() if name.endswith(".seg")]
+            self.assertEqual(len(segments), 1, also)
             self.stop()
+
+    def test_copy_left_behind(self) -> None:
+        """
+        Mail that was moved after a failed sync, and delivered, does not come back
+        from the copy in an old segment that could not be cut: the record of its
+        end stays as long as that.
+        """
+        self.open()
+        self.keep(contract.reception(b"stays"))
+        self.files.fail("truncate", errno.EIO, -1)
+        self.files.fail("sync", errno.EIO)
+        moved = self.keep(contract.reception(b"moved"))
+        self.assertIn(b"moved", self.files.octets("000000000001.seg"))
+        self.spool.delivered(contract.first(moved), b"250 ok")
+        for _ in range(12):
+            kept = self.keep(contract.reception(), bytes(1000))
+            self.spool.delivered(contract.first(kept), b"250 ok")
+            self.clock.advance(0.1)
+        self.assertEqual([message.recipient for message in self.restart()], [b"stays"])
+        self.stop()
 
     def test_torn_write_refused_then_killed(self) -> None:
         """
