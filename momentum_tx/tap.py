@@ -142,6 +142,8 @@ def makeService(options: Options) -> IService:
 
     # Timers must not follow the steps of the system's clock.
     vars(reactor)["seconds"] = time.monotonic
+    # Until the reactor runs there is nothing to read anew, and no reason to die of it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     path = options["config"]
     try:
         config = config_load.load(path) if path else config_load.default()

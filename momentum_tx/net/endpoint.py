@@ -12,12 +12,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
+    ISSLTransport,
     IStreamClientEndpoint,
     ITLSTransport,
 )
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 
 from ..errors import ConnectFailed, ConnectionNotInitiated, ConnectTimedOut, DialFailed
 from ..flags import ConnFlag
@@ -51,6 +52,8 @@ class _ClientSide(proxyForInterface(ITLSTransport, "_transport")):  # type: igno
 
     def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
         self._transport.startTLS(contextFactory, not normal)
+        # What the transport provides by itself is not always seen through a proxy.
+        directlyProvides(self, ISSLTransport)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
