@@ -2,6 +2,8 @@
 Tests of :mod:`momentum_tx.errors`: what people read, and what may be caught as what.
 """
 
+import pickle
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx import errors
@@ -52,6 +54,15 @@ class ErrorTests(SynchronousTestCase):
             self.assertEqual((error.flags, error.reason), (word, "no such address"))
             self.assertEqual(str(error), "CONN_ERROR_BIND|CONN_ACTION_REQUEUE1: no such address")
             self.assertEqual(str(kind(word)), "CONN_ERROR_BIND|CONN_ACTION_REQUEUE1")
+
+    def test_copied(self) -> None:
+        """
+        An error that is passed to another process keeps its word.
+        """
+        for kind in (ConnectionNotInitiated, ConnectFailed, ConnectTimedOut, DialFailed):
+            copy = pickle.loads(pickle.dumps(kind(ConnFlag.ERROR_SOCKET, "no room")))
+            self.assertIs(type(copy), kind)
+            self.assertEqual((copy.flags, copy.reason), (ConnFlag.ERROR_SOCKET, "no room"))
 
     def test_refusal(self) -> None:
         """

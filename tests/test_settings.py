@@ -15,6 +15,8 @@ import momentum_tx
 from momentum_tx.settings import (
     DEFAULT_PROHIBITED_HOSTS,
     DEFAULT_SLOT,
+    DOMAIN_WIDE,
+    STANDARD,
     UNBOUND,
     Binding,
     BindingSettings,
@@ -101,6 +103,37 @@ class OptionTests(SynchronousTestCase):
         }
         self.assertEqual(bare, {"remote_smtp_port"})
 
+    def test_numbers_have_a_least_value(self) -> None:
+        """
+        No number may be as small as one likes, and no limit is lost to a slip of its name.
+        """
+        known = {"doc", "unit", "scopes", "minimum", "maximum", "choices", "fixed"}
+        for _, option in options():
+            self.assertEqual(set(option.metadata) - known, set(), option.name)
+            if option.type in (int, float, float | None, int | str):
+                self.assertIn("minimum", option.metadata, option.name)
+
+    def test_scopes(self) -> None:
+        """
+        Each class of options may be written in the tables of what it is settled for.
+        """
+        for owner, scopes in (
+            (GlobalSettings, (Level.GLOBAL,)),
+            (PathSettings, STANDARD),
+            (DomainSettings, DOMAIN_WIDE),
+            (HostSettings, (Level.HOST,)),
+            (BindingSettings, (Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL)),
+        ):
+            for option in fields(owner):
+                self.assertEqual(option.metadata["scopes"], scopes, option.name)
+
+    def test_one_meaning(self) -> None:
+        """
+        A name means one thing, but for the one option that a host has as well.
+        """
+        names = [option.name for _, option in options()]
+        self.assertEqual({name for name in names if names.count(name) > 1}, {"max_outbound_connections"})
+
     def test_every_option_has_an_effect(self) -> None:
         """
         An option that may be set is read somewhere; what does not exist yet is
@@ -115,6 +148,63 @@ class ValueTests(SynchronousTestCase):
     """
     Values with a meaning of their own.
     """
+
+    def test_momentums_defaults(self) -> None:
+        """
+        Where Momentum has the option, who comes from there finds its default.
+        """
+        for owner, defaults in (
+            (
+                PathSettings,
+                {
+                    "connect_timeout": 300,
+                    "ehlo_timeout": 300,
+                    "mailfrom_timeout": 300,
+                    "rcptto_timeout": 300,
+                    "body_timeout": 600,
+                    "rset_timeout": 30,
+                    "idle_timeout": 5,
+                    "max_outbound_connections": 32,
+                    "connection_allocation_aggressiveness": "normal",
+                    "max_deliveries_per_connection": 0,
+                    "max_recipients_per_connection": 0,
+                    "max_recipients_per_batch": 100,
+                    "retry_interval": 1200,
+                    "max_retry_interval": 43200,
+                    "max_retries": "auto",
+                    "never_retry": False,
+                    "message_expiration": 86400,
+                    "never_attempt_expired_messages": False,
+                    "suspend_delivery": False,
+                    "gateway": "",
+                    "remote_smtp_port": 25,
+                    "ehlo_hostname": "__hostname__",
+                },
+            ),
+            (
+                DomainSettings,
+                {
+                    "mx_failures_to_delay": 50,
+                    "connect_timeout_to_delay": 900,
+                    "host_failure_retry": 120,
+                    "routes": (),
+                },
+            ),
+            (HostSettings, {"max_outbound_connections": -1}),
+            (BindingSettings, {"bind_address": ""}),
+            (
+                GlobalSettings,
+                {
+                    "server_max_outbound_connections": 20000,
+                    "delayed_queue_scan_interval": 15,
+                    "use_ipv6": False,
+                    "prefer_ipv6_mxs": False,
+                    "address_metrics_lifetime": 1800,
+                },
+            ),
+        ):
+            settled: Any = owner()
+            self.assertEqual({name: getattr(settled, name) for name in defaults}, defaults)
 
     def test_prohibited(self) -> None:
         """
@@ -166,3 +256,11 @@ class ValueTests(SynchronousTestCase):
         for: giving up earlier sends mail twice.
         """
         self.assertGreaterEqual(PathSettings().body_timeout, 600)
+
+    def test_patience(self) -> None:
+        """
+        No reply is awaited for less than RFC 5321 section 4.5.3.2 asks for.
+        """
+        path = PathSettings()
+        for name, least in (("mailfrom_timeout", 300), ("rcptto_timeout", 300), ("body_block_timeout", 180)):
+            self.assertGreaterEqual(getattr(path, name), least, name)
