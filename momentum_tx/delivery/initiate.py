@@ -266,7 +266,7 @@ class _Attempt:
             dr.mxlist,
             source=f.source(slot),
             default_port=self._settings.remote_smtp_port,
-            down=lambda address: records.down(address, slot, now, retry),
+            down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
         )
         self._candidates = order(found, f.random, g.prefer_ipv6_mxs, g.max_addresses_per_attempt)
@@ -394,7 +394,7 @@ class _Attempt:
         last.end, last.error, last.reason = now, error.flags, error.reason
         self._cause = error.flags
         if error.flags & (ConnFlag.ERROR_CONNECT | ConnFlag.ERROR_CONNECT_NETWORK | ConnFlag.ERROR_CONNECT_TIMEOUT):
-            self._records.address_failed(last.address, handle.binding_slot, now)
+            self._records.address_failed((last.address, last.port), handle.binding_slot, now)
 
     def _failed(self, error: DialFailed) -> None:
         self._dial = None
@@ -459,10 +459,10 @@ class _Attempt:
         connection.in_use = 1
         connection.conn_id = f.ids.next()
         slot = handle.binding_slot
-        self._records.address_connected(last.address, slot, now, max(0.0, now - last.start))
+        self._records.address_connected((last.address, last.port), slot, now, max(0.0, now - last.start))
         dr = handle.dr
         dr.contact_failing_since = 0.0
-        self._records.contacted(address for mx in dr.mxlist for address in mx.host.addresses)
+        self._records.contacted(dr.peers(self._settings.remote_smtp_port))
         hook = f.hooks.log_client_connection_success
         if hook:
             addr = address_of(last.address, last.port)

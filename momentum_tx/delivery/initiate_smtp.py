@@ -184,15 +184,14 @@ class MailConnections:
         """
         f = self._initiator.facilities
         records = self._initiator.records
-        addresses = [
-            address for mx in dr.mxlist for address in mx.host.addresses if usable_family(address, f.source(slot))
-        ]
+        port = f.config.path(slot, dr.domain).remote_smtp_port
+        peers = [peer for peer in dr.peers(port) if usable_family(peer[0], f.source(slot))]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
-            for address in addresses:
-                records.count_failure(address)
+            for peer in peers:
+                records.count_failure(peer)
         settings = f.config.domain(dr.domain)
         most = settings.mx_failures_to_delay
-        if most and addresses and all(records.failures(address) >= most for address in addresses):
+        if most and peers and all(records.failures(peer) >= most for peer in peers):
             self._settlement.delay_domain(dr, TOO_MANY_FAILURES)
         if not dr.contact_failing_since:
             dr.contact_failing_since = now

@@ -10,6 +10,8 @@ from weakref import WeakValueDictionary
 from ..interfaces.services import IConnectionInitiator
 from ..queues.domain import AddressMetrics, DomainRecord, HostRecord
 
+#: An address and the port connected to there: two servers may share an address.
+Peer = tuple[str, int]
 #: Weight of the newest sample in the decayed means of address metrics.
 _WEIGHT = 0.2
 
@@ -24,9 +26,9 @@ class Records:
         # A host is known as long as a domain, a connection or a running look-up has it:
         # were it forgotten before, its limit would count connections of two records.
         self._hosts: WeakValueDictionary[tuple[str, bool], HostRecord] = WeakValueDictionary()
-        self._metrics: dict[tuple[str, int], AddressMetrics] = {}
+        self._metrics: dict[tuple[Peer, int], AddressMetrics] = {}
         #: Failures in a row by address; those without any are left out.
-        self._failures: dict[str, int] = {}
+        self._failures: dict[Peer, int] = {}
         #: Connections of the whole server, open or being opened.
         self.connections = 0
 
@@ -61,56 +63,56 @@ class Records:
             record = self._hosts[name, trusted] = HostRecord(name, trusted)
         return record
 
-    def metrics(self, address: str, slot: int) -> AddressMetrics:
+    def metrics(self, peer: Peer, slot: int) -> AddressMetrics:
         """
         What is known of an address from a binding slot.
         """
-        metrics = self._metrics.get((address, slot))
+        metrics = self._metrics.get((peer, slot))
         if metrics is None:
-            metrics = self._metrics[address, slot] = AddressMetrics()
+            metrics = self._metrics[peer, slot] = AddressMetrics()
         return metrics
 
-    def down(self, address: str, slot: int, now: float, host_failure_retry: float) -> bool:
+    def down(self, peer: Peer, slot: int, now: float, host_failure_retry: float) -> bool:
         """
         Whether the address failed less than *host_failure_retry* seconds ago.
         A failure from the future (the wall clock went back) does not count.
         """
-        metrics = self._metrics.get((address, slot))
+        metrics = self._metrics.get((peer, slot))
         return metrics is not None and metrics.failed_at > 0 and 0 <= now - metrics.failed_at < host_failure_retry
 
-    def failures(self, address: str) -> int:
+    def failures(self, peer: Peer) -> int:
         """
         Failures of the address in a row, from whatever binding.
         """
-        return self._failures.get(address, 0)
+        return self._failures.get(peer, 0)
 
-    def count_failure(self, address: str) -> None:
+    def count_failure(self, peer: Peer) -> None:
         """
         One more failure of the address in a row.
         """
-        self._failures[address] = self._failures.get(address, 0) + 1
+        self._failures[peer] = self._failures.get(peer, 0) + 1
 
-    def contacted(self, addresses: Iterable[str]) -> None:
+    def contacted(self, peers: Iterable[Peer]) -> None:
         """
         A domain that has these addresses was reached at one of them: their
         failures are no longer in a row.
         """
-        for address in addresses:
-            self._failures.pop(address, None)
+        for peer in peers:
+            self._failures.pop(peer, None)
 
-    def address_failed(self, address: str, slot: int, now: float) -> None:
+    def address_failed(self, peer: Peer, slot: int, now: float) -> None:
         """
         A connection to the address failed, or the peer broke the protocol.
         """
-        self.count_failure(address)
-        metrics = self.metrics(address, slot)
+        self.count_failure(peer)
+        metrics = self.metrics(peer, slot)
         metrics.failed_at = metrics.updated_at = now
 
-    def address_connected(self, address: str, slot: int, now: float, seconds: float) -> None:
+    def address_connected(self, peer: Peer, slot: int, now: float, seconds: float) -> None:
         """
         A connection to the address was established in *seconds*.
         """
-        metrics = self.metrics(address, slot)
+        metrics = self.metrics(peer, slot)
         metrics.failed_at = 0.0
         metrics.avg_connecttime = _decayed(metrics.avg_connecttime, seconds)
         metrics.updated_at = now
@@ -121,8 +123,8 @@ class Records:
         and domains without mail or connections whose routing data has expired.
         """
         self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
-        known = {address for address, _ in self._metrics}
-        self._failures = {address: count for address, count in self._failures.items() if address in known}
+        known = {peer for peer, _ in self._metrics}
+        self._failures = {peer: count for peer, count in self._failures.items() if peer in known}
         self._domains = {
             name: dr
             for name, dr in self._domains.items()

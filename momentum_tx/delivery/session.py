@@ -184,7 +184,7 @@ class Session:
         self._connection.esmtp = event.esmtp
         tls = self._settings.tls
         if tls != "no" and not self._encrypted:
-            if event.extensions.starttls and not self._sessions.tls_is_broken(self._connection.address, tls):
+            if event.extensions.starttls and not self._sessions.tls_is_broken(self._connection.peer, tls):
                 self._machine.starttls()
                 self._protocol.flush()
                 return

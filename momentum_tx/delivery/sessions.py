@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .facilities import Facilities
     from .handle import ConnectionHandle
     from .initiate_smtp import MailConnections
-    from .records import Records
+    from .records import Peer, Records
     from .settle import Settlement
 
 #: How long, seconds, an address whose TLS handshake failed is spoken to in the clear
@@ -75,7 +75,7 @@ class Sessions:
         self.connections: MailConnections
         self.keeper: IdleKeeper
         self._open: set[Session] = set()
-        self._broken_tls: dict[str, float] = {}
+        self._broken_tls: dict[Peer, float] = {}
         #: Whether the service is stopping: no message is taken any more.
         self.stopping = False
         self._stopped: Deferred[None] | None = None
@@ -121,7 +121,7 @@ class Sessions:
         self._open.discard(session)
         handle, dr = session.handle, session.dr
         slot = handle.binding_slot
-        host, address = handle.host, handle.connection.address
+        host, peer = handle.host, handle.connection.peer
         hook = self.facilities.hooks.dec_outbound_connections
         if hook:
             hook.notify(lambda provider: provider.dec_outbound_connections(handle))
@@ -130,31 +130,31 @@ class Sessions:
             self._check_stopped()
             return
         if retry_plain:
-            self._remember_broken_tls(address)
+            self._remember_broken_tls(peer)
             if dr.mail_queue.active_size(slot):
                 self.connections.initiate_connection_smtp(dr, slot, None)
         elif failed is not None:
-            self._session_failed(dr, slot, address, failed)
+            self._session_failed(dr, slot, peer, failed)
         elif host is not None and dr.mail_queue.active_size(slot):
             self.keeper.poke(dr)
 
-    def _session_failed(self, dr: DomainRecord, slot: int, address: str, failed: FailedSession) -> None:
+    def _session_failed(self, dr: DomainRecord, slot: int, peer: Peer, failed: FailedSession) -> None:
         """
         The peer accepted the connection and would not have us.
         """
-        if any(s.handle.connection.address == address for s in self._of(dr, slot)):
+        if any(s.handle.connection.peer == peer for s in self._of(dr, slot)):
             # It serves others of us, or may yet: it has enough connections, that is all.
             # In a burst the refusals come before the first session is ready; the last
             # one to fail finds nobody else here and blames the host.
             self.keeper.hold(dr, slot)
             return
         now = self.facilities.wall()
-        self._records.address_failed(address, slot, now)
+        self._records.address_failed(peer, slot, now)
         self.connections.count_failure(dr, slot, ConnFlag.ERROR_CONNECT, now)
         if not dr.mail_queue.active_size(slot):
             return
         retry = self.facilities.config.domain(dr.domain).host_failure_retry
-        if self._records.down(address, slot, now, retry):
+        if self._records.down(peer, slot, now, retry):
             self.connections.attempt(dr, slot, now, failed)
         else:
             # The address is not left alone at all: the message is, or this would never end.
@@ -170,7 +170,7 @@ class Sessions:
         """
         session = handle.user_data
         if isinstance(session, Session) and session.ready:
-            self._records.address_failed(handle.connection.address, handle.binding_slot, self.facilities.wall())
+            self._records.address_failed(handle.connection.peer, handle.binding_slot, self.facilities.wall())
 
     def next_active(self, dr: DomainRecord, slot: int) -> Message | None:
         """
@@ -226,18 +226,18 @@ class Sessions:
         """
         self.keeper.remove_idle(session)
 
-    def tls_is_broken(self, address: str, policy: str) -> bool:
+    def tls_is_broken(self, peer: Peer, policy: str) -> bool:
         """
-        Whether *address* is to be spoken to in the clear for now.
+        Whether *peer* is to be spoken to in the clear for now.
         """
-        return policy == "ifavailable" and self._broken_tls.get(address, 0.0) > self.facilities.clock.seconds()
+        return policy == "ifavailable" and self._broken_tls.get(peer, 0.0) > self.facilities.clock.seconds()
 
-    def _remember_broken_tls(self, address: str) -> None:
+    def _remember_broken_tls(self, peer: Peer) -> None:
         memory = self._broken_tls
-        memory.pop(address, None)
+        memory.pop(peer, None)
         if len(memory) >= BROKEN_TLS_SIZE:
             del memory[next(iter(memory))]
-        memory[address] = self.facilities.clock.seconds() + BROKEN_TLS_MEMORY
+        memory[peer] = self.facilities.clock.seconds() + BROKEN_TLS_MEMORY
 
     def stop(self) -> Deferred[None]:
         """

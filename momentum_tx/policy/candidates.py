@@ -91,7 +91,7 @@ def eligible(
     *,
     source: str,
     default_port: int,
-    down: Callable[[str], bool],
+    down: Callable[[str, int], bool],
     full: Callable[[HostT], bool],
 ) -> tuple[list[Candidate[HostT]], ConnFlag]:
     """
@@ -102,7 +102,7 @@ def eligible(
 
     :param source: source address of the binding.
     :param default_port: where the MX record names none.
-    :param down: whether an address failed lately from this binding.
+    :param down: whether an address, at a port, failed lately from this binding.
     :param full: whether a host has as many connections as it may.
     :returns: the candidates in ascending preference, and the flag that says
         why there are none: ``HOST_MAX_REACHED`` as soon as one address was left
@@ -115,7 +115,7 @@ def eligible(
         host = mx.host
         occupied = full(host)
         for address in host.addresses:
-            if not usable_family(address, source) or down(address):
+            if not usable_family(address, source) or down(address, mx.port or default_port):
                 continue
             if occupied:
                 crowded = True

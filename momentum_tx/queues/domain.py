@@ -128,6 +128,13 @@ class Connection:
         self.stream: object = None
         self.stage = 0
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """
+        Address and port, which together are one server.
+        """
+        return self.address, self.port
+
     def fileno(self) -> int:
         return self.descriptor
 
@@ -206,6 +213,14 @@ class DomainRecord:
     def connection_count(self, slot: int) -> int:
         handles = self.connections.get(slot)
         return len(handles) if handles is not None else 0
+
+    def peers(self, port: int) -> list[tuple[str, int]]:
+        """
+        Address and port of every exchanger, in the order of the list.
+
+        :param port: where an exchanger has none of its own.
+        """
+        return [(address, mx.port or port) for mx in self.mxlist for address in mx.host.addresses]
 
     def total_connections(self) -> int:
         """

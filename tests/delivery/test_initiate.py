@@ -398,7 +398,7 @@ class AddressTests(Story):
         self.begin(dr)
         world.dialer.dials[0].fail(NO_PORT)
         self.assertEqual(world.endings()[0][2], BIND_WORD)
-        self.assertEqual(world.records.failures(A), 0)
+        self.assertEqual(world.records.failures((A, 25)), 0)
         self.begin(dr)
 
     def test_success_clears(self) -> None:
@@ -410,10 +410,10 @@ class AddressTests(Story):
         for _ in range(3):
             self.begin(dr)
             world.dialer.dials[-1].fail(REFUSED)
-        self.assertEqual(world.records.failures(A), 3)
+        self.assertEqual(world.records.failures((A, 25)), 3)
         self.begin(dr)
         world.dialer.dials[-1].connect()
-        self.assertEqual(world.records.failures(A), 0)
+        self.assertEqual(world.records.failures((A, 25)), 0)
 
     def test_at_most_five(self) -> None:
         """
@@ -567,7 +567,7 @@ class RefusalTests(Story):
             first, _ = self.begin(dr), self.begin(dr)
             error = self.refused(dr)
             self.assertEqual(error.flags, ConnFlag.ERROR_HOST_MAX_REACHED, configuration)
-            self.assertEqual(world.records.failures(A), 0)
+            self.assertEqual(world.records.failures((A, 25)), 0)
             first.close()
             self.begin(dr)
             self.assertEqual(world.recount(), (2, 2, 2))
@@ -678,7 +678,7 @@ class HookTests(Story):
         dr = world.domain("example.com", A, B)
         self.assertEqual(self.refused(dr).flags, BIND_WORD)
         self.assertEqual(world.dialer.asked, [A])
-        self.assertEqual(world.records.failures(A), 0)
+        self.assertEqual(world.records.failures((A, 25)), 0)
 
     def test_post_bind_forbids_the_second(self) -> None:
         """
@@ -839,7 +839,7 @@ class CancelTests(Story):
         self.assertEqual(world.recount(), (0, 0, 0))
         world.clock.advance(1000)
         self.assertEqual(world.heard, [])
-        self.assertEqual(world.records.failures(A), 0)
+        self.assertEqual(world.records.failures((A, 25)), 0)
         self.assertEqual(handle.error, 0)
         self.assertEqual(handle.tries[0].end, BEGIN + 4)
         self.begin(dr)

@@ -322,7 +322,7 @@ class FailureCountTests(Story):
             # The second address ends the attempt with a fault of our own.
             world.dialer.at_once[B] = NO_PORT
             self.fail_async(dr)
-        self.assertEqual((world.records.failures(A), world.records.failures(B)), (5, 0))
+        self.assertEqual((world.records.failures((A, 25)), world.records.failures((B, 25))), (5, 0))
         self.assertEqual(self.sizes(dr), (15, 5))
         world.dialer.at_once[B] = REFUSED
         for waiting in (6, 7):
@@ -374,7 +374,7 @@ class FailureCountTests(Story):
             self.assertEqual(initiate_connection_smtp(dr, 0, None), ConnFlag.ERROR_HOST_MAX_REACHED)
         self.assertEqual(self.sizes(dr), (10, 0))
         world.dialer.dials[-1].fail(NO_PORT)
-        self.assertEqual(world.records.failures(A), 0)
+        self.assertEqual(world.records.failures((A, 25)), 0)
         self.assertEqual(dr.contact_failing_since, 0)
         self.assertEqual(self.sizes(dr), (9, 1))
 

@@ -145,24 +145,26 @@ class MetricsTests(SynchronousTestCase):
         """
         An address of which nothing is known is up; asking remembers nothing.
         """
-        self.assertFalse(self.records.down("192.0.2.1", 0, NOW, 120))
-        self.assertEqual(self.records.failures("192.0.2.1"), 0)
+        self.assertFalse(self.records.down(("192.0.2.1", 25), 0, NOW, 120))
+        self.assertEqual(self.records.failures(("192.0.2.1", 25)), 0)
         self.assertEqual((self.records._metrics, self.records._failures), ({}, {}))
 
     def test_down(self) -> None:
         """
         An address that failed is down for ``host_failure_retry``, on the binding it failed from.
         """
-        self.records.address_failed("192.0.2.1", 3, NOW)
+        self.records.address_failed(("192.0.2.1", 25), 3, NOW)
         for address, slot, later, retry, down in (
-            ("192.0.2.1", 3, 0, 120, True),
-            ("192.0.2.1", 3, 119.9, 120, True),
-            ("192.0.2.1", 3, 120, 120, False),
-            ("192.0.2.1", 3, 0, 0, False),
+            (("192.0.2.1", 25), 3, 0, 120, True),
+            (("192.0.2.1", 25), 3, 119.9, 120, True),
+            (("192.0.2.1", 25), 3, 120, 120, False),
+            (("192.0.2.1", 25), 3, 0, 0, False),
             # The wall clock went back: that says nothing about now.
-            ("192.0.2.1", 3, -1, 120, False),
-            ("192.0.2.1", 4, 0, 120, False),
-            ("192.0.2.2", 3, 0, 120, False),
+            (("192.0.2.1", 25), 3, -1, 120, False),
+            (("192.0.2.1", 25), 4, 0, 120, False),
+            (("192.0.2.2", 25), 3, 0, 120, False),
+            # Another server at the same address.
+            (("192.0.2.1", 26), 3, 0, 120, False),
         ):
             found = self.records.down(address, slot, NOW + later, retry)
             self.assertIs(found, down, (address, slot, later, retry))
@@ -172,29 +174,29 @@ class MetricsTests(SynchronousTestCase):
         Failures are counted in a row, whichever binding they come from; each begins the wait anew.
         """
         for count in range(1, 4):
-            self.records.address_failed("192.0.2.1", count, NOW + 100 * count)
-            self.assertEqual(self.records.failures("192.0.2.1"), count)
-        self.records.count_failure("192.0.2.1")
-        self.assertEqual((self.records.failures("192.0.2.1"), self.records.failures("192.0.2.2")), (4, 0))
-        self.assertTrue(self.records.down("192.0.2.1", 3, NOW + 400, 120))
-        self.assertFalse(self.records.down("192.0.2.1", 1, NOW + 400, 120))
+            self.records.address_failed(("192.0.2.1", 25), count, NOW + 100 * count)
+            self.assertEqual(self.records.failures(("192.0.2.1", 25)), count)
+        self.records.count_failure(("192.0.2.1", 25))
+        self.assertEqual((self.records.failures(("192.0.2.1", 25)), self.records.failures(("192.0.2.2", 25))), (4, 0))
+        self.assertTrue(self.records.down(("192.0.2.1", 25), 3, NOW + 400, 120))
+        self.assertFalse(self.records.down(("192.0.2.1", 25), 1, NOW + 400, 120))
 
     def test_success(self) -> None:
         """
         An address that was connected to is up again on that binding.
         """
-        self.records.address_failed("192.0.2.1", 0, NOW)
-        self.records.address_connected("192.0.2.1", 0, NOW + 1, 0.5)
-        self.assertFalse(self.records.down("192.0.2.1", 0, NOW + 2, 120))
+        self.records.address_failed(("192.0.2.1", 25), 0, NOW)
+        self.records.address_connected(("192.0.2.1", 25), 0, NOW + 1, 0.5)
+        self.assertFalse(self.records.down(("192.0.2.1", 25), 0, NOW + 2, 120))
 
     def test_contacted(self) -> None:
         """
         A domain that was reached ends the row of failures of all its addresses, and of no other's.
         """
-        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        for address in (("192.0.2.1", 25), ("192.0.2.2", 25), ("192.0.2.3", 25)):
             self.records.count_failure(address)
-        self.records.contacted(("192.0.2.1", "192.0.2.2", "192.0.2.9"))
-        failures = [self.records.failures(f"192.0.2.{number}") for number in (1, 2, 3, 9)]
+        self.records.contacted((("192.0.2.1", 25), ("192.0.2.2", 25), ("192.0.2.9", 25)))
+        failures = [self.records.failures((f"192.0.2.{number}", 25)) for number in (1, 2, 3, 9)]
         self.assertEqual(failures, [0, 0, 1, 0])
 
     def test_mean(self) -> None:
@@ -203,20 +205,20 @@ class MetricsTests(SynchronousTestCase):
         """
         means = []
         for seconds in (1.0, 2.0, 2.0, 0.0):
-            self.records.address_connected("192.0.2.1", 0, NOW, seconds)
-            means.append(round(self.records.metrics("192.0.2.1", 0).avg_connecttime, 6))
+            self.records.address_connected(("192.0.2.1", 25), 0, NOW, seconds)
+            means.append(round(self.records.metrics(("192.0.2.1", 25), 0).avg_connecttime, 6))
         self.assertEqual(means, [1.0, 1.2, 1.36, 1.088])
 
     def test_expire(self) -> None:
         """
         What is known of an address is forgotten once it is unused for its lifetime.
         """
-        self.records.address_failed("192.0.2.1", 0, NOW)
-        self.records.address_connected("192.0.2.2", 0, NOW + 10, 1.0)
+        self.records.address_failed(("192.0.2.1", 25), 0, NOW)
+        self.records.address_connected(("192.0.2.2", 25), 0, NOW + 10, 1.0)
         self.records.expire(NOW + 1799, 1800)
-        self.assertEqual(self.records.failures("192.0.2.1"), 1)
+        self.assertEqual(self.records.failures(("192.0.2.1", 25)), 1)
         self.records.expire(NOW + 1800, 1800)
-        self.assertEqual(self.records.failures("192.0.2.1"), 0)
-        self.assertEqual(list(self.records._metrics), [("192.0.2.2", 0)])
+        self.assertEqual(self.records.failures(("192.0.2.1", 25)), 0)
+        self.assertEqual(list(self.records._metrics), [(("192.0.2.2", 25), 0)])
         self.records.expire(NOW + 1810, 1800)
         self.assertEqual((self.records._metrics, self.records._failures), ({}, {}))

@@ -41,7 +41,7 @@ class EligibleTests(SynchronousTestCase):
         mxlist: tuple[MXRecord, ...] = MXLIST,
     ) -> tuple[list[str], ConnFlag]:
         candidates, flag = eligible(
-            mxlist, source=source, default_port=25, down=down.__contains__, full=full.__contains__
+            mxlist, source=source, default_port=25, down=lambda address, port: address in down, full=full.__contains__
         )
         return [candidate.address for candidate in candidates], flag
 
@@ -50,7 +50,7 @@ class EligibleTests(SynchronousTestCase):
         Where nothing speaks against it every address of every exchanger may be tried, best preference first.
         """
         candidates, flag = eligible(
-            MXLIST, source="", default_port=25, down=lambda address: False, full=lambda host: False
+            MXLIST, source="", default_port=25, down=lambda address, port: False, full=lambda host: False
         )
         self.assertEqual(
             candidates,
@@ -125,7 +125,7 @@ class OrderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.random = random.Random(2)
         self.candidates, _ = eligible(
-            MXLIST, source="", default_port=25, down=lambda address: False, full=lambda host: False
+            MXLIST, source="", default_port=25, down=lambda address, port: False, full=lambda host: False
         )
 
     def ordered(self, prefer_ipv6: bool = False, limit: int = 99) -> list[Candidate[HostRecord]]:
