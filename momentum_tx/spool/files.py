@@ -50,6 +50,7 @@ class DirectoryFile:
         try:
             self._write(buffers)
         except OSError as error:
+            error.filename = self.name
             try:
                 os.ftruncate(self._descriptor, start)
             except OSError:
@@ -81,7 +82,12 @@ class DirectoryFile:
         """
         See :class:`~momentum_tx.interfaces.seams.IJournalFile`.
         """
-        os.fdatasync(self._descriptor)
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            # The system does not say whose descriptor it was.
+            error.filename = self.name
+            raise
 
     def close(self) -> None:
         """

@@ -68,6 +68,7 @@ class JournalSpool:
         self._clock = clock
         self._binding_names = binding_names
         self._binding_slot = binding_slot
+        self._durable = settings.durability != "unsafe"
         self._segments = Segments()
         self._bodies = Bodies(settings.body_cache_size, self._read_body)
         self._writer = JournalWriter(
@@ -77,7 +78,7 @@ class JournalSpool:
             random,
             self._segments,
             settings.segment_size,
-            settings.durability != "unsafe",
+            self._durable,
             self._bodies.hold,
             reserve,
         )
@@ -102,6 +103,8 @@ class JournalSpool:
 
     async def _start(self, found: Callable[[Sequence[Any]], object]) -> int:
         self._files.lock()
+        if not self._durable:
+            self._log.warn('durability is "unsafe": mail that was accepted is lost if the power fails')
         recovery = self._recovery = Recovery(
             self._files, self._writer.run, self._clock, self._segments, self._binding_slot
         )

@@ -133,10 +133,12 @@ class Recovery:
         """
         count = 0
         for batch in self._replay.batches(BATCH):
+            # Whoever has stopped the spool wants no more mail.
+            self._check()
             count += len(batch)
             found(batch)
             await self._next_turn()
-            self._check()
+        self._check()
         return count
 
     async def _read_segment(self, segment: Segment, verify: bool) -> None:

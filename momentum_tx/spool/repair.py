@@ -334,8 +334,7 @@ class JournalWriter(Writer):
         if not self._reserved:
             return False
         self._reserved = False
-        self.full = True
-        self._log.error("the disk of the spool is full: no mail is taken until there is space again")
+        self._become_full()
         try:
             self._files.reserve(0)
         except OSError as error:
@@ -344,6 +343,14 @@ class JournalWriter(Writer):
         finally:
             self._await_space()
         return True
+
+    def _become_full(self) -> None:
+        if not self.full:
+            self.full = True
+            self._log.error(
+                "the disk of the spool is full: no mail is taken, delivery goes on, and mail is taken again by itself"
+                " when there is space"
+            )
 
     def _await_space(self) -> None:
         if self._reserve_retry is None and not self.closing:
@@ -369,7 +376,7 @@ class JournalWriter(Writer):
         self._taking = False
         error = failure.value
         if isinstance(error, OSError) and jobs.is_full(error):
-            self.full = True
+            self._become_full()
             self._await_space()
         else:
             # Some file systems cannot preallocate; a full disk then pauses delivery, and nothing is lost.

@@ -19,6 +19,7 @@ from momentum_tx.errors import StartupError
 from momentum_tx.interfaces.seams import IJournalFile, IJournalFiles
 from momentum_tx.settings import GlobalSettings
 from momentum_tx.spool.files import DirectoryFile, DirectoryFiles
+from momentum_tx.spool.jobs import explain
 from momentum_tx.spool.journal import JournalSpool
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.threads import InlineThreads
@@ -224,6 +225,23 @@ class DirectoryFilesTests(FilesContract, SynchronousTestCase):
         self.patch(os, "ftruncate", broken)
         error = self.assertRaises(OSError, file.append, [b"abcdefgh"])
         self.assertTrue(error.torn)
+        file.close()
+
+    def test_errors_name_the_file(self) -> None:
+        """
+        The operator reads which file could not be written, or synced: the system
+        only says what went wrong.
+        """
+
+        def broken(*args: object) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        file = self.files.create("a")
+        self.patch(os, "pwritev", broken)
+        self.patch(os, "fdatasync", broken)
+        for failing in (lambda: file.append([b"x"]), file.sync):
+            error = self.assertRaises(OSError, failing)
+            self.assertEqual(explain(error), f"a: {os.strerror(errno.EIO)}")
         file.close()
 
     def test_full_disk(self) -> None:

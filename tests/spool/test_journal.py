@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.settings import GlobalSettings
@@ -13,6 +14,7 @@ from momentum_tx.spool.journal import JournalSpool
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.threads import InlineThreads
 
+from ..logs.doubles import Told
 from . import contract
 
 
@@ -63,3 +65,17 @@ class UnsafeContractTests(JournalCase, contract.SpoolContract, SynchronousTestCa
     """
 
     settings = replace(JournalCase.settings, durability="unsafe")
+
+    def test_warned(self) -> None:
+        """
+        Whoever runs it so is told at every start; with the default nobody is.
+        """
+        for durability, warnings in (("unsafe", 1), ("group", 0)):
+            self.settings = replace(self.settings, durability=durability)
+            told = Told()
+            self.patch(JournalSpool, "_log", Logger(observer=told))
+            self.open()
+            self.stop()
+            self.assertEqual(
+                len([event for event in told.events if "is lost if the power fails" in event["log_format"]]), warnings
+            )

@@ -5,15 +5,19 @@ Starting on damaged, foreign and unfinished segments.
 import errno
 import struct
 import zlib
+from collections.abc import Sequence
 
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError, StartupError
 from momentum_tx.queues.message import Message
 from momentum_tx.spool import records
+from momentum_tx.spool.repair import JournalWriter
 from momentum_tx.testing.files import MemoryFiles
 
+from ..logs.doubles import Told
 from . import contract
 from .test_journal import JournalCase
 
@@ -325,8 +329,14 @@ class RefusalTests(JournalCase, SynchronousTestCase):
         self.stop()
         self.assertEqual(self.files.reserved, 65536)
         self.files.capacity = 65536 + len(self.files.octets("000000000001.seg"))
+        told = Told()
+        self.patch(JournalWriter, "_log", Logger(observer=told))
         self.assertEqual(len(self.open()), 1)
         self.assertFalse(self.spool.healthy())
+        self.clock.advance(10)
+        # The operator learns of it, once.
+        self.assertEqual([event["log_level"].name for event in told.events], ["error"])
+        self.assertIn("the disk of the spool is full: no mail is taken", str(told.events[0]["log_format"]))
         self.stop()
 
     def test_stopped_while_starting(self) -> None:
@@ -347,6 +357,53 @@ class RefusalTests(JournalCase, SynchronousTestCase):
         self.failureResultOf(starting, StartupError)
         self.assertEqual(self.files.opened, 0)
         self.assertEqual(len(self.open()), 3000)
+        self.stop()
+
+    def test_stopped_while_handing_over(self) -> None:
+        """
+        Who stops the spool in the middle of its start is given no more mail.
+        """
+        self.open()
+        self.keep(contract.reception(*[b"u%d" % number for number in range(3000)]))
+        self.stop()
+        self.spool = self.make_spool()
+        found: list[int] = []
+        stopping: list[object] = []
+
+        def take(messages: Sequence[Message]) -> None:
+            found.append(len(messages))
+            stopping.append(self.spool.stop())
+
+        starting = self.spool.start(take)
+        contract.settle(self.clock, step=0.01, turns=30)
+        self.failureResultOf(starting, StartupError)
+        self.assertEqual(found, [1000])
+        self.assertEqual(len(self.open()), 3000)
+        self.stop()
+
+    def test_stopped_at_the_end_of_reading(self) -> None:
+        """
+        A stop while the last segment is synced comes before any mail is given.
+        """
+        self.open()
+        self.keep(contract.reception())
+        self.stop()
+        self.spool = self.make_spool()
+        found: list[int] = []
+        stopping: list[object] = []
+
+        def watch(operation: str, name: str) -> None:
+            if (operation, name) == ("sync", "000000000001.seg"):
+                stopping.append(self.spool.stop())
+
+        self.files.watch = watch
+        starting = self.spool.start(lambda messages: found.append(len(messages)))
+        contract.settle(self.clock, step=0.01, turns=30)
+        self.files.watch = None
+        self.assertEqual(len(stopping), 1)
+        self.failureResultOf(starting, StartupError)
+        self.assertEqual(found, [])
+        self.assertEqual(len(self.open()), 1)
         self.stop()
 
     def test_mail_while_starting(self) -> None:
