@@ -298,9 +298,8 @@ class ReceiverSession(Protocol):
     def _dot(self, content: bytes) -> None:
         receiver = self._receiver
         answer = receiver.step("dot", self, content) or Answer(b"250 2.0.0 Taken")
-        if answer.take or answer.reply[:1] == b"2":
+        if self.sender is not None and self.recipients and (answer.take or answer.reply[:1] == b"2"):
             peer = self.transport.getPeer().host
-            assert self.sender is not None
             receiver.ledger.append(
                 Taken(
                     self.sender,
@@ -325,7 +324,7 @@ class ReceiverSession(Protocol):
         if answer is None:
             answer = self._usual(verb, line)
         if answer.reply[:1] in (b"2", b"3"):
-            self._accept(verb, line)
+            self._accept(verb, line, answer.reply)
         self._act(answer)
         if verb == "STARTTLS" and answer.reply[:1] == b"2" and not scripted:
             following = receiver.step("TLS", self, line)
@@ -367,7 +366,7 @@ class ReceiverSession(Protocol):
             return Answer(b"250 2.0.0 Ok")
         return Answer(b"500 5.5.1 What?")
 
-    def _accept(self, verb: str, line: bytes) -> None:
+    def _accept(self, verb: str, line: bytes, reply: bytes) -> None:
         if verb in ("EHLO", "HELO"):
             self.helo = line[5:]
             self._forget()
@@ -375,7 +374,7 @@ class ReceiverSession(Protocol):
             self.sender = _path(line)
         elif verb == "RCPT":
             self.recipients.append(_path(line))
-        elif verb == "DATA":
+        elif verb == "DATA" and reply[:1] == b"3":
             self._content = ContentReader(LARGEST)
             self._content_begun = False
         elif verb == "RSET":
