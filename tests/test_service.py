@@ -7,7 +7,7 @@ import errno
 from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
-from momentum_tx.errors import ConfigError, LookupFailed, StartupError
+from momentum_tx.errors import ConfigError, LookupFailed, MessageRefused, StartupError
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.records import IConnectionHandle, IDomainRecord, IMessage
 from momentum_tx.outcomes import Verdict
@@ -138,6 +138,20 @@ class StopTests(WorldCase):
         late = world.begin_injection(SENDER, [BOB], world.message())
         world.advance(1)
         self.assertEqual((late.replies, late.over), ([], True))
+
+    def test_send_is_refused(self) -> None:
+        """
+        So is the embedding application.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.on("dot", Answer(b"250 2.0.0 Taken", after=10.0))
+        self.accept(world)
+        world.advance(2)
+        world.service.stopService()
+        refused = self.failureResultOf(world.send(SENDER, [BOB], world.message()), MessageRefused).value
+        self.assertIsInstance(refused, MessageRefused)
+        self.assertTrue(str(refused).startswith("421 4.3.2"))
 
     def test_idle_sessions_quit(self) -> None:
         """

@@ -82,16 +82,18 @@ class DialogueTests(InjectionCase):
 
     def test_durable_before_250(self) -> None:
         """
-        The reply to the dot comes after the disk has synced, not before.
+        The reply to the dot comes after the disk has synced, not before; nor is
+        the message logged or tried before that.
         """
         world = self.world()
-        world.exchanger("example.com")
+        mx = world.exchanger("example.com")
         world.threads.delay = 2.0
         client = self.connect(world)
         self.say(world, client, b"EHLO me", b"MAIL FROM:<a@b.example>", b"RCPT TO:<bob@example.com>", b"DATA")
         self.assertEqual(self.say(world, client, b"Subject: x\r\n\r\nhi\r\n."), [])
         world.advance(1.5)
         self.assertEqual(client.codes()[-1], b"354")
+        self.assertEqual((world.mainlog(), mx.connections), ([], 0))
         world.advance(4)
         self.assertEqual(client.codes()[-1], b"250")
 
