@@ -28,5 +28,4 @@ def default_connection_goal(queued: int, max_outbound_connections: int, aggressi
     if queued <= 0 or max_outbound_connections <= 0:
         return 0
     limit = max_outbound_connections
-    goal = ceil(limit * (1.0 - exp(-_SLOPE[aggressiveness] * queued / limit)))
-    return max(1, min(goal, limit, queued))
+    return ceil(limit * (1.0 - exp(-_SLOPE[aggressiveness] * queued / limit)))
