@@ -66,10 +66,15 @@ class Router:
     def ensure(self, dr: DomainRecord, now: float) -> None:
         """
         Have the routing data of *dr* looked up if there is none, or if it has
-        expired; what is known serves until the answer comes.
+        expired; addresses that are known serve until the answer comes, a
+        verdict on the whole domain does not.
         """
         if dr.lookup_pending or now < (dr.dns_retry_at if dr.dns_failures else dr.expiry):
             return
+        if dr.all_prohibited or dr.mx_type in (MXType.NULL, MXType.BROKEN):
+            # Addresses may serve a while longer; what fails mail for ever is not held true beyond its time.
+            dr.mx_type = MXType.UNKNOWN
+            dr.all_prohibited = False
         dr.lookup_pending = True
         loading = Deferred.fromCoroutine(self._load(dr))
         loading.addErrback(self._bug, dr)
@@ -91,8 +96,6 @@ class Router:
         # Spread, so that a resolver that comes back is not asked everything at once.
         dr.dns_retry_at = now + longest * (0.5 + 0.5 * self._f.random.random())
         dr.routing_note = LOOKUP_DEFERRED + b" (" + reason.encode("ascii", "replace")[:200] + b")"
-        if dr.mx_type in (MXType.NULL, MXType.BROKEN):
-            dr.mx_type = MXType.UNKNOWN
 
     async def _load(self, dr: DomainRecord) -> None:
         routes = self._f.config.domain(dr.domain).routes

@@ -108,6 +108,31 @@ class PurgeTests(WorldCase):
         self.assertEqual(self.kinds(world), "RT")
         self.assertEqual([port for _, _, port in world.network.dialled if port == 25], [])
 
+    def test_no_longer(self) -> None:
+        """
+        What was found wrong with a domain is not held against it when the
+        answer has expired: mail waits for the new one, also if it is late, or
+        DNS fails first.
+        """
+        for trouble in (MXKind.NULL, MXKind.NXDOMAIN, [(10, "private.example.com")]):
+            world = self.world()
+            world.resolver.ttl = 20
+            world.resolver.addresses["private.example.com"] = ["10.0.0.1"]
+            world.resolver.mx["example.com"] = trouble
+            self.accept(world, subject="one")
+            world.advance(21)
+            self.assertEqual(self.kinds(world), "RP")
+            world.resolver.mx["example.com"] = LookupFailed("servers are down")
+            world.resolver.delay = 2
+            self.accept(world, subject="two")
+            world.advance(30)
+            self.assertEqual(self.kinds(world), "RPRT")
+            world.resolver.mx["example.com"] = []
+            mx = world.exchanger("example.com")
+            world.advance(1300)
+            self.assertEqual(self.kinds(world), "RPRTD")
+            self.assertEqual(len(mx.ledger), 1)
+
     def test_some_prohibited(self) -> None:
         """
         Prohibited addresses are left out, and the others get the mail.
