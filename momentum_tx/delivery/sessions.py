@@ -193,6 +193,7 @@ class Sessions:
         if settings.max_recipients_per_connection:
             most = min(most, settings.max_recipients_per_connection - connection.recipients)
         queue = message.domain.mail_queue if message.domain is not None else None
+        ascii_only = message.recipient.isascii()
         for sibling in siblings:
             if len(messages) >= most:
                 break
@@ -203,6 +204,8 @@ class Sessions:
                 and sibling.domain is message.domain
                 and sibling.binding_slot == message.binding_slot
                 and queue.is_active(sibling)
+                # With a peer that lacks SMTPUTF8 the one kind fails for ever and the other does not.
+                and sibling.recipient.isascii() == ascii_only
                 and not self._same_recipient(sibling, messages)
             ):
                 queue.remove(sibling)

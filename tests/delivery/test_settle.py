@@ -131,6 +131,20 @@ class RecipientTests(WorldCase):
         world.advance(1)
         self.assertEqual((self.taken(one), self.taken(other)), ([BOB.encode()], [b"eve@example.net"]))
 
+    def test_address_that_needs_smtputf8(self) -> None:
+        """
+        Where the peer lacks SMTPUTF8 the recipient whose address needs it fails,
+        and the others of the same message get it.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        mx.extensions = [b"8BITMIME"]
+        sending = world.send(SENDER, [BOB, "j\u00f6rg@example.com", "carol@example.com"], world.message())
+        world.advance(5)
+        notes = [outcome.note[:3] for outcome in self.successResultOf(sending)]
+        self.assertEqual(notes, [b"250", b"553", b"250"])
+        self.assertEqual([taken.recipients for taken in mx.ledger], [(BOB.encode(), b"carol@example.com")])
+
     def test_same_recipient_twice(self) -> None:
         """
         A recipient named twice gets the message twice, in two transactions.
