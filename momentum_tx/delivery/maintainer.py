@@ -152,7 +152,7 @@ class Maintainer:
         self._set_delayed_queue_event(dr, now)
 
     def _connect(self, dr: DomainRecord, now: float) -> None:
-        if not self._f.spool.healthy():
+        if not self._f.spool.writable():
             return
         queue, care = dr.mail_queue, self._care(dr)
         for slot in queue.active_slots():
@@ -209,6 +209,6 @@ class Maintainer:
         if queue.active_size():
             if dr.throttled_until > now:
                 wait = min(wait, dr.throttled_until - now)
-            if not self._f.spool.healthy():
+            if not self._f.spool.writable():
                 wait = min(wait, SPOOL_PAUSE)
         care.alarm.arm(wait)

@@ -283,7 +283,7 @@ class Session:
             or self._machine.broken
             or 0 < settings.max_deliveries_per_connection <= connection.deliveries
             or 0 < settings.max_recipients_per_connection <= connection.recipients
-            or not self._f.spool.healthy()
+            or not self._f.spool.writable()
         ):
             self.leave()
             return

@@ -225,6 +225,13 @@ class ISpool(Interface):
         Whether receptions are taken at the moment.
         """
 
+    def writable() -> bool:
+        """
+        Whether intents and outcomes are recorded at the moment; while not,
+        nothing may be delivered.  A disk that is full takes no receptions, and
+        is writable as long as there is space held back.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:

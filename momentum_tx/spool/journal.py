@@ -159,7 +159,13 @@ class JournalSpool:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
-        return self._open and self._writer.error is None and not self._writer.full
+        return self.writable() and not self._writer.full
+
+    def writable(self) -> bool:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        return self._open and self._writer.error is None
 
     # Receptions.
 

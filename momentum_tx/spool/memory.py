@@ -164,6 +164,12 @@ class MemorySpool:
         """
         return self._open
 
+    def writable(self) -> bool:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        return self._open
+
     def _end(self, kind: int, message: Message, note: bytes, synced: Callable[[], object] | None) -> None:
         reception = message.reception
         place = reception.spool

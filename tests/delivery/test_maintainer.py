@@ -280,6 +280,27 @@ class SuspensionTests(WorldCase):
         world.advance(60)
         self.assertEqual(len(mx.ledger), 1)
 
+    def test_disk_stays_full(self) -> None:
+        """
+        Delivery goes on after its records have begun to use the space held back:
+        all that waits goes out, one after another, though no mail is taken and
+        nobody makes space.
+        """
+        world = self.world("[global]\nmax_outbound_connections = 1\nmax_deliveries_per_connection = 1\n")
+        mx = world.exchanger("example.com")
+        world.resolver.delay = 5.0
+        for number in range(10):
+            self.accept(world, subject=str(number))
+        used = sum(len(world.files.octets(name)) for name in world.files.names())
+        world.files.capacity = used + world.files.reserved
+        world.advance(60)
+        self.assertEqual(len(mx.ledger), 10)
+        self.assertFalse(world.service.spool.healthy())
+        self.assertEqual(world.inject(SENDER, [BOB], world.message())[:3], b"452")
+        world.files.capacity = None
+        world.advance(60)
+        self.accept(world, subject="there is space again")
+
 
 class ClockTests(WorldCase):
     """

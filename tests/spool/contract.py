@@ -187,8 +187,10 @@ class SpoolContract(SpoolCase):
         """
         self.assertEqual(self.open(), [])
         self.assertTrue(self.spool.healthy())
+        self.assertTrue(self.spool.writable())
         self.stop()
         self.assertFalse(self.spool.healthy())
+        self.assertFalse(self.spool.writable())
 
     def test_restored(self) -> None:
         """

@@ -99,6 +99,8 @@ class FullDiskTests(JournalCase, SynchronousTestCase):
         contract.settle(self.clock)
         self.assertEqual(answers, [None])
         self.assertFalse(self.spool.healthy())
+        # Delivery goes on all the same.
+        self.assertTrue(self.spool.writable())
         self.failureResultOf(self.spool.receive(contract.reception(), b""), SpoolError)
         self.files.capacity = None
         self.clock.advance(1)
@@ -194,6 +196,7 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         contract.settle(self.clock)
         self.assertIn("Input/output error", str(self.failureResultOf(refused, SpoolError).value))
         self.assertFalse(self.spool.healthy())
+        self.assertFalse(self.spool.writable())
         self.failureResultOf(self.spool.receive(contract.reception(), b"x"), SpoolError)
         answers: list[Exception | None] = []
         self.spool.intent([contract.first(contract.reception())], answers.append)
