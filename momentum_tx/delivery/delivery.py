@@ -105,6 +105,7 @@ class Delivery:
             its final reply then is recorded as ambiguous.
         """
         self.maintainer.stop()
+        self.settlement.stop()
         self._expire.disarm()
         stopped = self.sessions.stop()
         for dr in self.records:

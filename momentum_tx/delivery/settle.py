@@ -40,9 +40,18 @@ class Settlement:
         self.waiting: dict[str, Callable[[Outcome], object]] = {}
         #: Domains a bulk operation is at work on.
         self._bulk: dict[DomainRecord, str] = {}
+        self._stopped = False
         self.delivered_count = 0
         self.transient_count = 0
         self.permanent_count = 0
+
+    def stop(self) -> None:
+        """
+        Begin no bulk operation any more, and end those at work after their
+        slice: what they have not reached stays in the spool as it is.  Single
+        outcomes are still taken.
+        """
+        self._stopped = True
 
     def delivered(self, message: Message, note: bytes, now: float) -> None:
         """
@@ -199,11 +208,13 @@ class Settlement:
         following: Callable[[], Message | None],
         settle: Callable[[Message, float], object],
     ) -> None:
-        if dr in self._bulk:
+        if dr in self._bulk or self._stopped:
             return
         self._bulk[dr] = what
 
         def work() -> None:
+            if self._stopped:
+                return
             now = self._f.wall()
             for _ in range(BULK_SLICE):
                 message = following()

@@ -192,6 +192,24 @@ class BulkTests(WorldCase):
         self.assertEqual(slices, [200, 400, 600, 800, 1000])
         self.assertEqual(len(world.mainlog("P")), 1000)
 
+    def test_stop_in_a_purge(self) -> None:
+        """
+        A stop in the middle of a purge ends it; the rest is given up after the
+        next start, and no failure is logged twice.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = MXKind.NULL
+        world.resolver.delay = 5.0
+        for number in range(10):
+            self.accept(world, [f"user{number}-{each}@example.com" for each in range(100)])
+        world.until(lambda: self.failed_so_far(world) > 0)
+        world.stop()
+        self.assertLess(len(world.mainlog("P")), 1000)
+        world.crash()
+        world.advance(10)
+        failed = [record["id"] for record in world.mainlog("P")]
+        self.assertEqual((len(failed), len(set(failed))), (1000, 1000))
+
     def failed_so_far(self, world: World) -> int:
         """
         Messages given up.
