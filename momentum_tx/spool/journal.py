@@ -29,6 +29,8 @@ from .writer import Waiting
 
 #: Octets held back for intents and outcomes on a full disk: some 80,000 records.
 RESERVE: Final = 4 << 20
+#: Octets of bodies that may wait for the disk; at the bound no mail is taken until it has caught up.
+MOST_WAITING: Final = 256 << 20
 #: Keys of one run begin at its first segment's number in the upper half: unique and increasing for
 #: ever, and known before the old segments are read.
 _KEY_BITS: Final = 32
@@ -159,7 +161,7 @@ class JournalSpool:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
-        return self.writable() and not self._writer.full
+        return self.writable() and not self._writer.full and self._writer.waiting < MOST_WAITING
 
     def writable(self) -> bool:
         """
@@ -291,4 +293,6 @@ class JournalSpool:
             return SpoolError("the spool is not open")
         if self._writer.error is not None:
             return SpoolError(str(self._writer.error))
-        return SpoolError("the disk of the spool is full")
+        if self._writer.full:
+            return SpoolError("the disk of the spool is full")
+        return SpoolError("the disk of the spool is too slow for the mail that comes")

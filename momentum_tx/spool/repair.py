@@ -241,6 +241,7 @@ class JournalWriter(Writer):
     def _refuse_all(self, entries: Sequence[Entry], error: SpoolError) -> None:
         for entry in entries:
             if entry.kind == RECEPTION:
+                self.waiting -= len(entry.extra.body)
                 entry.extra.answer.errback(SpoolError(str(error)))
 
     # Repair.

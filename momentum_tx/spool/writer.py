@@ -63,6 +63,7 @@ class Writer:
 
     :ivar error: why nothing can be written at the moment, or ``None``.
     :ivar closing: no new work is taken on.
+    :ivar waiting: octets of bodies that are neither durable nor refused yet.
     """
 
     _log = Logger()
@@ -94,6 +95,7 @@ class Writer:
         self._kept = kept
         self.error: SpoolError | None = None
         self.closing = False
+        self.waiting = 0
         self._number = 0
         self._current: Segment | None = None
         # Segments with an open file: the current one, and older ones that are not wholly synced.
@@ -120,6 +122,8 @@ class Writer:
         """
         Write a record at the end of this turn.
         """
+        if kind == RECEPTION:
+            self.waiting += len(extra.body)
         self._gathered.append(Entry(kind, payload, reception, extra))
         if self._turn is None:
             self._turn = self._clock.callLater(0, self._write)
@@ -330,6 +334,7 @@ class Writer:
             place = reception.spool
             assert isinstance(place, Place)
             if kind == RECEPTION:
+                self.waiting -= len(extra.body)
                 self._kept(reception, extra.body)
                 tell.append(partial(extra.answer.callback, None))
             elif kind in (DELIVERED, FAILED):

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError
 from momentum_tx.queues.message import Reception
+from momentum_tx.spool import journal
 from momentum_tx.testing.files import MemoryFiles
 
 from . import contract
@@ -454,6 +455,38 @@ class SlowDiskTests(JournalCase, SynchronousTestCase):
         self.assertEqual(told, [])
         self.clock.advance(0.002)
         self.assertEqual(len(told), 2)
+        self.stop()
+
+    def test_bound_of_what_waits(self) -> None:
+        """
+        A disk that does not keep up fills no memory: at the bound mail is
+        refused, delivery goes on, and mail is taken again when it has caught up.
+        """
+        self.patch(journal, "MOST_WAITING", 2000)
+        self.open()
+        message = contract.first(self.keep(contract.reception()))
+        self.threads.delay = 0.5
+        waiting = [self.spool.receive(contract.reception(), bytes(1000)) for _ in range(2)]
+        self.assertFalse(self.spool.healthy())
+        refused = self.spool.receive(contract.reception(), b"x")
+        self.assertIn("too slow", str(self.failureResultOf(refused, SpoolError).value))
+        answers: list[Exception | None] = []
+        self.spool.intent([message], answers.append)
+        self.clock.advance(0)
+        self.assertEqual((answers, self.spool.writable()), ([None], True))
+        self.clock.advance(0.5)
+        for answer in waiting:
+            self.successResultOf(answer)
+        self.assertTrue(self.spool.healthy())
+        # What is refused does not count any more either.
+        self.threads.delay = 0.0
+        for _ in range(2):
+            self.files.fail("append", errno.EIO, 2)
+            refused = self.spool.receive(contract.reception(), bytes(1900))
+            contract.settle(self.clock)
+            self.failureResultOf(refused, SpoolError)
+            contract.settle(self.clock, step=1, turns=10)
+            self.assertTrue(self.spool.healthy())
         self.stop()
 
     def test_intent_alone_is_not_synced(self) -> None:
