@@ -79,7 +79,7 @@ class Delivery:
             name, operator_named = self.router.routing_domain(message)
             dr = self.domain_record(name)
             if operator_named:
-                dr.operator_named = True
+                self.router.trust(dr)
             message.domain = dr
             if message.next_attempt <= now:
                 dr.mail_queue.insert_active(message)

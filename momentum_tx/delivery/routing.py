@@ -69,16 +69,37 @@ class Router:
         expired; addresses that are known serve until the answer comes, a
         verdict on the whole domain does not.
         """
-        if dr.lookup_pending or now < (dr.dns_retry_at if dr.dns_failures else dr.expiry):
+        if dr.lookup_pending:
+            return
+        if dr.dns_failures:
+            # A wait that is longer than any we set comes from a wall clock that was put back.
+            if 0 < dr.dns_retry_at - now <= RETRY_LONGEST:
+                return
+        elif now < dr.expiry:
             return
         if dr.all_prohibited or dr.mx_type in (MXType.NULL, MXType.BROKEN):
             # Addresses may serve a while longer; what fails mail for ever is not held true beyond its time.
-            dr.mx_type = MXType.UNKNOWN
-            dr.all_prohibited = False
+            self._forget(dr)
         dr.lookup_pending = True
         loading = Deferred.fromCoroutine(self._load(dr))
         loading.addErrback(self._bug, dr)
         loading.addCallback(self._loaded, dr)
+
+    def trust(self, dr: DomainRecord) -> None:
+        """
+        The name of *dr* turned out to be one an operator wrote: what was found
+        while it was a stranger's, and held against ``prohibited_hosts``, does
+        not count.
+        """
+        if not dr.operator_named:
+            dr.operator_named = True
+            self._forget(dr)
+
+    @staticmethod
+    def _forget(dr: DomainRecord) -> None:
+        dr.mx_type = MXType.UNKNOWN
+        dr.all_prohibited = False
+        dr.expiry = 0.0
 
     def _bug(self, failure: object, dr: DomainRecord) -> None:
         # When in doubt, keep the mail: whatever went wrong counts as temporary.
@@ -99,6 +120,7 @@ class Router:
 
     async def _load(self, dr: DomainRecord) -> None:
         routes = self._f.config.domain(dr.domain).routes
+        operator_named = dr.operator_named
         try:
             if routes:
                 await self._load_routes(dr, routes)
@@ -108,6 +130,9 @@ class Router:
                 await self._load_mx(dr)
         except LookupFailed as error:
             self._lookup_failed(dr, str(error))
+        if dr.operator_named and not operator_named:
+            # It became the operator's while DNS was being asked for a stranger.
+            self._forget(dr)
 
     async def _load_routes(self, dr: DomainRecord, routes: tuple[str, ...]) -> None:
         found: list[MXRecord] = []

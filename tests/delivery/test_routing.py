@@ -169,6 +169,22 @@ class LookupTests(WorldCase):
         world.advance(1300)
         self.assertEqual(len(mx.ledger), 2)
 
+    def test_failure_and_a_clock_put_back(self) -> None:
+        """
+        A wall clock that is put back by an hour does not make a domain wait for
+        an hour until DNS is asked again.
+        """
+        world = self.world("[global]\nretry_interval = 30\nmax_retry_interval = 30\n")
+        world.resolver.mx["example.com"] = LookupFailed("servers are down")
+        self.accept(world)
+        world.advance(5)
+        world.wall_offset = -3600
+        world.resolver.mx["example.com"] = []
+        mx = world.exchanger("example.com")
+        self.accept(world, subject="two")
+        world.advance(60)
+        self.assertEqual(len(mx.ledger), 1)
+
     def test_no_answer_yet(self) -> None:
         """
         While the answer is awaited nothing happens to the mail.
@@ -290,6 +306,21 @@ class ChoiceTests(WorldCase):
         self.assertEqual(mx.ledger[0].recipients, (BOB.encode(), b"eve@example.net"))
         self.assertEqual({record["domain"] for record in world.mainlog("D")}, {"10.0.0.9"})
         self.assertEqual(world.resolver.mx_asked, [])
+
+    def test_gateway_that_strangers_named_first(self) -> None:
+        """
+        A gateway at a private address takes its mail also when DNS was asked
+        for its name before, or just now, on behalf of somebody's recipient.
+        """
+        for delay in (0.0, 5.0):
+            world = self.world('[domain."example.com"]\ngateway = "relay.corp.example"\n')
+            mx = world.exchanger("relay.corp.example", address="10.0.0.1")
+            world.resolver.delay = delay
+            self.accept(world, ["someone@relay.corp.example"], subject="stranger")
+            world.advance(1)
+            self.accept(world, subject="ours")
+            world.advance(30)
+            self.assertIn(BOB.encode(), self.taken(mx))
 
     def test_routes(self) -> None:
         """
