@@ -42,7 +42,7 @@ class IMessage(Interface):
     code: bytes = Attribute("Last status text, reply or ``[internal]``; empty before the first attempt.")
     stage: int = Attribute("Stage of the last failure.")
     ambiguous: int = Attribute("Attempts whose final reply was never read.")
-    connection: object = Attribute(
+    connection: IConnection | None = Attribute(
         "The :class:`IConnection` of the attempt under way or just ended; ``None`` if there was none."
     )
     transferred: int = Attribute("Octets of the message handed to the peer in that attempt.")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from ..interfaces.records import IDomainRecord, IMessage, IReception
-    from ..queues.message import Message
     from ..settings import GlobalSettings
     from .files import ILogFile
 
@@ -152,9 +151,7 @@ class MainLog:
         self._await_beat()
         self.beat(None)
 
-    # Records, in the order of the reference page.  Three of them say ``Message``
-    # where the contract says ``IMessage``: they read the connection and the octets
-    # transferred, which hooks do not see, and no other kind of message exists.
+    # Records, in the order of the reference page.
 
     def log_reception(self, ac: IReception, msg: IMessage, now: float | None, note: bytes | None) -> None:
         if not self.settings.log_receptions:
@@ -167,27 +164,24 @@ class MainLog:
             f"@{field(ac.recv_method)}@{self._binding(msg.binding_slot)}\n"
         )
 
-    def log_delivery(self, msg: Message, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:  # type: ignore[override]
+    def log_delivery(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
         if not self.settings.log_deliveries:
             return
         if now is None:
             now = self._wall()
         reception = msg.reception
-        connection = msg.connection
-        conn_id, address = NO_ID, ""
-        if connection is not None:
-            conn_id, address = connection.conn_id or NO_ID, connection.address
+        conn_id, address = _way_out(msg)
         self._append(
             f"{int(now)}@{msg.id}@{reception.batch_id}@{conn_id}@D"
             f"@{field(dr.domain)}@{msg.transferred}@{self._binding(msg.binding_slot)}"
             f"@{msg.num_retries}@{max(0.0, now - reception.creation_time):.3f}@{address}\n"
         )
 
-    def log_transient_failure(self, msg: Message, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:  # type: ignore[override]
+    def log_transient_failure(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
         if self.settings.log_transient_failures:
             self._log_failure("T", msg, dr, now, note)
 
-    def log_permanent_failure(self, msg: Message, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:  # type: ignore[override]
+    def log_permanent_failure(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
         if self.settings.log_permanent_failures:
             self._log_failure("P", msg, dr, now, note)
 
@@ -196,14 +190,11 @@ class MainLog:
         Write nothing: attempts have no record in Momentum's mainlog.
         """
 
-    def _log_failure(self, kind: str, msg: Message, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+    def _log_failure(self, kind: str, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
         if now is None:
             now = self._wall()
         reception = msg.reception
-        connection = msg.connection
-        conn_id, address = NO_ID, ""
-        if connection is not None:
-            conn_id, address = connection.conn_id or NO_ID, connection.address
+        conn_id, address = _way_out(msg)
         self._append(
             f"{int(now)}@{msg.id}@{reception.batch_id}@{conn_id}@{kind}"
             f"@{field(dr.domain)}@{msg.transferred}@{self._binding(msg.binding_slot)}@{int(msg.stage)}"
@@ -297,6 +288,16 @@ class MainLog:
         if self._told:
             self._told = False
             self._log.info("mainlog is written again; {lost} records were lost so far", lost=self.lost)
+
+
+def _way_out(msg: IMessage) -> tuple[str, str]:
+    """
+    Id and peer of the connection of the attempt, of none where there was none.
+    """
+    connection = msg.connection
+    if connection is None:
+        return NO_ID, ""
+    return connection.conn_id or NO_ID, connection.address
 
 
 def _address(path: bytes) -> tuple[str, str]:
