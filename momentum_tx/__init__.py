@@ -66,7 +66,7 @@ from .stages import Stage
 if TYPE_CHECKING:
     from .delivery.initiate import connection_address, h_to_c, initiate_connection, open_connection
     from .delivery.initiate_smtp import initiate_connection_smtp
-    from .hooks import OutboundHooks
+    from .hooks.outbound import OutboundHooks
     from .net.endpoint import BoundClientEndpoint
     from .policy.goal import default_connection_goal
     from .service import OutboundService, make_service
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 #: What is loaded when it is first named, and the module that defines it.
 _LATER: Final = {
     "BoundClientEndpoint": ".net.endpoint",
-    "OutboundHooks": ".hooks",
+    "OutboundHooks": ".hooks.outbound",
     "OutboundService": ".service",
     "connection_address": ".delivery.initiate",
     "default_connection_goal": ".policy.goal",

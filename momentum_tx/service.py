@@ -28,7 +28,7 @@ from .config.configuration import Configuration
 from .delivery.delivery import Delivery
 from .delivery.facilities import Facilities
 from .errors import ConfigError, StartupError
-from .hooks import OutboundHooks
+from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
 from .inject.smtp import SMTPInjection

@@ -22,7 +22,7 @@ from zope.interface.verify import verifyObject
 import momentum_tx
 from momentum_tx import ConnFlag, OutboundHooks
 from momentum_tx.delivery.handle import ConnectionHandle
-from momentum_tx.hooks import Fold, HookPoint, Notice, Override, Veto
+from momentum_tx.hooks.points import Fold, HookPoint, Notice, Override, Veto
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.services import IConnectionInitiator
 from momentum_tx.queues.domain import DomainRecord

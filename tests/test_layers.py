@@ -331,7 +331,7 @@ class DirectionTests(SynchronousTestCase):
             "def f():\n    from momentum_tx.spool.journal import JournalSpool",
             "import momentum_tx.service",
             "from momentum_tx import ConnFlag",
-            "from ..hooks import OutboundHooks",
+            "from ..hooks.outbound import OutboundHooks",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..delivery.session import Session",
         ):
             self.assertEqual(len(list(wrong_ways(Source("net/example", text)))), 1, text)

@@ -17,7 +17,8 @@ from momentum_tx.delivery.initiate import initiate_connection, open_connection
 from momentum_tx.delivery.initiate_smtp import initiate_connection_smtp
 from momentum_tx.errors import ConnectionNotInitiated
 from momentum_tx.flags import ConnFlag
-from momentum_tx.hooks import Fold, Notice, OutboundHooks
+from momentum_tx.hooks.outbound import OutboundHooks
+from momentum_tx.hooks.points import Fold, Notice
 from momentum_tx.interfaces import hooks as contracts
 
 from .delivery.dialing import BEGIN, REFUSED, World
@@ -294,7 +295,13 @@ class ConnectionFunctionTests(SynchronousTestCase):
         The hook is told the clock's time of the call.
         """
         self.assertEqual(initiate_connection_smtp(self.dr, 0, None), 0)
-        self.assertEqual(self.listener.heard, [("post_initiate_connection_smtp", BEGIN + LATER)])
+        self.assertEqual(
+            self.listener.heard,
+            [
+                ("check_outbound_conn_throttle", BEGIN + LATER),
+                ("post_initiate_connection_smtp", BEGIN + LATER),
+            ],
+        )
         self.world.dialer.dials[0].connect()
         self.world.opened[0].close()
 
@@ -308,6 +315,11 @@ class ConnectionFunctionTests(SynchronousTestCase):
         self.assertEqual(message.next_attempt, BEGIN + LATER + 1200)
         self.assertEqual(
             [name for name, _ in self.listener.heard],
-            ["log_client_connection_failure", "log_transient_failure_v1", "post_initiate_connection_smtp"],
+            [
+                "check_outbound_conn_throttle",
+                "log_client_connection_failure",
+                "log_transient_failure_v1",
+                "post_initiate_connection_smtp",
+            ],
         )
         self.assertEqual(self.times(), {BEGIN + LATER})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from ..hooks import OutboundHooks
+from ..hooks.outbound import OutboundHooks
 from ..interfaces.seams import IDialer, ITLSUpgrade
 from ..interfaces.services import IConfiguration, IResolver, ISpool
 from ..message.ids import MessageIds

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import MessageRefused
-from ..hooks import OutboundHooks
+from ..hooks.outbound import OutboundHooks
 from ..interfaces.services import IConfiguration, IReceiver, ISpool, Submission
 from ..message.headers import count_received, prepend_field, take_fields
 from ..message.ids import MessageIds

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import MessageRefused
-from ..hooks import OutboundHooks
+from ..hooks.outbound import OutboundHooks
 from ..interfaces.services import IConfiguration, IReceiver, Submission
 from ..message.ids import MessageIds
 from ..policy.networks import Networks

@@ -22,7 +22,7 @@ from momentum_tx.delivery.routing import Router
 from momentum_tx.delivery.settle import Settlement
 from momentum_tx.errors import DialFailed
 from momentum_tx.flags import ConnFlag
-from momentum_tx.hooks import OutboundHooks
+from momentum_tx.hooks.outbound import OutboundHooks
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.seams import IConnectedStream, IDial, IDialer, ITLSFacts, ITLSUpgrade
 from momentum_tx.message.ids import MessageIds

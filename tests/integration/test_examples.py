@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.config.load import load, parse
-from momentum_tx.hooks import OutboundHooks
+from momentum_tx.hooks.outbound import OutboundHooks
 from momentum_tx.interfaces.hooks import IConnectionGoal, ILogPermanentFailureV1
 
 ROOT = Path(__file__).parents[2]

@@ -1,5 +1,5 @@
 """
-Tests of :mod:`momentum_tx.hooks`.
+Tests of :mod:`momentum_tx.hooks.points`.
 """
 
 import gc
@@ -10,19 +10,10 @@ from typing import Any
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementer
-from zope.interface.interface import InterfaceClass
 
-from momentum_tx import hooks
 from momentum_tx.errors import HookReentered, StartupError
-from momentum_tx.hooks import Fold, HookPoint, Notice, OutboundHooks, Override, Turn, Veto
-from momentum_tx.interfaces import hooks as contracts
-from momentum_tx.interfaces.hooks import (
-    IBindingGroupChooseBinding,
-    ICheckOutboundConnThrottle,
-    IConnectionGoal,
-    ILogReopen,
-    IVetoHostConnection,
-)
+from momentum_tx.hooks import points
+from momentum_tx.hooks.points import Fold, HookPoint, Notice, Override, Turn, Veto
 
 
 class IPing(Interface):
@@ -194,7 +185,7 @@ class NoticeTests(ChainCase):
         """
         A provider that answers every notice with another is stopped, and the log names the hook.
         """
-        self.patch(hooks, "MAX_WAITING_NOTICES", 50)
+        self.patch(points, "MAX_WAITING_NOTICES", 50)
         self.chain(self.point, self.notify)
         _, logged = self.logged(lambda: self.notify(1))
         self.assertEqual(len(self.told), 51)
@@ -209,7 +200,7 @@ class NoticeTests(ChainCase):
         """
         A provider that answers every notice with two is stopped as well.
         """
-        self.patch(hooks, "MAX_WAITING_NOTICES", 50)
+        self.patch(points, "MAX_WAITING_NOTICES", 50)
 
         def two(value: object) -> None:
             self.notify()
@@ -225,7 +216,7 @@ class NoticeTests(ChainCase):
         """
         A provider that causes thousands of notices at once fills no memory: what is too much is dropped and logged.
         """
-        self.patch(hooks, "MAX_WAITING_NOTICES", 50)
+        self.patch(points, "MAX_WAITING_NOTICES", 50)
 
         def flood(value: int) -> None:
             if not value:
@@ -241,7 +232,7 @@ class NoticeTests(ChainCase):
         """
         The bound is wide enough for the largest purge a hook would follow.
         """
-        self.assertEqual(hooks.MAX_WAITING_NOTICES, 10_000)
+        self.assertEqual(points.MAX_WAITING_NOTICES, 10_000)
 
     def test_coroutine(self) -> None:
         """
@@ -553,263 +544,3 @@ class RegistrationTests(SynchronousTestCase):
             error = self.assertRaises(StartupError, register, Provider("late", self.told))
             self.assertIn("hook ping: <late> comes too late", str(error))
         self.assertEqual(self.point.providers, (provider,))
-
-
-@implementer(IConnectionGoal, IVetoHostConnection)
-class GoalAndVeto:
-    """
-    Fulfils two contracts.
-    """
-
-    def connection_goal(self, dr: object, binding_slot: int, queued: int, goal: int) -> int:
-        return goal
-
-    def veto_host_connection(self, host: str, dr: object, binding_slot: int, max_conns: int, cur_conns: int) -> bool:
-        return False
-
-
-class OutboundHooksTests(SynchronousTestCase):
-    """
-    The hook points of a service.
-    """
-
-    def setUp(self) -> None:
-        self.hooks = OutboundHooks()
-
-    def test_every_contract(self) -> None:
-        """
-        Every hook contract has its point, under Momentum's name and in the shape its page tells.
-        """
-        declared = {
-            contract
-            for name, contract in vars(contracts).items()
-            if isinstance(contract, InterfaceClass) and name not in ("Interface", "ILoggingInfrastructure")
-        }
-        self.assertEqual({point.interface for point in self.hooks.points}, declared)
-        for contract in declared:
-            (name,) = contract.names()
-            point = getattr(self.hooks, name)
-            self.assertIs(point.interface, contract)
-            self.assertEqual(point.name, name)
-            self.assertIn(f"Shape: *{type(point).__name__.lower()}*", contract.getDoc())
-            self.assertEqual(contract.__name__, "I" + "".join(part.capitalize() for part in name.split("_")))
-
-    def test_several(self) -> None:
-        """
-        A provider is put into the chain of every hook whose contract it provides, and into no other.
-        """
-        one, two = GoalAndVeto(), GoalAndVeto()
-        self.hooks.register_last(one)
-        self.hooks.register_first(two)
-        self.assertEqual(self.hooks.connection_goal.providers, (two, one))
-        self.assertEqual(self.hooks.veto_host_connection.providers, (two, one))
-        self.assertEqual(sum(map(bool, self.hooks.points)), 2)
-
-    def test_none(self) -> None:
-        """
-        An object that provides no contract is refused, with a hint.
-        """
-        for register in (self.hooks.register_first, self.hooks.register_last):
-            error = self.assertRaises(StartupError, register, object())
-            self.assertIn("is @implementer missing?", str(error))
-
-    def test_wrong(self) -> None:
-        """
-        A wrong signature is refused by the name of the hook.
-        """
-
-        @implementer(IConnectionGoal)
-        class Wrong:
-            def connection_goal(self, goal: int) -> int:  # type: ignore[override]
-                return goal
-
-        error = self.assertRaises(StartupError, self.hooks.register_last, Wrong())
-        self.assertIn("hook connection_goal:", str(error))
-        self.assertFalse(self.hooks.connection_goal)
-
-    def test_freeze(self) -> None:
-        """
-        Freezing closes every chain.
-        """
-        self.hooks.freeze()
-        for register in (self.hooks.register_first, self.hooks.register_last):
-            self.assertRaises(StartupError, register, GoalAndVeto())
-        self.assertRaises(StartupError, self.hooks.register_logger, Logger([]))
-        self.assertFalse(any(self.hooks.points))
-
-    def test_answers(self) -> None:
-        """
-        Goals and slots are whole numbers; throttle times may be fractions.
-        """
-
-        @implementer(IConnectionGoal, ICheckOutboundConnThrottle, IBindingGroupChooseBinding)
-        class Fractions:
-            def connection_goal(self, dr: object, binding_slot: int, queued: int, goal: int) -> Any:
-                return goal + 0.5
-
-            def check_outbound_conn_throttle(self, binding_id: int, dr: object, now: object, later: float) -> float:
-                return later + 0.5
-
-            def binding_group_choose_binding(self, msg: object, group: str) -> Any:
-                return 1.5
-
-        self.hooks.register_last(Fractions())
-        nothing: Any = None
-        with capturedLogs() as events:
-            goal = self.hooks.connection_goal.fold(3, lambda hook, value: hook.connection_goal(nothing, 0, 1, value))
-            slot = self.hooks.binding_group_choose_binding.override(
-                lambda hook: hook.binding_group_choose_binding(nothing, "group")
-            )
-            later = self.hooks.check_outbound_conn_throttle.fold(
-                7, lambda hook, value: hook.check_outbound_conn_throttle(0, nothing, None, value)
-            )
-        self.assertEqual((goal, slot, later), (3, None, 7.5))
-        self.assertEqual(len(events), 2)
-
-    def test_one_turn(self) -> None:
-        """
-        All points of a service take turns with each other.
-        """
-        self.assertEqual({id(point._turn) for point in self.hooks.points}, {id(self.hooks.turn)})
-
-
-@implementer(contracts.ILoggingInfrastructure)
-class Logger:
-    """
-    Keeps what it is told, and raises if it was made to.
-    """
-
-    def __init__(self, told: list[tuple[Any, ...]], broken: bool = False) -> None:
-        self._told = told
-        self._broken = broken
-
-    def _note(self, *what: Any) -> None:
-        self._told.append(what)
-        if self._broken:
-            raise RuntimeError("disk full")
-
-    def log_error(self, now: float | None, level: str, text: str) -> None:
-        self._note("error", now, level, text)
-
-    def log_reception(self, ac: Any, msg: Any, now: float | None, note: bytes | None) -> None:
-        self._note("reception", ac, msg, now, note)
-
-    def log_attempt(self, msg: Any, dr: Any, now: float | None, note: bytes) -> None:
-        self._note("attempt", msg, dr, now, note)
-
-    def log_transient_failure(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._note("transient", msg, dr, now, note)
-
-    def log_permanent_failure(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._note("permanent", msg, dr, now, note)
-
-    def log_delivery(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._note("delivery", msg, dr, now, note)
-
-    def log_rejection(
-        self, now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
-    ) -> None:
-        self._note("rejection", now, ac, ctx, phase, format, args)
-
-    def log_reopen(self) -> None:
-        self._note("reopen")
-
-    def log_close(self) -> None:
-        self._note("close")
-
-
-class LoggerTests(SynchronousTestCase):
-    """
-    A whole logger, registered as a unit.
-    """
-
-    def setUp(self) -> None:
-        self.hooks = OutboundHooks()
-        self.told: list[tuple[Any, ...]] = []
-
-    def test_every_event(self) -> None:
-        """
-        Each of a logger's methods hears of the hook of its name, with the arguments unchanged.
-        """
-        self.hooks.register_logger(Logger(self.told))
-        msg, dr, ac = Any, Any, Any
-        m: Any = msg
-        for name, arguments in (
-            ("log_reception_v1", (ac, m, 1.5, None)),
-            ("log_attempt_v1", (m, dr, None, b"host")),
-            ("log_delivery_v1", (m, dr, 2.5, b"250 ok")),
-            ("log_transient_failure_v1", (m, dr, 3.5, b"451 no")),
-            ("log_permanent_failure_v1", (m, dr, 4.5, None)),
-            ("log_rejection", (5.5, ac, {"code": "550"}, 3, "%s", ("x",))),
-            ("log_reopen", ()),
-        ):
-            point = getattr(self.hooks, name)
-            point.notify(lambda provider, name=name, arguments=arguments: getattr(provider, name)(*arguments))
-            event = name.removeprefix("log_").removesuffix("_v1").removesuffix("_failure")
-            self.assertEqual(self.told.pop(), (event, *arguments))
-        self.assertEqual(self.told, [])
-
-    def test_after_others(self) -> None:
-        """
-        A logger goes behind what was registered before it, and is called by its own name in the log.
-        """
-
-        @implementer(ILogReopen)
-        class Plain:
-            def log_reopen(self) -> None: ...
-
-        plain = Plain()
-        self.hooks.register_last(plain)
-        broken = Logger(self.told, broken=True)
-        self.hooks.register_logger(broken)
-        first, second = self.hooks.log_reopen.providers
-        self.assertIs(first, plain)
-        self.assertEqual(repr(second), repr(broken))
-        self.hooks.log_reopen.notify(lambda provider: provider.log_reopen())
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-
-    def test_errors_and_end(self) -> None:
-        """
-        Every logger hears of errors and of the end, also behind one that is broken.
-        """
-        self.hooks.log_error(1.0, "warning", "to nobody")
-        self.hooks.close_loggers()
-        others: list[tuple[Any, ...]] = []
-        self.hooks.register_logger(Logger(self.told, broken=True))
-        self.hooks.register_logger(Logger(others))
-        self.hooks.log_error(2.0, "critical", "no space left")
-        self.hooks.close_loggers()
-        self.assertEqual(self.told, [("error", 2.0, "critical", "no space left"), ("close",)])
-        self.assertEqual(others, self.told)
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
-
-    def test_wrong(self) -> None:
-        """
-        A logger that lacks a method is refused by name, and hears of nothing.
-        """
-
-        @implementer(contracts.ILoggingInfrastructure)
-        class Half:  # type: ignore[misc]
-            def __init__(self) -> None:
-                self.told: list[str] = []
-
-            def log_error(self, now: float | None, level: str, text: str) -> None:
-                self.told.append(text)
-
-        half: Any = Half()
-        error = self.assertRaises(StartupError, self.hooks.register_logger, half)
-        self.assertIn(repr(half), str(error))
-        self.assertIn("log_reception", str(error))
-        self.hooks.log_error(1.0, "error", "text")
-        self.assertEqual(half.told, [])
-        self.assertFalse(any(self.hooks.points))
-
-    def test_too_late(self) -> None:
-        """
-        A logger that comes after the start is refused, and hears of nothing, not even of errors.
-        """
-        self.hooks.freeze()
-        self.assertRaises(StartupError, self.hooks.register_logger, Logger(self.told))
-        self.hooks.log_error(1.0, "error", "text")
-        self.hooks.close_loggers()
-        self.assertEqual(self.told, [])

@@ -1,5 +1,5 @@
 """
-Hook points: where Momentum's hooks are registered and called.
+A hook point and its four shapes.
 
 A hook is a contract with one method (:mod:`momentum_tx.interfaces.hooks`); how
 its chain of providers is called is its *shape*, because Momentum's chains have
@@ -15,8 +15,7 @@ Fold        what shall the value be?     all were asked in turn    is logged, th
 ==========  ===========================  ========================  =====================================
 
 An answer of the wrong type counts as raising; so does a coroutine, whatever the
-shape, because no hook waits.  Only :mod:`momentum_tx.delivery`
-and :mod:`momentum_tx.inject` call hooks; lower floors are handed callables.
+shape, because no hook waits.
 """
 
 from __future__ import annotations
@@ -27,13 +26,11 @@ from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
-from zope.interface import implementer
 from zope.interface.exceptions import Invalid
 from zope.interface.interface import InterfaceClass
 from zope.interface.verify import verifyObject
 
-from .errors import HookReentered, StartupError
-from .interfaces import hooks as contracts
+from ..errors import HookReentered, StartupError
 
 P = TypeVar("P")
 V = TypeVar("V")
@@ -298,152 +295,3 @@ class Fold(_Question[P], Generic[P, V]):
             else:
                 self._report_answer(provider, answer)
         return value
-
-
-class OutboundHooks:
-    """
-    Every hook point of one service.  Providers are registered before the
-    service starts.
-    """
-
-    def __init__(self) -> None:
-        turn = self.turn = Turn()
-        c = contracts
-        self.log_client_connection_failure = Notice[c.ILogClientConnectionFailure](c.ILogClientConnectionFailure, turn)
-        self.log_client_connection_success = Notice[c.ILogClientConnectionSuccess](c.ILogClientConnectionSuccess, turn)
-        self.log_attempt_v1 = Notice[c.ILogAttemptV1](c.ILogAttemptV1, turn)
-        self.log_delivery_v1 = Notice[c.ILogDeliveryV1](c.ILogDeliveryV1, turn)
-        self.log_transient_failure_v1 = Notice[c.ILogTransientFailureV1](c.ILogTransientFailureV1, turn)
-        self.log_permanent_failure_v1 = Notice[c.ILogPermanentFailureV1](c.ILogPermanentFailureV1, turn)
-        self.log_reception_v1 = Notice[c.ILogReceptionV1](c.ILogReceptionV1, turn)
-        self.log_rejection = Notice[c.ILogRejection](c.ILogRejection, turn)
-        self.log_reopen = Notice[c.ILogReopen](c.ILogReopen, turn)
-        self.post_initiate_connection_smtp = Notice[c.IPostInitiateConnectionSmtp](c.IPostInitiateConnectionSmtp, turn)
-        self.inc_outbound_connections = Notice[c.IIncOutboundConnections](c.IIncOutboundConnections, turn)
-        self.dec_outbound_connections = Notice[c.IDecOutboundConnections](c.IDecOutboundConnections, turn)
-        self.connection_post_bind = Veto[c.IConnectionPostBind](c.IConnectionPostBind, turn)
-        self.veto_host_connection = Veto[c.IVetoHostConnection](c.IVetoHostConnection, turn)
-        self.connection_goal = Fold[c.IConnectionGoal, int](c.IConnectionGoal, turn, int)
-        self.check_outbound_conn_throttle = Fold[c.ICheckOutboundConnThrottle, float](
-            c.ICheckOutboundConnThrottle, turn, float, int
-        )
-        self.binding_group_choose_binding = Override[c.IBindingGroupChooseBinding, int](
-            c.IBindingGroupChooseBinding, turn, int
-        )
-        self._loggers: list[contracts.ILoggingInfrastructure] = []
-
-    @property
-    def points(self) -> tuple[HookPoint[Any], ...]:
-        """
-        Every hook point.
-        """
-        return tuple(point for point in vars(self).values() if isinstance(point, HookPoint))
-
-    def register_first(self, provider: object) -> None:
-        """
-        Put *provider* first in the chain of every hook whose contract it provides.
-
-        :raises StartupError: it provides none, or one wrongly.
-        """
-        for point in self._points_of(provider):
-            point.register_first(provider)
-
-    def register_last(self, provider: object) -> None:
-        """
-        Put *provider* last in the chain of every hook whose contract it
-        provides; errors as :meth:`register_first`.
-        """
-        for point in self._points_of(provider):
-            point.register_last(provider)
-
-    def _points_of(self, provider: object) -> list[HookPoint[Any]]:
-        found = [point for point in self.points if point.interface.providedBy(provider)]
-        if not found:
-            raise StartupError(
-                f"{provider!r} provides no hook contract of momentum_tx.interfaces.hooks (is @implementer missing?)"
-            )
-        return found
-
-    def register_logger(self, logger: contracts.ILoggingInfrastructure) -> None:
-        """
-        Register a whole logger as a unit (Momentum: ``logging_infrastructure_1``).
-
-        :raises StartupError: it does not fulfil :class:`ILoggingInfrastructure`.
-        """
-        try:
-            verifyObject(contracts.ILoggingInfrastructure, logger)
-        except Invalid as error:
-            raise StartupError(f"{logger!r} is no logging infrastructure: {error}") from None
-        self.register_last(_LoggerProvider(logger))
-        self._loggers.append(logger)
-
-    def log_error(self, now: float | None, level: str, text: str) -> None:
-        """
-        Tell every registered logger something an operator must know.
-        """
-        for logger in self._loggers:
-            try:
-                logger.log_error(now, level, text)
-            except Exception:
-                _log.failure("logger {logger!r} raised", logger=logger)
-
-    def close_loggers(self) -> None:
-        """
-        Tell every registered logger that this was all.
-        """
-        for logger in self._loggers:
-            try:
-                logger.log_close()
-            except Exception:
-                _log.failure("logger {logger!r} raised", logger=logger)
-
-    def freeze(self) -> None:
-        """
-        Refuse further registrations; called when the service starts.
-        """
-        for point in self.points:
-            point.freeze()
-
-
-@implementer(
-    contracts.ILogReceptionV1,
-    contracts.ILogAttemptV1,
-    contracts.ILogDeliveryV1,
-    contracts.ILogTransientFailureV1,
-    contracts.ILogPermanentFailureV1,
-    contracts.ILogRejection,
-    contracts.ILogReopen,
-)
-class _LoggerProvider:
-    """
-    Gives a logger's methods the names of the hooks.
-    """
-
-    def __init__(self, logger: contracts.ILoggingInfrastructure) -> None:
-        self._logger = logger
-
-    def __repr__(self) -> str:
-        return repr(self._logger)
-
-    def log_reception_v1(self, ac: Any, msg: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_reception(ac, msg, now, note)
-
-    def log_attempt_v1(self, msg: Any, dr: Any, now: float | None, note: bytes) -> None:
-        self._logger.log_attempt(msg, dr, now, note)
-
-    def log_delivery_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_delivery(msg, dr, now, note)
-
-    def log_transient_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_transient_failure(msg, dr, now, note)
-
-    def log_permanent_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_permanent_failure(msg, dr, now, note)
-
-    def log_rejection(
-        self, now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
-    ) -> None:
-        self._logger.log_rejection(now, ac, ctx, phase, format, args)
-
-    def log_reopen(self) -> None:
-        self._logger.log_reopen()

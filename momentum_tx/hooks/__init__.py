@@ -1,0 +1,12 @@
+"""
+Momentum's hooks: where they are registered, and how they are called.
+
+* :mod:`~momentum_tx.hooks.points`: a hook point and its four shapes.
+* :mod:`~momentum_tx.hooks.outbound`: every hook point of a service; open it
+  first.
+* :mod:`~momentum_tx.hooks.loggers`: whole loggers as providers.
+
+What a hook is asked is not here but in its contract
+(:mod:`momentum_tx.interfaces.hooks`).  Only :mod:`momentum_tx.delivery` and
+:mod:`momentum_tx.inject` call hooks; lower floors are handed callables.
+"""

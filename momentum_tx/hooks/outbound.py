@@ -1,0 +1,123 @@
+"""
+Every hook point of one service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from ..errors import StartupError
+from ..interfaces import hooks as contracts
+from .loggers import LoggerProvider
+from .points import Fold, HookPoint, Notice, Override, Turn, Veto
+
+_log = Logger()
+
+
+class OutboundHooks:
+    """
+    Every hook point of one service.  Providers are registered before the
+    service starts.
+    """
+
+    def __init__(self) -> None:
+        turn = self.turn = Turn()
+        c = contracts
+        self.log_client_connection_failure = Notice[c.ILogClientConnectionFailure](c.ILogClientConnectionFailure, turn)
+        self.log_client_connection_success = Notice[c.ILogClientConnectionSuccess](c.ILogClientConnectionSuccess, turn)
+        self.log_attempt_v1 = Notice[c.ILogAttemptV1](c.ILogAttemptV1, turn)
+        self.log_delivery_v1 = Notice[c.ILogDeliveryV1](c.ILogDeliveryV1, turn)
+        self.log_transient_failure_v1 = Notice[c.ILogTransientFailureV1](c.ILogTransientFailureV1, turn)
+        self.log_permanent_failure_v1 = Notice[c.ILogPermanentFailureV1](c.ILogPermanentFailureV1, turn)
+        self.log_reception_v1 = Notice[c.ILogReceptionV1](c.ILogReceptionV1, turn)
+        self.log_rejection = Notice[c.ILogRejection](c.ILogRejection, turn)
+        self.log_reopen = Notice[c.ILogReopen](c.ILogReopen, turn)
+        self.post_initiate_connection_smtp = Notice[c.IPostInitiateConnectionSmtp](c.IPostInitiateConnectionSmtp, turn)
+        self.inc_outbound_connections = Notice[c.IIncOutboundConnections](c.IIncOutboundConnections, turn)
+        self.dec_outbound_connections = Notice[c.IDecOutboundConnections](c.IDecOutboundConnections, turn)
+        self.connection_post_bind = Veto[c.IConnectionPostBind](c.IConnectionPostBind, turn)
+        self.veto_host_connection = Veto[c.IVetoHostConnection](c.IVetoHostConnection, turn)
+        self.connection_goal = Fold[c.IConnectionGoal, int](c.IConnectionGoal, turn, int)
+        self.check_outbound_conn_throttle = Fold[c.ICheckOutboundConnThrottle, float](
+            c.ICheckOutboundConnThrottle, turn, float, int
+        )
+        self.binding_group_choose_binding = Override[c.IBindingGroupChooseBinding, int](
+            c.IBindingGroupChooseBinding, turn, int
+        )
+        self._loggers: list[contracts.ILoggingInfrastructure] = []
+
+    @property
+    def points(self) -> tuple[HookPoint[Any], ...]:
+        """
+        Every hook point.
+        """
+        return tuple(point for point in vars(self).values() if isinstance(point, HookPoint))
+
+    def register_first(self, provider: object) -> None:
+        """
+        Put *provider* first in the chain of every hook whose contract it provides.
+
+        :raises StartupError: it provides none, or one wrongly.
+        """
+        for point in self._points_of(provider):
+            point.register_first(provider)
+
+    def register_last(self, provider: object) -> None:
+        """
+        Put *provider* last in the chain of every hook whose contract it
+        provides; errors as :meth:`register_first`.
+        """
+        for point in self._points_of(provider):
+            point.register_last(provider)
+
+    def _points_of(self, provider: object) -> list[HookPoint[Any]]:
+        found = [point for point in self.points if point.interface.providedBy(provider)]
+        if not found:
+            raise StartupError(
+                f"{provider!r} provides no hook contract of momentum_tx.interfaces.hooks (is @implementer missing?)"
+            )
+        return found
+
+    def register_logger(self, logger: contracts.ILoggingInfrastructure) -> None:
+        """
+        Register a whole logger as a unit (Momentum: ``logging_infrastructure_1``).
+
+        :raises StartupError: it does not fulfil :class:`ILoggingInfrastructure`.
+        """
+        try:
+            verifyObject(contracts.ILoggingInfrastructure, logger)
+        except Invalid as error:
+            raise StartupError(f"{logger!r} is no logging infrastructure: {error}") from None
+        self.register_last(LoggerProvider(logger))
+        self._loggers.append(logger)
+
+    def log_error(self, now: float | None, level: str, text: str) -> None:
+        """
+        Tell every registered logger something an operator must know.
+        """
+        for logger in self._loggers:
+            try:
+                logger.log_error(now, level, text)
+            except Exception:
+                _log.failure("logger {logger!r} raised", logger=logger)
+
+    def close_loggers(self) -> None:
+        """
+        Tell every registered logger that this was all.
+        """
+        for logger in self._loggers:
+            try:
+                logger.log_close()
+            except Exception:
+                _log.failure("logger {logger!r} raised", logger=logger)
+
+    def freeze(self) -> None:
+        """
+        Refuse further registrations; called when the service starts.
+        """
+        for point in self.points:
+            point.freeze()
