@@ -49,8 +49,6 @@ class Replay:
         self._open: dict[Message, None] = {}
         #: Copies of finished receptions; they must be withdrawn before any segment goes.
         self.revenants: list[Reception] = []
-        #: Highest reception key seen.
-        self.highest = 0
 
     def apply(self, found: Found, segment: Segment) -> None:
         """
@@ -137,7 +135,6 @@ class Replay:
 
     def _received(self, found: Found, envelope: Envelope, segment: Segment) -> None:
         key = found.key
-        self.highest = max(self.highest, key)
         ended = self._ended.get(key)
         if ended is not None:
             # A copy of what is finished.  The record of the end may go with its segment before this one does: the
