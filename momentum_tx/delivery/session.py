@@ -410,14 +410,15 @@ class Session:
         if transaction is None:
             return
         unknown = stage is Stage.READING_CONFIRMATION and not answered
-        untouched = not transaction.begun or (
-            # A used connection that ends before anything was answered says nothing about this message.
-            stage is Stage.AFTER_MAIL_FROM and self._connection.deliveries > 0
-        )
+        # A used connection that ends before anything was answered says nothing about this
+        # message.  A fresh one does: were it asked again at once, this might never end.
+        untouched = self._connection.deliveries > 0 and (not transaction.begun or stage is Stage.AFTER_MAIL_FROM)
         if untouched or (self._sessions.stopping and not unknown):
             transaction.give_back()
-        else:
+        elif transaction.begun:
             transaction.settle(results, ambiguous=unknown)
+        else:
+            transaction.settle_unsent(Verdict.TRANSIENT, note)
 
     def _not_idle(self) -> None:
         if self.idle:

@@ -546,6 +546,22 @@ class LossTests(WorldCase):
         world.advance(1300)
         self.assertEqual(self.kinds(world), "RTD")
 
+    def test_closed_while_the_body_is_read(self) -> None:
+        """
+        A peer that accepts EHLO and closes before we have the body from disk
+        is a failure of the message, and is not asked again and again.
+        """
+        world = self.world("[global]\nbody_cache_size = 0\n")
+        mx = world.exchanger("example.com")
+        mx.on("EHLO", Answer(b"250 mx", "close"), times=1)
+        world.threads.delay = 0.05
+        self.accept(world)
+        world.advance(10)
+        self.assertEqual(self.kinds(world), "RT")
+        self.assertEqual(mx.connections, 1)
+        world.advance(1300)
+        self.assertEqual(self.kinds(world), "RTD")
+
     def test_protocol_violation(self) -> None:
         """
         A peer that answers nonsense is left, the message is kept, and the note
