@@ -205,6 +205,8 @@ class IJournalFiles(Interface):
     def names() -> list[str]:
         """
         Regular files present, sorted; links and devices are left out.
+
+        :raises StartupError: one of those has the name of a segment.
         """
 
     def create(name: str) -> IJournalFile:

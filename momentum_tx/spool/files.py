@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from ..errors import StartupError
 from ..interfaces.seams import IJournalFile, IJournalFiles
+from .records import segment_number
 
 #: Linux takes at most 1024 buffers per writev (IOV_MAX).
 _BUFFERS: Final = 1024
@@ -133,8 +134,9 @@ class DirectoryFiles:
     """
     A directory (mode 0700) with files (mode 0600) of our own.
 
-    Symbolic links, devices, directories and files of other owners are never
-    opened and never named.
+    Symbolic links, devices, directories, files with a second name and files of
+    other owners are never opened and never named; one that has a segment's name
+    refuses the start.
     """
 
     _log = Logger()
@@ -191,6 +193,12 @@ class DirectoryFiles:
                 # A second name for the file, or another owner, means that somebody else has a hand in it.
                 if stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink == 1:
                     found.append(entry.name)
+                elif segment_number(entry.name) is not None:
+                    # Without it accepted mail would wait unseen, and the numbering begin anew.
+                    raise StartupError(
+                        f"{os.path.join(self.path, entry.name)}: this segment of the spool has another owner, a second"
+                        " name (a hard link, as some backups make), or is no regular file; mend that and start again"
+                    )
                 else:
                     self._log.warn(
                         "{path}: {name!r} is no regular file of ours alone and is ignored",

@@ -184,6 +184,20 @@ class DirectoryFilesTests(FilesContract, SynchronousTestCase):
         self.assertRaises(OSError, self.files.open, "link")
         self.assertRaises(OSError, self.files.open, "directory")
 
+    def test_segment_of_somebody_else(self) -> None:
+        """
+        A segment that is not ours alone, such as one a backup has given a second
+        name, refuses the start by name: the mail in it would wait unseen.
+        """
+        self.files.create("000000000001.seg").close()
+        path = os.path.join(self.path, "000000000001.seg")
+        os.link(path, path + ".backup")
+        self.assertIn(f"{path}: this segment", str(self.assertRaises(StartupError, self.files.names)))
+        os.unlink(path + ".backup")
+        self.assertEqual(self.files.names(), ["000000000001.seg"])
+        os.symlink("elsewhere", os.path.join(self.path, "000000000002.seg"))
+        self.assertIn("000000000002.seg: this segment", str(self.assertRaises(StartupError, self.files.names)))
+
     def test_partial_writes(self) -> None:
         """
         A write the kernel takes in pieces is continued where it stopped.
