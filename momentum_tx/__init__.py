@@ -38,7 +38,6 @@ from .errors import (
     LookupFailed,
     MessageRefused,
     RemoteProtocolError,
-    SessionLost,
     SpoolError,
     StartupError,
 )
@@ -118,7 +117,6 @@ __all__ = [
     "Outcome",
     "RemoteProtocolError",
     "Scope",
-    "SessionLost",
     "SpoolError",
     "Stage",
     "StartupError",

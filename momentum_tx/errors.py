@@ -76,12 +76,6 @@ class RemoteProtocolError(DeliveryError):
     """
 
 
-class SessionLost(DeliveryError):
-    """
-    The connection ended while an answer was owed.
-    """
-
-
 class SpoolError(DeliveryError):
     """
     The spool could not do what was asked; nothing it had accepted is lost.

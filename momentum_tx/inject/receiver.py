@@ -201,7 +201,11 @@ class Receiver:
                     provider.log_reception_v1(reception, message, now, None)
 
                 hook.notify(tell)
-        self._enqueue(messages)
+        try:
+            self._enqueue(messages)
+        except Exception:
+            # It is kept, so it must not be refused: at the latest the next start delivers it.
+            self._log.failure("message {id} is kept, and could not be queued", id=reception.batch_id)
         return reception
 
     def _not_kept(self, failure: Failure) -> Failure:

@@ -116,6 +116,27 @@ class ReceptionTests(WorldCase):
     What else happens to a message at the door.
     """
 
+    def test_kept_is_never_refused(self) -> None:
+        """
+        Once a message is durable a fault in delivery's queues is logged, not
+        answered: the client gets its 250, and the next start delivers.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        service = world.service
+
+        def broken(messages: object) -> None:
+            raise RuntimeError("a queue out of order")
+
+        self.patch(service.receiver, "_enqueue", broken)
+        self.accept(world)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        world.advance(10)
+        self.assertEqual(mx.ledger, [])
+        world.crash()
+        world.advance(10)
+        self.assertEqual(self.taken(mx), [BOB.encode()])
+
     def test_contract(self) -> None:
         """
         The receiver provides its interface.
