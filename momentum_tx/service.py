@@ -161,7 +161,7 @@ class OutboundService(Service):
         self.hooks = OutboundHooks()
         settings = config.global_settings
         self._check_machine(config)
-        self._hostname = settings.hostname or seams.system_hostname()
+        self._hostname = self._own_name(config)
         ids = MessageIds(wall, os.getpid() if pid is None else pid)
         self._agenda = Agenda(reactor)
         self._resolver = seams.resolver(settings)
@@ -243,6 +243,16 @@ class OutboundService(Service):
             self.hooks.register_last(provider)
         except StartupError as error:
             raise ConfigError(f"{where}: global.hooks: {name}: {error}") from error
+
+    def _own_name(self, config: Configuration) -> str:
+        name = config.global_settings.hostname or self._seams.system_hostname()
+        if not name or not name.isascii() or not name.isprintable() or " " in name:
+            where = config.where("global", "hostname")
+            raise StartupError(
+                f"{where}: global.hostname: this host calls itself {name!r}, which is no name for a mail server; "
+                f"write one"
+            )
+        return name
 
     def _open_log(self) -> ILogFile:
         try:

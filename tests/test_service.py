@@ -5,12 +5,15 @@ The whole service: start, stop, crash, reload.
 import errno
 
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from momentum_tx.config.load import parse
 from momentum_tx.errors import ConfigError, LookupFailed, MessageRefused, StartupError
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.records import IConnectionHandle, IDomainRecord, IMessage
 from momentum_tx.outcomes import Verdict
+from momentum_tx.service import OutboundService
 from momentum_tx.testing.peers import SILENCE, TAKE_AND_BE_SILENT, Answer
 from momentum_tx.testing.world import ADDRESSES, LISTENING, World
 
@@ -62,6 +65,16 @@ class StartTests(WorldCase):
         error = self.assertRaises(StartupError, World, config_text='\n[binding.b1]\nbind_address = "203.0.113.9"\n')
         self.assertIn("virtual.toml:3", str(error))
         self.assertIn("203.0.113.9 is not configured on this host", str(error))
+
+    def test_nameless_host(self) -> None:
+        """
+        A host whose own name is none that mail can carry needs the option.
+        """
+        for name in ("", "b\xfcro", "two words", "a\nb"):
+            seams = World(start=False)._seams()
+            seams.system_hostname = lambda name=name: name  # type: ignore[misc]
+            error = self.assertRaises(StartupError, OutboundService, Clock(), parse("", "mail.toml"), seams)
+            self.assertIn(f"global.hostname: this host calls itself {name!r}", str(error))
 
     def test_spool_in_use(self) -> None:
         """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from ..outcomes import Outcome
 from ..queues.domain import DomainRecord
@@ -35,6 +36,8 @@ class Delivery:
 
     :param facilities: everything it may use.
     """
+
+    _log = Logger()
 
     def __init__(self, facilities: Facilities) -> None:
         self.facilities = f = facilities
@@ -76,16 +79,35 @@ class Delivery:
         """
         now = self.facilities.wall()
         for message in messages:
-            name, operator_named = self.router.routing_domain(message)
+            try:
+                name, operator_named = self.router.routing_domain(message)
+            except ValueError as error:
+                # It was a domain when it was accepted; the rules for names have changed since.
+                self._log.critical(
+                    "message {id} to {recipient!r} stays in the spool and cannot be delivered: {error}",
+                    id=message.id,
+                    recipient=message.recipient,
+                    error=error,
+                )
+                continue
             dr = self.domain_record(name)
             if operator_named:
                 self.router.trust(dr)
             message.domain = dr
+            self._index(message, dr)
             if message.next_attempt <= now:
                 dr.mail_queue.insert_active(message)
             else:
                 dr.mail_queue.insert_delayed(message)
             self.maintainer.poke(dr)
+
+    @staticmethod
+    def _index(message: Message, dr: DomainRecord) -> None:
+        reception = message.reception
+        if len(reception.messages) > 1:
+            if reception.siblings is None:
+                reception.siblings = {}
+            reception.siblings.setdefault(dr, []).append(message)
 
     def when_ended(self, message: Message, tell: Callable[[Outcome], object] | None) -> None:
         """

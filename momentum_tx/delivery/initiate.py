@@ -461,8 +461,6 @@ class _Attempt:
         slot = handle.binding_slot
         self._records.address_connected((last.address, last.port), slot, now, max(0.0, now - last.start))
         dr = handle.dr
-        dr.contact_failing_since = 0.0
-        self._records.contacted(dr.peers(self._settings.remote_smtp_port))
         hook = f.hooks.log_client_connection_success
         if hook:
             addr = address_of(last.address, last.port)

@@ -100,7 +100,22 @@ class MailConnections:
         """
         See :func:`momentum_tx.delivery.initiate.initiate_connection`.
         """
-        return self._initiator.initiate_connection(dr, binding, now, finish_connect_func, timeout_func, user_data)
+
+        def finished(handle: ConnectionHandle, error: ConnFlag, when: float) -> None:
+            if not error:
+                self.contacted(handle.dr, handle.binding_slot)
+            finish_connect_func(handle, error, when)
+
+        return self._initiator.initiate_connection(dr, binding, now, finished, timeout_func, user_data)
+
+    def contacted(self, dr: DomainRecord, slot: int) -> None:
+        """
+        *dr* was reached: its failures are no longer in a row.  For mail that
+        takes a host that will have us; a greeting of 554 is no success.
+        """
+        dr.contact_failing_since = 0.0
+        f = self._initiator.facilities
+        self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).remote_smtp_port))
 
     def initiate_connection_smtp(self, dr: IDomainRecord, binding: int, now: float | None) -> ConnFlag:
         """

@@ -159,8 +159,11 @@ class Maintainer:
             if self._f.config.path(slot, dr.domain).suspend_delivery:
                 continue
             idle = care.idle.get(slot)
-            while idle and queue.active_size(slot):
-                idle[-1].resume()
+            # A copy: each that resumes leaves the list, whatever it finds.
+            for session in reversed(list(idle or ())):
+                if not queue.active_size(slot):
+                    break
+                session.resume()
             if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
                 care.held_until.pop(slot, None)
                 if not self._open_missing(dr, slot, now):

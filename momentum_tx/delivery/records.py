@@ -123,8 +123,9 @@ class Records:
         and domains without mail or connections whose routing data has expired.
         """
         self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
-        known = {peer for peer, _ in self._metrics}
-        self._failures = {peer: count for peer, count in self._failures.items() if peer in known}
+        known = {peer[0] for peer, _ in self._metrics}
+        known.update(address for dr in self._domains.values() for mx in dr.mxlist for address in mx.host.addresses)
+        self._failures = {peer: count for peer, count in self._failures.items() if peer[0] in known}
         self._domains = {
             name: dr
             for name, dr in self._domains.items()

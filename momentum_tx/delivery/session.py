@@ -206,6 +206,7 @@ class Session:
         if self._machine.over:
             return
         self.ready = True
+        self._sessions.connections.contacted(self.dr, self._slot)
         self.next()
 
     def _reset_done(self, event: ev.ResetDone) -> None:
@@ -374,6 +375,7 @@ class Session:
             else:
                 transaction.sent(event.accepted, self._protocol.send_body(transaction.body))
 
+        transaction.intended = True
         self._f.spool.intent([transaction.messages[index] for index in event.accepted], written)
 
     def _cannot_record(self, transaction: Transaction, error: Exception) -> None:

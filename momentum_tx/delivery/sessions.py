@@ -150,15 +150,15 @@ class Sessions:
             return
         now = self.facilities.wall()
         self._records.address_failed(peer, slot, now)
+        if dr.mail_queue.active_size(slot):
+            retry = self.facilities.config.domain(dr.domain).host_failure_retry
+            if self._records.down(peer, slot, now, retry):
+                self.connections.attempt(dr, slot, now, failed)
+            else:
+                # The address is not left alone at all: the message is, or this would never end.
+                self.settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
+        # Last: the message that suffers shall be told this reason, not that of a domain that is delayed.
         self.connections.count_failure(dr, slot, ConnFlag.ERROR_CONNECT, now)
-        if not dr.mail_queue.active_size(slot):
-            return
-        retry = self.facilities.config.domain(dr.domain).host_failure_retry
-        if self._records.down(peer, slot, now, retry):
-            self.connections.attempt(dr, slot, now, failed)
-        else:
-            # The address is not left alone at all: the message is, or this would never end.
-            self.settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
 
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]
@@ -185,37 +185,34 @@ class Sessions:
         *message* and those of its reception that may share its transaction:
         same domain, same binding, due as well (Momentum: ``assess_batch``).
         """
-        siblings = message.reception.messages
         messages = [message]
-        if message.reception.live == 1:
+        dr, index = message.domain, message.reception.siblings
+        if index is None or message.reception.live == 1 or dr is None:
             return messages
         most = settings.max_recipients_per_batch
         if settings.max_recipients_per_connection:
             most = min(most, settings.max_recipients_per_connection - connection.recipients)
-        queue = message.domain.mail_queue if message.domain is not None else None
+        queue = dr.mail_queue
         ascii_only = message.recipient.isascii()
-        for sibling in siblings:
+        taken = {message.recipient}
+        live = message.reception.messages
+        # Those that have ended must not be held by the index for the sake of one that waits for days.
+        index[dr] = group = [sibling for sibling in index.get(dr, ()) if live[sibling.index] is sibling]
+        for sibling in group:
             if len(messages) >= most:
                 break
             if (
-                sibling is not None
-                and queue is not None
-                and sibling is not message
-                and sibling.domain is message.domain
-                and sibling.binding_slot == message.binding_slot
+                sibling.binding_slot == message.binding_slot
                 and queue.is_active(sibling)
                 # With a peer that lacks SMTPUTF8 the one kind fails for ever and the other does not.
                 and sibling.recipient.isascii() == ascii_only
-                and not self._same_recipient(sibling, messages)
+                # One RCPT per transaction and address; the twin goes in the next.
+                and sibling.recipient not in taken
             ):
                 queue.remove(sibling)
+                taken.add(sibling.recipient)
                 messages.append(sibling)
         return messages
-
-    @staticmethod
-    def _same_recipient(message: Message, messages: list[Message]) -> bool:
-        # One RCPT per transaction and address; the twin goes in the next.
-        return any(other.recipient == message.recipient for other in messages)
 
     def went_idle(self, session: Session) -> None:
         """

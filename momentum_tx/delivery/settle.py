@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from twisted.logger import Logger
+
 from ..outcomes import Outcome, Scope, Verdict
 from ..policy.retry import End, RetrySchedule
 from ..queues.domain import Connection, DomainRecord
@@ -31,6 +33,8 @@ class Settlement:
     :param facilities: hooks, spool, clocks.
     :param requeued: told after a message went back to the queues of its domain.
     """
+
+    _log = Logger()
 
     def __init__(self, facilities: Facilities, requeued: Callable[[DomainRecord], object]) -> None:
         self._f = facilities
@@ -114,6 +118,18 @@ class Settlement:
         hook = self._f.hooks.log_permanent_failure_v1
         if hook:
             hook.notify(lambda provider: provider.log_permanent_failure_v1(message, dr, now, note))
+
+    def keep(self, message: Message, now: float) -> None:
+        """
+        Something went wrong while *message* was settled: if it is neither
+        finished nor queued, it is tried again in its time.
+        """
+        if message.reception.messages[message.index] is message and not message.place:
+            dr = self._domain(message)
+            message.connection = None
+            message.next_attempt = now + self._schedule(message, dr).delay(max(message.num_retries, 1))
+            dr.mail_queue.insert_delayed(message)
+            self._requeued(dr)
 
     def reinsert(self, message: Message) -> None:
         """
@@ -223,7 +239,11 @@ class Settlement:
                     self._requeued(dr)
                     return
                 message.connection = None
-                settle(message, now)
+                try:
+                    settle(message, now)
+                except Exception:
+                    self._log.failure("settling {id} failed", id=message.id)
+                    self.keep(message, now)
             self._f.clock.callLater(0, work)
 
         work()

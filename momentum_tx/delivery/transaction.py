@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from ..outcomes import Scope, Verdict
 from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
 from ..queues.domain import Connection, DomainRecord
@@ -33,7 +35,20 @@ class Transaction:
     :param messages: at least one, all of one reception.
     """
 
-    __slots__ = ("_connection", "_dr", "_f", "_settlement", "begun", "body", "ended", "messages", "reception")
+    _log = Logger()
+
+    __slots__ = (
+        "_connection",
+        "_dr",
+        "_f",
+        "_settlement",
+        "begun",
+        "body",
+        "ended",
+        "intended",
+        "messages",
+        "reception",
+    )
 
     def __init__(
         self,
@@ -54,6 +69,8 @@ class Transaction:
         #: Whether the peer has been told of it.
         self.begun = False
         self.ended = False
+        #: Whether an intent is on record, or about to be.
+        self.intended = False
         dr.in_flight += len(messages)
         for message in messages:
             message.connection = connection
@@ -122,16 +139,24 @@ class Transaction:
         """
         self._end()
         now = self._f.wall()
-        settlement = self._settlement
         for message, result in zip(self.messages, results, strict=True):
-            if result.verdict is Verdict.DELIVERED:
-                self._connection.deliveries += 1
-                settlement.delivered(message, result.note, now)
-            elif result.verdict is Verdict.PERMANENT:
-                settlement.permanent(message, result.note, result.stage, now, result.scope)
-            else:
-                unknown = ambiguous and result.scope is Scope.CONNECTION
-                settlement.transient(message, result.note, result.stage, now, unknown)
+            try:
+                self._pass_on(message, result, now, ambiguous)
+            except Exception:
+                # When in doubt, keep the mail; and what befell one must not befall the others.
+                self._log.failure("settling {id} failed", id=message.id)
+                self._settlement.keep(message, now)
+
+    def _pass_on(self, message: Message, result: RecipientResult, now: float, ambiguous: bool) -> None:
+        settlement = self._settlement
+        if result.verdict is Verdict.DELIVERED:
+            self._connection.deliveries += 1
+            settlement.delivered(message, result.note, now)
+        elif result.verdict is Verdict.PERMANENT:
+            settlement.permanent(message, result.note, result.stage, now, result.scope)
+        else:
+            unknown = ambiguous and result.scope is Scope.CONNECTION
+            settlement.transient(message, result.note, result.stage, now, unknown)
 
     def settle_unsent(self, verdict: Verdict, note: bytes) -> None:
         """
@@ -148,6 +173,9 @@ class Transaction:
         if self.begun:
             self._dr.attempts -= len(self.messages)
         for message in self.messages:
+            if self.intended:
+                # On record it would look as if a dot had been sent.
+                self._f.spool.requeued(message)
             self._settlement.reinsert(message)
 
     def _end(self) -> None:

@@ -106,6 +106,9 @@ class Receiver:
         content = submission.content
         if count_received(content) >= self._config().global_settings.max_received_headers:
             raise MessageRefused(554, "5.4.6 Too many hops, this message is looping")
+        most = self._config().global_settings.max_recipients_per_message
+        if len(submission.recipients) > most:
+            raise MessageRefused(550, f"5.5.3 Too many recipients: {len(submission.recipients)}, {most} are possible")
         recipients = [self._routable(recipient) for recipient in submission.recipients]
         chosen: dict[bytes, bytes] = {}
         if submission.trusted:

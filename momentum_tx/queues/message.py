@@ -38,6 +38,7 @@ class Reception:
         "recv_from",
         "recv_method",
         "sender",
+        "siblings",
         "size",
         "smtputf8",
         "spool",
@@ -66,6 +67,8 @@ class Reception:
         self.smtputf8 = smtputf8
         #: Every message of the reception by index; a finished one is ``None``.
         self.messages: list[Message | None] = []
+        #: The messages by domain record, where there is more than one: who may share a transaction.
+        self.siblings: dict[DomainRecord, list[Message]] | None = None
         #: Messages not finished yet.
         self.live = 0
         #: The body while it is held in memory; managed by the spool.
@@ -91,6 +94,8 @@ class Reception:
         if self.messages[message.index] is not None:
             self.messages[message.index] = None
             self.live -= 1
+            if self.live < 2:
+                self.siblings = None
 
 
 @implementer(IMessage)

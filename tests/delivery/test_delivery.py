@@ -2,6 +2,8 @@
 One message from the door to the peer, and what everybody saw of it.
 """
 
+from momentum_tx.queues.message import Message
+
 from ..worlds import BOB, SENDER, WorldCase
 
 
@@ -69,3 +71,36 @@ class ExpiryTests(WorldCase):
         dr = world.domain("example.com")
         host = world.service.delivery.records.host("mx1.example.com")
         self.assertEqual([mx.host for mx in dr.mxlist], [host])
+
+
+class RecoveredTests(WorldCase):
+    """
+    Mail found in the spool.
+    """
+
+    def test_name_no_longer_valid(self) -> None:
+        """
+        A message whose domain today's rules for names refuse stays in the spool
+        and is told of; it keeps neither the service nor other mail from going on.
+        """
+        world = self.world()
+        world.resolver.delay = 60.0
+        for recipient in (BOB, "carol@example.org"):
+            self.accept(world, [recipient])
+        world.crash()
+        router = world.service.delivery.router
+        routing_domain = router.routing_domain
+
+        def stricter(message: Message) -> tuple[str, bool]:
+            if message.recipient == BOB.encode():
+                raise ValueError("malformed domain")
+            return routing_domain(message)
+
+        self.patch(router, "routing_domain", stricter)
+        messages = [message for dr in world.service.delivery.records for message in dr.mail_queue.messages()]
+        self.assertEqual(len(messages), 2)
+        for message in messages:
+            assert message.domain is not None
+            message.domain.mail_queue.remove(message)
+        world.service.delivery.enqueue(messages)
+        self.assertEqual([bool(message.place) for message in messages], [m.recipient != BOB.encode() for m in messages])

@@ -334,7 +334,8 @@ class FailureCountTests(Story):
 
     def test_success_clears(self) -> None:
         """
-        A success in between starts the count anew.
+        A session that becomes ready in between starts the count anew; a
+        connection alone, to a host that may yet refuse us, does not.
         """
         world = self.make(self.CONFIGURATION)
         dr = world.domain("example.com", A)
@@ -344,6 +345,9 @@ class FailureCountTests(Story):
             self.fail_async(dr)
         initiate_connection_smtp(dr, 0, None)
         world.dialer.dials[-1].connect()
+        self.assertEqual(world.records.failures((A, 25)), 2)
+        world.connections.contacted(dr, 0)
+        self.assertEqual(world.records.failures((A, 25)), 0)
         for _ in range(2):
             self.fail_async(dr)
         world.clock.advance(0)
@@ -439,6 +443,7 @@ class FailureCountTests(Story):
         world.clock.advance(600)
         initiate_connection_smtp(dr, 0, None)
         world.dialer.dials[-1].connect()
+        world.connections.contacted(dr, 0)
         self.fail_async(dr)
         world.clock.advance(600)
         self.fail_async(dr)

@@ -291,3 +291,25 @@ class TLSTests(WorldCase):
         world.advance(10)
         self.assertEqual(world.tls.upgrades, [])
         self.assertIn("protocol error", self.last(world, "T")["note"])
+
+
+class NeverServedTests(WorldCase):
+    """
+    Hosts that accept every connection and never any mail.
+    """
+
+    def test_554_counts(self) -> None:
+        """
+        A host that greets with 554 is failed to reach, though it connects:
+        ``mx_failures_to_delay`` trips, and the queue does not drain by one
+        message a pass.
+        """
+        world = self.world("[global]\nmx_failures_to_delay = 3\nhost_failure_retry = 1\nmax_outbound_connections = 1\n")
+        mx = world.exchanger("example.com")
+        mx.on("connect", b"554 5.7.1 No mail from you")
+        for number in range(30):
+            self.accept(world, subject=str(number))
+        world.advance(120)
+        self.assertEqual(world.mainlog("T")[0]["note"], "554 5.7.1 No mail from you")
+        queue = world.service.delivery.domain_record("example.com").mail_queue
+        self.assertEqual((queue.active_size(), queue.delayed_size()), (0, 30))

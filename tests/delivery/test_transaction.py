@@ -2,7 +2,10 @@
 One transaction: what it says to the peer, and what of it is remembered.
 """
 
-from momentum_tx.testing.peers import CLOSE, RESET, Step
+from typing import Any
+
+from momentum_tx.delivery.transaction import Transaction
+from momentum_tx.testing.peers import CLOSE, RESET, SILENCE, Step
 
 from ..worlds import BOB, SENDER, WorldCase
 
@@ -162,3 +165,81 @@ class RefusedBodyTests(WorldCase):
         A reset in the middle.
         """
         self.refused(RESET)
+
+
+class KeepingTests(WorldCase):
+    """
+    What goes wrong in between.
+    """
+
+    def test_fault_while_settling(self) -> None:
+        """
+        An unforeseen fault while one recipient is settled keeps that message,
+        and the others of the transaction are settled all the same.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        settlement = world.service.delivery.settlement
+        delivered = settlement.delivered
+        faults: list[Any] = []
+
+        def broken(message: Any, note: bytes, now: float) -> None:
+            if message.recipient == BOB.encode() and not faults:
+                faults.append(message)
+                raise RuntimeError("a fault nobody foresaw")
+            delivered(message, note, now)
+
+        self.patch(settlement, "delivered", broken)
+        self.accept(world, [BOB, CAROL])
+        world.advance(5)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.kinds(world), "RRD")
+        world.advance(1300)
+        self.assertEqual(self.kinds(world), "RRDD")
+        self.assertEqual(sorted(self.taken(mx)), [BOB.encode(), BOB.encode(), CAROL.encode()])
+
+    def test_no_dot_is_not_ambiguous(self) -> None:
+        """
+        A message given back after its intent was recorded, because no dot was
+        sent, is not ambiguous after a crash.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        transactions = []
+        begin = Transaction.begin
+
+        def watched(transaction: Transaction) -> None:
+            transactions.append(transaction)
+            begin(transaction)
+
+        self.patch(Transaction, "begin", watched)
+        mx.on("DATA", SILENCE)
+        self.accept(world)
+        world.advance(1)
+        (transaction,) = transactions
+        transaction.intended = True
+        world.service.spool.intent(transaction.messages, lambda error: None)
+        world.advance(0.01)
+        transaction.give_back()
+        world.advance(1)
+        world.crash()
+        world.advance(1)
+        (message,) = transactions[-1].messages
+        self.assertIsNot(message, transaction.messages[0])
+        self.assertEqual(message.ambiguous, 0)
+
+    def test_many_recipients_in_many_domains(self) -> None:
+        """
+        Recipients share transactions by domain, as many as one may hold, and
+        nobody gets a copy too many.
+        """
+        world = self.world("[global]\nmax_recipients_per_batch = 7\n")
+        receivers = [world.exchanger(f"d{number}.example") for number in range(5)]
+        recipients = [f"u{number}@d{number % 5}.example" for number in range(100)]
+        self.accept(world, recipients)
+        world.advance(5)
+        self.assertEqual(self.kinds(world).count("D"), 100)
+        for number, mx in enumerate(receivers):
+            self.assertLessEqual(max(len(taken.recipients) for taken in mx.ledger), 7)
+            expected = sorted(each.encode() for each in recipients if each.endswith(f"@d{number}.example"))
+            self.assertEqual(sorted(self.taken(mx)), expected)

@@ -89,6 +89,14 @@ class SendTests(WorldCase):
         world.advance(10)
         self.assertEqual(world.mainlog(), [])
 
+    def test_too_many_recipients(self) -> None:
+        """
+        ``max_recipients_per_message`` holds in process too.
+        """
+        world = self.world("[global]\nmax_recipients_per_message = 100\n")
+        sending = world.send(SENDER, [f"u{number}@example.com" for number in range(101)], world.message())
+        self.assertEqual(self.failureResultOf(sending, MessageRefused).value.code, 550)
+
     def test_cancelled(self) -> None:
         """
         Cancelling stops the waiting, not the mail.
