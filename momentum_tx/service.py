@@ -211,7 +211,6 @@ class OutboundService(Service):
         self._starting: Deferred[int] | None = None
         self._stopped: Deferred[None] | None = None
         self._bound = False
-        self._spool_failed = False
 
     def _current(self) -> IConfiguration:
         return self._facilities.config
@@ -376,8 +375,6 @@ class OutboundService(Service):
         self.hooks.log_error(
             self._wall(), "critical", f"the spool cannot be read, nothing is received or delivered: {failure.value}"
         )
-        # It has closed what it had and given the directory back.
-        self._spool_failed = True
         self.receiver.closed = (451, "4.3.0 The spool cannot be read, try again later")
         self._injection.start()
 
@@ -415,8 +412,7 @@ class OutboundService(Service):
         while len(self._injection) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05, lambda: None)
         self._injection.interrupt()
-        if not self._spool_failed:
-            await self.spool.stop()
+        await self.spool.stop()
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()

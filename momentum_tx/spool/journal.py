@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -90,6 +90,7 @@ class JournalSpool:
         self._recovery: Recovery | None = None
         self._starting: Deferred[int] | None = None
         self._stopped: list[Deferred[None]] | None = None
+        self._has_stopped = False
 
     # Life.
 
@@ -139,6 +140,8 @@ class JournalSpool:
         See :class:`~momentum_tx.interfaces.services.ISpool`.  With a disk that
         refuses, it tries once more, reports, and closes all the same.
         """
+        if self._has_stopped:
+            return succeed(None)
         stopped: Deferred[None] = Deferred()
         if self._stopped is not None:
             self._stopped.append(stopped)
@@ -153,6 +156,7 @@ class JournalSpool:
     def _have_stopped(self, _: None, was_open: bool) -> None:
         if was_open:
             self._files.unlock()
+        self._has_stopped = True
         waiting, self._stopped = self._stopped or [], []
         for stopped in waiting:
             stopped.callback(None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -74,6 +74,7 @@ class JournalWriter(Writer):
         # Segments left behind while there is no new one that could depend on them.
         self._stale: list[Segment] = []
         self._closed: list[Deferred[None]] | None = None
+        self._has_closed = False
 
     # Life.
 
@@ -107,8 +108,11 @@ class JournalWriter(Writer):
 
     def close(self) -> Deferred[None]:
         """
-        Write what can be written, then close the files.  Fires always.
+        Write what can be written, then close the files.  Fires always, and as
+        often as it is called.
         """
+        if self._has_closed:
+            return succeed(None)
         closed: Deferred[None] = Deferred()
         if self._closed is not None:
             self._closed.append(closed)
@@ -150,6 +154,7 @@ class JournalWriter(Writer):
         self._open.clear()
         if self.error is None:
             self.error = SpoolError("the spool is closed")
+        self._has_closed = True
         waiting, self._closed = self._closed or [], []
         for closed in waiting:
             closed.callback(None)

@@ -7,6 +7,7 @@ when the disk fails is in :mod:`momentum_tx.spool.repair`, of which this is the
 healthy half.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
@@ -56,7 +57,7 @@ class Waiting(NamedTuple):
     answer: Deferred[None]
 
 
-class Writer:
+class Writer(ABC):
     """
     The open end of the journal.  Subclassed once, by
     :class:`momentum_tx.spool.repair.JournalWriter`.
@@ -254,17 +255,31 @@ class Writer:
             if place.segment is not segment and place.segment is not None:
                 depend(segment, place.segment)
 
+    # What a disk in trouble makes of it.
+
+    @abstractmethod
     def _append_or_mend(self, entries: list[Entry]) -> SpoolError | None:
-        raise NotImplementedError
+        """
+        Append *entries* wherever they can be; the error if they could not.
+        """
 
+    @abstractmethod
     def _hold(self, entries: Sequence[Entry], error: SpoolError) -> None:
-        raise NotImplementedError
+        """
+        Keep in memory what must not be lost, and refuse the rest with *error*.
+        """
 
+    @abstractmethod
     def _repair(self) -> None:
-        raise NotImplementedError
+        """
+        Try to write again what is held.
+        """
 
+    @abstractmethod
     def _broke(self, error: SpoolError) -> None:
-        raise NotImplementedError
+        """
+        A sync has failed with *error*: the segment is not to be trusted.
+        """
 
     # Sync.
 

@@ -173,6 +173,16 @@ class SpoolContract(SpoolCase):
     Mix into a case that says how a spool is made.
     """
 
+    def test_stopped_twice(self) -> None:
+        """
+        Stopping what has stopped is done at once.
+        """
+        self.open()
+        for _ in range(2):
+            stopped = self.spool.stop()
+            settle(self.clock)
+            self.assertIsNone(self.successResultOf(stopped))
+
     def test_provides(self) -> None:
         """
         It keeps the contract it declares.
