@@ -178,7 +178,7 @@ class OutboundService(Service):
         self._facilities = Facilities(
             clock=reactor,
             wall=wall,
-            random=random,
+            rng=random,
             agenda=self._agenda,
             dialer=seams.dialer,
             tls=seams.tls,

@@ -25,7 +25,7 @@ class Facilities:
     """
     :ivar clock: times deadlines and calls back; need not be wall time.
     :ivar wall: wall time, epoch seconds.
-    :ivar random: the only source of chance.
+    :ivar rng: the only source of chance.
     :ivar agenda: alarms on *clock*.
     :ivar dialer: opens connections.
     :ivar tls: turns them into TLS ones.
@@ -40,7 +40,7 @@ class Facilities:
 
     clock: IReactorTime
     wall: Callable[[], float]
-    random: Random
+    rng: Random
     agenda: Agenda
     dialer: IDialer
     tls: ITLSUpgrade

@@ -269,7 +269,7 @@ class _Attempt:
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
         )
-        self._candidates = order(found, f.random, g.prefer_ipv6_mxs, g.max_addresses_per_attempt)
+        self._candidates = order(found, f.rng, g.prefer_ipv6_mxs, g.max_addresses_per_attempt)
         self._candidates.reverse()
         return with_actions(refusal) if refusal else refusal
 

@@ -115,7 +115,7 @@ class Router:
         dr.dns_failures += 1
         longest = min(RETRY_FIRST * 2.0 ** min(dr.dns_failures - 1, 10), RETRY_LONGEST)
         # Spread, so that a resolver that comes back is not asked everything at once.
-        dr.dns_retry_at = now + longest * (0.5 + 0.5 * self._f.random.random())
+        dr.dns_retry_at = now + longest * (0.5 + 0.5 * self._f.rng.random())
         dr.routing_note = LOOKUP_DEFERRED + b" (" + reason.encode("ascii", "replace")[:200] + b")"
 
     async def _load(self, dr: DomainRecord) -> None:

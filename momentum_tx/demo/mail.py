@@ -74,26 +74,26 @@ def digest(body: bytes) -> int:
     return crc32(body)
 
 
-def messages(count: int, random: Random, bindings: Sequence[str]) -> Iterator[DemoMessage]:
+def messages(count: int, rng: Random, bindings: Sequence[str]) -> Iterator[DemoMessage]:
     """
     *count* messages, the kinds of receivers mixed by their shares.
 
     :param bindings: names of bindings, used in turn; none for the default.
     """
-    kinds = random.choices(KINDS, [kind.share for kind in KINDS], k=count)
+    kinds = rng.choices(KINDS, [kind.share for kind in KINDS], k=count)
     for number, kind in enumerate(kinds):
-        yield _message(number, kind, random, bindings[number % len(bindings)] if bindings else "")
+        yield _message(number, kind, rng, bindings[number % len(bindings)] if bindings else "")
 
 
-def _message(number: int, kind: ReceiverKind, random: Random, binding: str) -> DemoMessage:
+def _message(number: int, kind: ReceiverKind, rng: Random, binding: str) -> DemoMessage:
     local, expected = b"mailbox", Fate.DELIVERED
     if kind is DOWN:
         expected = Fate.FAILED
-    elif kind is PICKY and random.random() < UNKNOWN_SHARE:
+    elif kind is PICKY and rng.random() < UNKNOWN_SHARE:
         local, expected = UNKNOWN, Fate.FAILED
     recipient = b"%b-%d@%b" % (local, number, kind.domain.encode("ascii"))
     # Lines that begin with dots are what a careless sender spoils.
-    body = b"Message %d of the demo.\r\n.\r\n..two dots\r\n" % number + b"All work and no play.\r\n" * random.randrange(
+    body = b"Message %d of the demo.\r\n.\r\n..two dots\r\n" % number + b"All work and no play.\r\n" * rng.randrange(
         1, 40
     )
     header = b"From: <%b>\r\nTo: <%b>\r\nSubject: Demo %d\r\nMessage-ID: <%d@demo.example>\r\n" % (

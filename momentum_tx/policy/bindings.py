@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 
-def choose_from_group(slots: Sequence[int], suspended: Callable[[int], bool], random: Random) -> int:
+def choose_from_group(slots: Sequence[int], suspended: Callable[[int], bool], rng: Random) -> int:
     """
     A random member of a group, one that is not suspended if there is any.
 
@@ -18,4 +18,4 @@ def choose_from_group(slots: Sequence[int], suspended: Callable[[int], bool], ra
     :param suspended: whether delivery from a slot is suspended.
     """
     ready = [slot for slot in slots if not suspended(slot)]
-    return random.choice(ready or list(slots))
+    return rng.choice(ready or list(slots))

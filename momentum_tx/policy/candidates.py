@@ -126,7 +126,7 @@ def eligible(
     return found, ConnFlag.ERROR_HOST_MAX_REACHED if crowded else ConnFlag.ERROR_NO_MXS_REACHABLE
 
 
-def order(candidates: list[Candidate[HostT]], random: Random, prefer_ipv6: bool, limit: int) -> list[Candidate[HostT]]:
+def order(candidates: list[Candidate[HostT]], rng: Random, prefer_ipv6: bool, limit: int) -> list[Candidate[HostT]]:
     """
     The order of one attempt: ascending preference; within one preference hosts
     at random, each host as likely as the other however many addresses it has,
@@ -139,9 +139,9 @@ def order(candidates: list[Candidate[HostT]], random: Random, prefer_ipv6: bool,
     for candidate in candidates:
         key = (candidate.preference, candidate.host.name)
         if key not in drawn:
-            drawn[key] = random.random()
+            drawn[key] = rng.random()
         late = prefer_ipv6 and ":" not in candidate.address
-        keyed.append((candidate.preference, late, drawn[key], random.random(), candidate))
+        keyed.append((candidate.preference, late, drawn[key], rng.random(), candidate))
     keyed.sort(key=lambda item: item[:4])
     if len(keyed) <= limit:
         return [item[4] for item in keyed]

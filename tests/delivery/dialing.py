@@ -192,7 +192,7 @@ class World:
         self.facilities = Facilities(
             clock=self.clock,
             wall=self.wall,
-            random=Random(20),
+            rng=Random(20),
             agenda=Agenda(self.clock),
             dialer=dialer if dialer is not None else self.dialer,
             tls=NoTLS(),
