@@ -12,10 +12,10 @@ from typing import Final
 
 class ConnFlag(enum.IntFlag, boundary=enum.STRICT):
     """
-    One word for both halves of a connection that did not come about: what
-    happened (``ERROR_*``) and what the caller owes the queue (``ACTION_*``).
+    The word of an attempt to connect: at most one cause (``ERROR_*``) and the
+    obligations that go with it (``ACTION_*``).
 
-    Zero is success.  A bit nobody defined raises :class:`ValueError` where the
+    Success is zero.  A bit nobody defined raises :class:`ValueError` where the
     word is made.  ``str()`` gives Momentum's full names joined by ``|``.
     """
 
@@ -43,14 +43,14 @@ class ConnFlag(enum.IntFlag, boundary=enum.STRICT):
     ERROR_CONNECT_NETWORK = 1 << 10
     #: ``connect_timeout`` ran out, or the kernel gave up waiting for the peer.
     ERROR_CONNECT_TIMEOUT = 1 << 11
-    #: The caller must take one message off the active queue of this domain and binding and requeue it.
+    #: One active message of this domain and binding is to be requeued by the caller.
     ACTION_REQUEUE1 = 1 << 29
-    #: The caller must fail every message of the domain, on every binding.
+    #: All mail of the domain is to be failed by the caller, whatever its binding.
     ACTION_PURGE_DOMAIN = 1 << 30
 
     #: Mask of the causes.
     ERRORS = (1 << 12) - 1
-    #: Mask of the obligations: ``word & ConnFlag.ACTIONS`` is the caller's to-do list.
+    #: Mask of the obligations: what is left of a word under it has to be done.
     ACTIONS = ACTION_REQUEUE1 | ACTION_PURGE_DOMAIN
 
     @property

@@ -24,7 +24,7 @@ class Verdict(enum.Enum):
 
 class Scope(enum.IntEnum):
     """
-    How far a refusal reaches, narrowest first.
+    What a refusal concerns, from the least to the most.
     """
 
     RECIPIENT = 1
@@ -37,8 +37,8 @@ class Scope(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    One recipient's share of one attempt, or of its whole life where
-    ``service.send`` reports it.
+    The end of an attempt for one recipient; where ``service.send`` reports
+    it, the end of the message.
 
     :ivar recipient: the envelope address, without angle brackets.
     :ivar verdict: what was decided.

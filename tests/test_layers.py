@@ -316,7 +316,7 @@ class DirectionTests(SynchronousTestCase):
 
     def test_down(self) -> None:
         """
-        A module imports only from floors below its own, or from its package.
+        Every import leads to a lower floor or stays in its package.
         """
         self.assertEqual([line for source in sources() for line in wrong_ways(source)], [])
 

@@ -1,17 +1,16 @@
 """
 A hook point and its four shapes.
 
-A hook is a contract with one method (:mod:`momentum_tx.interfaces.hooks`); how
-its chain of providers is called is its *shape*, because Momentum's chains have
-no common polarity:
+Momentum's chains of providers differ in what stops them and what counts as
+"no".  Here there are four ways, and a hook point's class says which is its:
 
 ==========  ===========================  ========================  =====================================
 shape       the caller asks              the chain ends when       a provider that raises
 ==========  ===========================  ========================  =====================================
-Notice      nothing: all are told        all were told             is logged, the next is told
-Veto        may this happen?             one says no               counts as "no"; the mail is kept
-Override    instead of the default?      one answers not ``None``  is logged, the default runs
-Fold        what shall the value be?     all were asked in turn    is logged, the value stays
+Notice      nothing, it tells            everybody has heard       is logged and passed over
+Veto        whether to go on             one forbids it            has forbidden it; no mail fails
+Override    for another way than ours    one offers something      is logged, our way is taken
+Fold        for a value                  everybody had a say       is logged and has had no say
 ==========  ===========================  ========================  =====================================
 
 An answer of the wrong type counts as raising; so does a coroutine, whatever the
@@ -163,7 +162,7 @@ class HookPoint(Generic[P]):
 
 class Notice(HookPoint[P]):
     """
-    Tell all; nothing is asked.
+    Everybody hears of it and nobody answers.
     """
 
     __slots__ = ()

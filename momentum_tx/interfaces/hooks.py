@@ -1,13 +1,13 @@
 """
 The hook contracts, one method each, under Momentum's names.
 
-Common to all: they are called in the reactor thread, one at a time (Momentum
-says "any thread"; this is stronger).  Do not block.  ``now`` is wall time in
-epoch seconds and may be ``None`` where Momentum allows NULL.  Momentum's
-``closure`` has no counterpart, a provider is an object; ``note_len`` is
-``len(note)``.  A notice raised while a provider runs is delivered after that
-provider has returned.  The *shape* of a hook says how a chain of providers is
-called: see :mod:`momentum_tx.hooks`.
+What holds for all of them: providers run in the reactor's thread, one at a time,
+where Momentum promises no thread at all; whoever blocks there blocks the mail.
+Times are wall time, seconds since 1970; where Momentum takes a NULL time, ``now``
+may be ``None``.  A C provider's ``closure`` is ``self`` here, and a text knows its
+length, so that neither is an argument.  What happens while a provider runs is
+told to others when it has returned.  How the answers of several providers make
+one is the hook's *shape*: see :mod:`momentum_tx.hooks.points`.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ class IConnectionGoal(Interface):
 
 class IVetoHostConnection(Interface):
     """
-    Hook: may a further connection be opened to this host?  Shape: *veto*.
+    Hook: is this host to be left out of an attempt?  Shape: *veto*.
 
     Source: Momentum, hook ``veto_host_connection``.
     """

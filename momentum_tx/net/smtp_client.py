@@ -1,7 +1,7 @@
 """
-The transport side of an SMTP session: moves bytes between a connection and the
-client machine, and watches the clock.  It decides nothing: meaning is the
-machine's, consequence the listener's.
+The transport side of an SMTP session: what the machine wants said is written,
+what the peer says is read, and both within their time.  What a reply means is
+known to the machine, and what follows from it to the listener.
 """
 
 from __future__ import annotations

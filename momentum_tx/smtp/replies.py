@@ -10,7 +10,7 @@ from ..errors import RemoteProtocolError
 
 #: RFC 5321 4.5.3.1.5 allows a reply line 512 octets; peers exceed it, so we keep eight times that.
 MAX_LINE: Final = 4096
-#: More lines than any real EHLO answer; an unbounded reply is an attack.
+#: Lines of one reply; real ones to EHLO have a few dozen at most.
 MAX_LINES: Final = 1000
 #: Octets of one reply, line ends included; where the best of the other servers cut.
 MAX_REPLY: Final = 128 * 1024

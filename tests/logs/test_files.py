@@ -57,7 +57,7 @@ class LogFileTests(_Base):
 
     def test_provides(self) -> None:
         """
-        It keeps the contract it declares.
+        It has all that its contract asks for.
         """
         self.assertTrue(verifyObject(ILogFile, self.file))
 

@@ -200,7 +200,7 @@ class HTTPSFetchTests(SynchronousTestCase):
 
     def test_provides(self) -> None:
         """
-        It keeps the contract it declares.
+        It has all that its contract asks for.
         """
         self.failureResultOf(self.fetch("https://nowhere.example/"), DeliveryError)
         verifyObject(IHTTPSFetch, self.fetcher)

@@ -72,7 +72,7 @@ class AnswerTests(ResolverCase):
 
     def test_provides(self) -> None:
         """
-        It keeps the contract it declares.
+        It has all that its contract asks for.
         """
         verifyObject(IResolver, self.resolver)
 

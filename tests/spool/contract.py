@@ -185,7 +185,7 @@ class SpoolContract(SpoolCase):
 
     def test_provides(self) -> None:
         """
-        It keeps the contract it declares.
+        It has all that its contract asks for.
         """
         self.open()
         self.assertTrue(verifyObject(ISpool, self.spool))

@@ -48,7 +48,7 @@ class ReactorThreadsTests(SynchronousTestCase):
 
     def test_provides(self) -> None:
         """
-        It keeps the contract it declares.
+        It has all that its contract asks for.
         """
         self.assertTrue(verifyObject(IThreadExecutor, self.threads))
 

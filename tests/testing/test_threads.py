@@ -24,7 +24,7 @@ class InlineThreadsTests(SynchronousTestCase):
 
     def test_provides(self) -> None:
         """
-        It keeps the contract it declares.
+        It has all that its contract asks for.
         """
         self.assertTrue(verifyObject(IThreadExecutor, self.threads))
 

@@ -1,6 +1,8 @@
 """
-Makes ``twistd momentum-tx`` known.  Imports nothing of ours: twistd loads every
-plugin of every package each time it runs.
+Tells twistd of its subcommand ``momentum-tx``.
+
+The package itself is named and not imported: this file is read whenever
+anybody runs any ``twistd`` of the machine.
 """
 
 from twisted.application.service import ServiceMaker
