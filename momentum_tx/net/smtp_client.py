@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.interfaces import IHandshakeListener, IPullProducer
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
@@ -167,7 +167,8 @@ class SMTPClientProtocol(Protocol):
         else:
             self._rearm()
             self._body = _BodyProducer(self, stuffed)
-            self.transport.registerProducer(self._body, False)
+            self.transport.registerProducer(self._body, True)
+            self._body.resumeProducing()
         return len(stuffed)
 
     def _body_sent(self) -> None:
@@ -256,31 +257,43 @@ class SMTPClientProtocol(Protocol):
         self._listener.connection_ended(stage)
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class _BodyProducer:
     """
     Gives a large body to the transport slice by slice, as fast as it takes them.
+
+    It pushes until it is told to pause: a producer that is pulled would over
+    TLS be driven by a cooperator of the global reactor.
     """
 
     def __init__(self, protocol: SMTPClientProtocol, stuffed: bytes) -> None:
         self._protocol = protocol
         self._stuffed = memoryview(stuffed)
         self._offset = 0
+        self._paused = False
 
     def resumeProducing(self) -> None:
-        protocol, begin = self._protocol, self._offset
-        if self._offset >= len(self._stuffed):
-            return
-        self._offset = end = min(begin + BODY_SLICE, len(self._stuffed))
-        piece = bytes(self._stuffed[begin:end])
-        transport = protocol.transport
-        if end < len(self._stuffed):
-            transport.write(piece)
-            protocol.body_slice_taken()
-        else:
-            transport.unregisterProducer()
-            transport.writeSequence([piece, END_OF_DATA])
-            protocol._body_sent()
+        """
+        The transport has handed on what it had, and wants more.
+        """
+        self._paused = False
+        while not self._paused and self._offset < len(self._stuffed):
+            begin = self._offset
+            self._offset = end = min(begin + BODY_SLICE, len(self._stuffed))
+            piece = bytes(self._stuffed[begin:end])
+            protocol = self._protocol
+            if end < len(self._stuffed):
+                protocol.body_slice_taken()
+                # It may call pauseProducing before it returns.
+                protocol.transport.write(piece)
+            else:
+                protocol.transport.unregisterProducer()
+                protocol.transport.writeSequence([piece, END_OF_DATA])
+                protocol._body_sent()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
 
     def stopProducing(self) -> None:
+        self._paused = True
         self._offset = len(self._stuffed)

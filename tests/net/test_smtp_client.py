@@ -198,7 +198,7 @@ class DialogueTests(ClientCase):
         self.line.window = 20_000
         self.peer.transport.pauseProducing()
         self.data_wanted_paused()
-        content = b"0123456789\r\n" * 8_000
+        content = b"0123456789\r\n" * 80_000
         self.protocol.send_body(content)
         self.clock.advance(5)
         self.assertIs(self.protocol.stage, Stage.SENDING_BODY)
