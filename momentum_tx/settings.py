@@ -127,7 +127,11 @@ class GlobalSettings:
         104_857_600, "Largest message received, as announced by SIZE (ours).", "octets", _GLOBAL, minimum=1000
     )
     max_recipients_per_message: int = option(
-        10_000, "Most recipients of one received message; more get 452 (ours).", "recipients", _GLOBAL, minimum=100
+        10_000,
+        "Most recipients of one received message; over SMTP more get 452, in process the message is refused (ours).",
+        "recipients",
+        _GLOBAL,
+        minimum=100,
     )
     max_inbound_connections: int = option(
         2000, "Most clients that may inject at once; more get 421 (ours).", "connections", _GLOBAL, minimum=1

@@ -22,6 +22,19 @@ from .worlds import BOB, SENDER, WorldCase
 CAROL = "carol@example.com"
 
 
+@implementer(contracts.ILogDeliveryV1)
+class Watcher:
+    """
+    Remembers what was delivered.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[IMessage] = []
+
+    def log_delivery_v1(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        self.found.append(msg)
+
+
 class StartTests(WorldCase):
     """
     Starting, and refusing to.
@@ -215,21 +228,11 @@ class StopTests(WorldCase):
         self.assertGreaterEqual(world.clock.seconds() - began, 20)
         self.assertEqual(self.kinds(world), "RT")
         world.build()
-        found: list[IMessage] = []
-
-        @implementer(contracts.ILogDeliveryV1)
-        class Watcher:
-            """
-            Remembers what was delivered.
-            """
-
-            def log_delivery_v1(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
-                found.append(msg)
-
-        world.service.hooks.register_last(Watcher())
+        watcher = Watcher()
+        world.service.hooks.register_last(watcher)
         world.start()
         world.advance(1300)
-        self.assertEqual([message.ambiguous for message in found], [1])
+        self.assertEqual([message.ambiguous for message in watcher.found], [1])
         self.assertEqual(len(mx.ledger), 2)
 
     def test_before_the_dot_nothing_happened(self) -> None:
@@ -392,21 +395,11 @@ class CrashTests(WorldCase):
         world.advance(2)
         world.kill()
         world.build()
-        found: list[IMessage] = []
-
-        @implementer(contracts.ILogDeliveryV1)
-        class Watcher:
-            """
-            Remembers what was delivered.
-            """
-
-            def log_delivery_v1(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
-                found.append(msg)
-
-        world.service.hooks.register_last(Watcher())
+        watcher = Watcher()
+        world.service.hooks.register_last(watcher)
         world.start()
         world.advance(2000)
-        self.assertEqual([message.ambiguous for message in found], [1])
+        self.assertEqual([message.ambiguous for message in watcher.found], [1])
 
     def test_week(self) -> None:
         """

@@ -298,7 +298,7 @@ class ICheckOutboundConnThrottle(Interface):
 
     def check_outbound_conn_throttle(binding_id: int, dr: IDomainRecord, now: float | None, later: float) -> float:
         """
-        Asked before a connection is opened.
+        Asked by ``initiate_connection_smtp`` before a connection is opened.
 
         :param binding_id: the slot.
         :param dr: the domain record.
