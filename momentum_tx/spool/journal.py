@@ -25,7 +25,7 @@ from .bodies import Bodies
 from .recovery import Recovery
 from .repair import JournalWriter
 from .segments import Place, Segments
-from .writer import Waiting
+from .writer import Waiting, WriterSetup
 
 #: Octets held back for intents and outcomes on a full disk: some 80,000 records.
 RESERVE: Final = 4 << 20
@@ -73,17 +73,18 @@ class JournalSpool:
         self._durable = settings.durability != "unsafe"
         self._segments = Segments()
         self._bodies = Bodies(settings.body_cache_size, self._read_body)
-        self._writer = JournalWriter(
-            files,
-            threads,
-            clock,
-            random,
-            self._segments,
-            settings.segment_size,
-            self._durable,
-            self._bodies.hold,
-            reserve,
+        setup = WriterSetup(
+            files=files,
+            threads=threads,
+            clock=clock,
+            random=random,
+            segments=self._segments,
+            segment_size=settings.segment_size,
+            durable=self._durable,
+            kept=self._bodies.hold,
+            reserve=reserve,
         )
+        self._writer = JournalWriter(setup)
         self._key = 0
         self._open = False
         self._started = False

@@ -8,17 +8,15 @@ not synced is moved to a new one.  While that does not succeed nothing is
 written: receptions are refused, intents fail, outcomes wait in memory.
 """
 
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from ..errors import SpoolError
-from ..interfaces.seams import IJournalFile, IJournalFiles, IThreadExecutor
-from ..queues.message import Reception
+from ..interfaces.seams import IJournalFile
 from . import jobs
 from .records import (
     INTENT,
@@ -31,8 +29,8 @@ from .records import (
     encode_withdrawn,
     frame,
 )
-from .segments import Place, Segment, Segments, depend
-from .writer import FLUSH, Entry, Writer, explain_failure, lay_out
+from .segments import Place, Segment, depend
+from .writer import FLUSH, Entry, Writer, WriterSetup, explain_failure, lay_out
 
 #: Seconds between two tries of a repair: the first, and the most they double to.
 RETRY_FIRST: Final = 1.0
@@ -44,23 +42,9 @@ class JournalWriter(Writer):
     The writer, complete.
     """
 
-    def __init__(
-        self,
-        files: IJournalFiles,
-        threads: IThreadExecutor,
-        clock: IReactorTime,
-        random: Random,
-        segments: Segments,
-        segment_size: int,
-        durable: bool,
-        kept: Callable[[Reception, bytes], object],
-        reserve: int,
-    ) -> None:
-        """
-        :param reserve: octets held back for intents and outcomes; 0 holds none.
-        """
-        super().__init__(files, threads, clock, random, segments, segment_size, durable, kept)
-        self._reserve = reserve
+    def __init__(self, setup: WriterSetup) -> None:
+        super().__init__(setup)
+        self._reserve = setup.reserve
         self._reserved = False
         #: Whether receptions are refused because the reserve is not whole.
         self.full = False

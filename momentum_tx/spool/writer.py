@@ -9,6 +9,7 @@ healthy half.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -57,6 +58,33 @@ class Waiting(NamedTuple):
     answer: Deferred[None]
 
 
+@dataclass(frozen=True, slots=True)
+class WriterSetup:
+    """
+    What a writer is made with.
+
+    :ivar files: the journal's directory.
+    :ivar threads: where it is synced.
+    :ivar clock: gathers what one turn of it brings.
+    :ivar random: source of salts; should not be predictable.
+    :ivar segments: the segments there are.
+    :ivar segment_size: octets after which a segment is closed.
+    :ivar durable: whether anything is synced at all.
+    :ivar kept: told when a reception is durable, before its Deferred fires.
+    :ivar reserve: octets held back for intents and outcomes; 0 holds none.
+    """
+
+    files: IJournalFiles
+    threads: IThreadExecutor
+    clock: IReactorTime
+    random: Random
+    segments: Segments
+    segment_size: int
+    durable: bool
+    kept: Callable[[Reception, bytes], object]
+    reserve: int
+
+
 class Writer(ABC):
     """
     The open end of the journal.  Subclassed once, by
@@ -69,31 +97,15 @@ class Writer(ABC):
 
     _log = Logger()
 
-    def __init__(
-        self,
-        files: IJournalFiles,
-        threads: IThreadExecutor,
-        clock: IReactorTime,
-        random: Random,
-        segments: Segments,
-        segment_size: int,
-        durable: bool,
-        kept: Callable[[Reception, bytes], object],
-    ) -> None:
-        """
-        :param random: source of salts; should not be predictable.
-        :param segment_size: octets after which a segment is closed.
-        :param durable: whether anything is synced at all.
-        :param kept: told when a reception is durable, before its Deferred fires.
-        """
-        self._files = files
-        self._threads = threads
-        self._clock = clock
-        self._random = random
-        self._segments = segments
-        self._segment_size = segment_size
-        self._durable = durable
-        self._kept = kept
+    def __init__(self, setup: WriterSetup) -> None:
+        self._files = setup.files
+        self._threads = setup.threads
+        self._clock = setup.clock
+        self._random = setup.random
+        self._segments = setup.segments
+        self._segment_size = setup.segment_size
+        self._durable = setup.durable
+        self._kept = setup.kept
         self.error: SpoolError | None = None
         self.closing = False
         self.waiting = 0
