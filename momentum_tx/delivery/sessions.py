@@ -74,7 +74,8 @@ class Sessions:
         self.settlement = settlement
         self.connections: MailConnections
         self.keeper: IdleKeeper
-        self._open: set[Session] = set()
+        # A dict for its order: what a stop says to whom must not depend on where objects lie in memory.
+        self._open: dict[Session, None] = {}
         self._broken_tls: dict[Peer, float] = {}
         #: Whether the service is stopping: no message is taken any more.
         self.stopping = False
@@ -95,14 +96,14 @@ class Sessions:
         Begin a session on an established connection.
         """
         session = Session(self, handle)
-        self._open.add(session)
+        self._open[session] = None
         handle.user_data = session
         try:
             session.begin()
         except Exception:
             # No descriptor left, say.  The domain's next pass tries again.
             self._log.failure("a session could not begin")
-            self._open.discard(session)
+            self._open.pop(session, None)
             handle.close()
             return
         hook = self.facilities.hooks.inc_outbound_connections
@@ -118,7 +119,7 @@ class Sessions:
         :param failed: why the peer would not have us; ``None`` if it had.
         :param retry_plain: whether TLS was what failed, and may be left out.
         """
-        self._open.discard(session)
+        self._open.pop(session, None)
         handle, dr = session.handle, session.dr
         slot = handle.binding_slot
         host, peer = handle.host, handle.connection.peer

@@ -255,7 +255,8 @@ class SMTPInjection(Factory):
         self.agenda = agenda
         self._wall = wall
         self._hostname = hostname
-        self._open: set[SMTPReception] = set()
+        # A dict for its order, in which a stop says goodbye.
+        self._open: dict[SMTPReception, None] = {}
         self._per_client: Counter[str] = Counter()
         #: Whether clients are greeted; until then they wait.
         self.ready = False
@@ -312,7 +313,7 @@ class SMTPInjection(Factory):
         """
         A client is there.
         """
-        self._open.add(reception)
+        self._open[reception] = None
         self._per_client[reception.peer] += 1
 
     def closed(self, reception: SMTPReception) -> None:
@@ -320,7 +321,7 @@ class SMTPInjection(Factory):
         A client is gone.
         """
         if reception in self._open:
-            self._open.discard(reception)
+            del self._open[reception]
             self._per_client[reception.peer] -= 1
             if not self._per_client[reception.peer]:
                 del self._per_client[reception.peer]
