@@ -8,7 +8,6 @@ handed the clock of the reactor it is given.
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ from .config.configuration import Configuration
 from .delivery.delivery import Delivery
 from .delivery.facilities import Facilities
 from .errors import ConfigError, StartupError
+from .hooks.loading import load_provider
 from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
@@ -237,7 +237,7 @@ class OutboundService(Service):
                 )
 
     def _register_hook(self, name: str, where: str) -> None:
-        provider = _load_hook(name, where)
+        provider = load_provider(name, where)
         try:
             self.hooks.register_last(provider)
         except StartupError as error:
@@ -441,7 +441,17 @@ class OutboundService(Service):
         :raises StartupError: the new one is bad; the old one stays in force.
         """
         old = self._facilities.config
-        new = config_load.load(path, old.generation + 1, old.bindings)
+        self.reconfigure(config_load.load(path, old.generation + 1, old.bindings))
+
+    def reconfigure(self, new: Configuration) -> None:
+        """
+        Go on with another configuration; sessions finish on the one they began with.
+
+        :param new: of the next generation, with the bindings of this one in
+            their slots (see :func:`momentum_tx.config.load.parse`).
+        :raises StartupError: it does not fit this machine; the old one stays in force.
+        """
+        old = self._facilities.config
         self._check_machine(new)
         for name in ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks"):
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
@@ -451,6 +461,14 @@ class OutboundService(Service):
         self._facilities.prohibited = self._prohibited(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings
+        self.delivery.reconfigured()
+
+    def flush(self, domain: str | None = None) -> int:
+        """
+        Have mail that waits for its time tried now; see
+        :meth:`momentum_tx.delivery.delivery.Delivery.flush`.
+        """
+        return self.delivery.flush(domain)
 
     def listening(self) -> list[Any]:
         """
@@ -472,20 +490,3 @@ def make_service(reactor: Any, config: str | None = None, **options: Any) -> Out
 
 def _maybe(result: Any) -> Deferred[Any]:
     return result if isinstance(result, Deferred) else succeed(result)
-
-
-def _load_hook(name: str, where: str) -> object:
-    """
-    The provider called ``package.module:object``; a class is called without
-    arguments.
-    """
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
-        raise ConfigError(f"{where}: global.hooks: {name!r} is not package.module:object")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-        return found() if isinstance(found, type) else found
-    except Exception as error:
-        raise ConfigError(f"{where}: global.hooks: {name}: {type(error).__name__}: {error}") from error

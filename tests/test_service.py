@@ -481,6 +481,20 @@ class ReloadTests(WorldCase):
         world.advance(10)
         self.assertEqual([taken.connection for taken in mx.ledger], [1, 1, 1])
 
+    def test_looked_at_once(self) -> None:
+        """
+        Mail whose suspension is lifted leaves at once, not at the next regular pass.
+        """
+        suspended = '[domain."example.com"]\nsuspend_delivery = true\n'
+        world = self.world(suspended)
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(60)
+        self.assertEqual((len(mx.ledger), mx.connections), (0, 0))
+        world.service.reload(self.written(""))
+        world.advance(1)
+        self.assertEqual(len(mx.ledger), 1)
+
     def test_new_binding(self) -> None:
         """
         A binding that is new can be chosen at once; one that is gone is refused.
@@ -493,6 +507,40 @@ class ReloadTests(WorldCase):
         self.assertEqual(mx.ledger[0].source, "192.0.2.2")
         error = self.assertRaises(ConfigError, world.service.reload, self.written(""))
         self.assertIn("b1", str(error))
+
+    def test_flush(self) -> None:
+        """
+        Mail that waits for its time is tried at once when it is flushed, that of one
+        domain or of all, and the attempt counts as a retry.
+        """
+        world = self.world()
+        receivers = [world.exchanger(domain) for domain in ("example.com", "example.net")]
+        for receiver in receivers:
+            receiver.on("RCPT", b"451 4.2.1 Not now", times=1)
+        self.accept(world, ["bob@example.com", "bob@example.net"])
+        world.advance(10)
+        self.assertEqual(self.kinds(world), "RRTT")
+        self.assertEqual([world.service.flush("example.org"), world.service.flush("example.com")], [0, 1])
+        world.advance(10)
+        self.assertEqual([len(receiver.ledger) for receiver in receivers], [1, 0])
+        self.assertEqual(world.mainlog("D")[0]["retries"], "1")
+        self.assertEqual(world.service.flush(), 1)
+        world.advance(10)
+        self.assertEqual([len(receiver.ledger) for receiver in receivers], [1, 1])
+
+    def test_flush_in_slices(self) -> None:
+        """
+        A flush of very much mail takes turns with everything else, and all of it is tried.
+        """
+        world = self.world()
+        world.resolver.mx["example.com"] = LookupFailed("SERVFAIL")
+        for _ in range(5):
+            world.send("a@sender.example", [f"r{number}@example.com" for number in range(100)], world.message())
+        world.advance(10)
+        dr = world.domain("example.com")
+        self.assertEqual(dr.mail_queue.delayed_size(), 500)
+        self.assertEqual(world.service.flush(), 500)
+        self.assertEqual(dr.mail_queue.active_size(), 200)
 
     def test_logs(self) -> None:
         """

@@ -19,7 +19,7 @@ from .maintainer import Maintainer
 from .records import Records
 from .routing import Router
 from .sessions import Sessions
-from .settle import Settlement
+from .settle import BULK_SLICE, Settlement
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -109,6 +109,44 @@ class Delivery:
                 reception.siblings = {}
             reception.siblings.setdefault(dr, []).append(message)
 
+    def flush(self, domain: str | None = None) -> int:
+        """
+        Have mail that waits for its time tried now (Momentum: ``flush domain``);
+        each such attempt counts as a retry.
+
+        The queues are gone through in slices; mail that is delayed anew
+        meanwhile is left alone.
+
+        :param domain: the routing domain; ``None`` for every one.
+        :returns: messages that will be tried.
+        """
+        if domain is None:
+            records = list(self.records)
+        else:
+            found = self.records.find(domain)
+            records = [] if found is None else [found]
+        count = 0
+        for dr in records:
+            count += dr.mail_queue.delayed_size()
+            self._flush_slice(dr, dr.mail_queue.delayed_size())
+        return count
+
+    def _flush_slice(self, dr: DomainRecord, left: int) -> None:
+        if self._stopping or not left:
+            return
+        moved = dr.mail_queue.flush(self.facilities.wall(), min(left, BULK_SLICE))
+        self.maintainer.poke(dr)
+        if moved == BULK_SLICE:
+            self.facilities.clock.callLater(0, self._flush_slice, dr, left - moved)
+
+    def reconfigured(self) -> None:
+        """
+        The configuration was replaced: look at every domain now, since what
+        forbade an attempt may be gone.
+        """
+        for dr in self.records:
+            self.maintainer.poke(dr)
+
     def when_ended(self, message: Message, tell: Callable[[Outcome], object] | None) -> None:
         """
         Call *tell* once, when the end of *message* is durable; with ``None``
@@ -126,6 +164,7 @@ class Delivery:
         :param grace: seconds for the transactions.  One that still waits for
             its final reply then is recorded as ambiguous.
         """
+        self._stopping = True
         self.maintainer.stop()
         self.settlement.stop()
         self._expire.disarm()

@@ -150,6 +150,24 @@ class MailQueue:
             moved += 1
         return moved
 
+    def flush(self, now: float, limit: int) -> int:
+        """
+        Make delayed messages due, those first that would be due first.
+
+        :param now: what their ``next_attempt`` becomes, wall time.
+        :param limit: the most to move at once.
+        :returns: how many were moved.
+        """
+        moved = 0
+        while moved < limit:
+            message = self._delayed.pop()
+            if message is None:
+                break
+            message.next_attempt = min(message.next_attempt, now)
+            self.insert_active(message)
+            moved += 1
+        return moved
+
     def remove(self, message: Message) -> bool:
         """
         Take *message* out of wherever it is queued; false if it is nowhere.

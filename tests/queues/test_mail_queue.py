@@ -126,6 +126,18 @@ class MailQueueTests(SynchronousTestCase):
         self.assertEqual(self.queue.sweep(100.0, 0), 0)
         self.assertEqual(self.taken(0), messages)
 
+    def test_flush(self) -> None:
+        """
+        A flush makes due what would have been due first; what is due already keeps its time.
+        """
+        later, sooner, due = self.delayed(30.0), self.delayed(20.0, 4), self.delayed(5.0)
+        self.assertEqual(self.queue.flush(10.0, 2), 2)
+        self.assertEqual((self.taken(0), self.taken(4)), ([due], [sooner]))
+        self.assertEqual((due.next_attempt, sooner.next_attempt, later.next_attempt), (5.0, 10.0, 30.0))
+        self.assertEqual(self.queue.flush(10.0, 2), 1)
+        self.assertEqual(self.queue.flush(10.0, 2), 0)
+        self.assertEqual(self.taken(0), [later])
+
     def test_one_place_only(self) -> None:
         """
         A queued message cannot be queued again, wherever it is; the queues stay as they were.
