@@ -20,11 +20,47 @@ class _Inode:
     The octets behind a name.
     """
 
+    __slots__ = ("octets", "suspect", "synced_size", "synced_tail")
+
     def __init__(self, octets: bytes = b"") -> None:
         self.octets = bytearray(octets)
-        self.synced = bytes(octets)
+        #: So many of the octets are on disk as they are here.
+        self.synced_size = len(octets)
+        #: What the disk has behind those: the file was cut, and that was not synced yet.
+        self.synced_tail = b""
         #: A sync has failed: what was not synced then never will be.
         self.suspect = False
+
+    @property
+    def synced(self) -> bytes:
+        """
+        What the disk holds for certain.
+        """
+        return bytes(self.octets[: self.synced_size]) + self.synced_tail
+
+    def truncate(self, length: int) -> None:
+        """
+        Cut the file.
+        """
+        if length < self.synced_size:
+            self.synced_tail = bytes(self.octets[length : self.synced_size]) + self.synced_tail
+            self.synced_size = length
+        del self.octets[length:]
+
+    def sync(self) -> None:
+        """
+        Bring everything to disk.
+        """
+        self.synced_size = len(self.octets)
+        self.synced_tail = b""
+
+    def copy(self) -> _Inode:
+        """
+        Another one with the same octets and the same disk.
+        """
+        copy = _Inode(bytes(self.octets))
+        copy.synced_size, copy.synced_tail = self.synced_size, self.synced_tail
+        return copy
 
 
 @implementer(IJournalFile)
@@ -61,6 +97,9 @@ class MemoryFile:
                 error.torn = True  # type: ignore[attr-defined]
             raise
         self._inode.octets += octets
+        appended = self._files.appended
+        if appended is not None:
+            appended(self.name, start, octets)
         return start
 
     def read(self, offset: int, length: int) -> bytes:
@@ -75,7 +114,7 @@ class MemoryFile:
         See :class:`~momentum_tx.interfaces.seams.IJournalFile`.
         """
         self._act("truncate")
-        del self._inode.octets[length:]
+        self._inode.truncate(length)
 
     def sync(self) -> None:
         """
@@ -88,7 +127,7 @@ class MemoryFile:
             self._inode.suspect = True
             raise
         if not self._inode.suspect:
-            self._inode.synced = bytes(self._inode.octets)
+            self._inode.sync()
 
     def close(self) -> None:
         """
@@ -115,6 +154,7 @@ class MemoryFiles:
     :ivar reserved: octets held back.
     :ivar watch: called with (operation, name) before every operation that
         changes something: a place to take pictures of crash points.
+    :ivar appended: called with (name, offset, octets) when octets were appended whole.
     """
 
     def __init__(self, capacity: int | None = None) -> None:
@@ -126,6 +166,7 @@ class MemoryFiles:
         self.opened = 0
         self.torn = False
         self.watch: Callable[[str, str], object] | None = None
+        self.appended: Callable[[str, int, bytes], object] | None = None
         self.reserved = 0
         self._names: dict[str, _Inode] = {}
         self._synced_names: dict[str, _Inode] = {}
@@ -164,6 +205,14 @@ class MemoryFiles:
         """
         return bytes(self._names[name].octets)
 
+    def synced_size(self, name: str) -> int | None:
+        """
+        How much of a file's beginning survives a power cut for certain;
+        ``None`` if there is no such file.
+        """
+        inode = self._names.get(name)
+        return inode.synced_size if inode is not None else None
+
     def put(self, name: str, octets: bytes) -> None:
         """
         Make or replace a file, durably.
@@ -178,9 +227,7 @@ class MemoryFiles:
         after = MemoryFiles(self.capacity)
         after.reserved = self.reserved
         for name, inode in self._names.items():
-            copy = _Inode(bytes(inode.octets))
-            copy.synced = inode.synced
-            after._names[name] = copy
+            after._names[name] = copy = inode.copy()
             if name in self._synced_names:
                 after._synced_names[name] = copy
         return after
