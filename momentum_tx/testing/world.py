@@ -18,21 +18,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from ..config.load import parse
 from ..inject.in_process import Sending
-from ..interfaces.services import MXKind
+from ..interfaces.services import IResolver, MXKind
 from ..queues.domain import DomainRecord
 from ..service import OutboundService, Seams
+from ..settings import GlobalSettings
 from .clock import ProcessClock, VirtualClock
-from .dns import ScriptedResolver
+from .datagrams import Datagrams
+from .dns import ScriptedResolver, Zone
 from .files import MemoryFiles
 from .https import ScriptedHTTPSFetch
 from .injection import Injection, inject
 from .logs import MemoryLogFile, Record, parse_mainlog
+from .nameserver import NAMESERVERS, NameServer, wire_resolver
 from .network import VirtualNetwork
 from .peers import Receiver
+from .reactor import VirtualReactor
 from .threads import InlineThreads
 from .tls import ModelledTLS
 
@@ -56,18 +60,27 @@ class World:
     :param config_text: the configuration, as TOML.
     :param providers: hook providers, registered with every service started here.
     :param start: whether the service is started at once; else :meth:`start` does it.
+    :param dns: ``scripted`` for answers without a network; ``wire`` for the
+        resolver of production and name servers for it to ask.
     :ivar clock: the time of everybody.
     :ivar service: the service that runs now.
     :ivar network: where everybody is.
     :ivar host: the service's own host on it.
-    :ivar resolver: what DNS says; its tables outlive a crash.
+    :ivar resolver: what DNS says; it outlives a crash.
+    :ivar nameservers: the name servers that say it; none where DNS is scripted.
+    :ivar datagrams: what becomes of UDP between those and the service.
     :ivar tls: the modelled TLS of the service.
     :ivar files: the disk of the spool.
     :ivar log: the file of mainlog; it outlives a crash.
     """
 
     def __init__(
-        self, seed: int = 0, config_text: str = "", providers: Sequence[object] = (), start: bool = True
+        self,
+        seed: int = 0,
+        config_text: str = "",
+        providers: Sequence[object] = (),
+        start: bool = True,
+        dns: Literal["scripted", "wire"] = "scripted",
     ) -> None:
         self.clock = VirtualClock()
         self.random = Random(seed)
@@ -79,7 +92,12 @@ class World:
         self.client = self.network.host(*ADDRESSES)
         self.files = MemoryFiles()
         self.log = MemoryLogFile()
-        self.resolver = ScriptedResolver(self.clock)
+        self.resolver = Zone()
+        self.nameservers: list[NameServer] = []
+        # Of its own seed, so that stories with a scripted DNS are the same without it.
+        self.datagrams = Datagrams(self.network, Random(f"datagrams of {seed}"))
+        if dns == "wire":
+            self.nameservers = [NameServer(self.datagrams, self.resolver, address) for address in NAMESERVERS]
         self._receivers = 0
         self.build()
         if start:
@@ -104,10 +122,7 @@ class World:
         self.host = self.network.host(*ADDRESSES)
         self.threads = InlineThreads(self.process, self._chance())
         self.tls = ModelledTLS(self.process)
-        tables = self.resolver
-        self.resolver = ScriptedResolver(self.process)
-        self.resolver.mx, self.resolver.addresses = tables.mx, tables.addresses
-        self.resolver.delay, self.resolver.ttl = tables.delay, tables.ttl
+        self.reactor = VirtualReactor(self.process, self.host, self.datagrams)
         self.service = OutboundService(
             self.process,
             parse(self.config_text, "virtual.toml"),
@@ -126,13 +141,18 @@ class World:
             files=lambda path: self.files,
             threads=self.threads,
             tls=self.tls,
-            resolver=lambda settings: self.resolver,
+            resolver=self._resolver,
             https=lambda resolver, prohibited: ScriptedHTTPSFetch(self.process),
             log_file=lambda path: self.log,
             plumbed=self.network.plumbed,
             own_addresses=lambda: ADDRESSES,
             system_hostname=lambda: "mail.sender.example",
         )
+
+    def _resolver(self, settings: GlobalSettings) -> IResolver:
+        if self.nameservers:
+            return wire_resolver(self.reactor, self.nameservers, settings, self._chance())
+        return ScriptedResolver(self.process, self.resolver)
 
     def start(self) -> None:
         """
@@ -154,10 +174,11 @@ class World:
 
     def leftovers(self) -> list[object]:
         """
-        What the service holds of the world: delayed calls, connections, open
-        files.  Nothing, once it has stopped.
+        What the service holds of the world: delayed calls, connections, ports,
+        open files.  Nothing, once it has stopped.
         """
         held: list[object] = [*self.process.getDelayedCalls(), *self.host.open_transports()]
+        held += [*self.reactor.open_ports, *self.reactor.connectors]
         return held + [f"{self.files.opened} open files"] * bool(self.files.opened)
 
     def kill(self) -> None:
@@ -165,6 +186,7 @@ class World:
         ``kill -9``: the service is gone between two of its steps.
         """
         self.process.die()
+        self.reactor.die()
         self.host.kill()
         self.files = self.files.kill()
 
