@@ -1,5 +1,5 @@
 """
-Scripted SMTP receivers for the virtual network.
+Mail receivers for the virtual network, scripted and modelled.
 
 A :class:`Receiver` behaves well until told otherwise::
 
@@ -7,88 +7,52 @@ A :class:`Receiver` behaves well until told otherwise::
     mx.on("RCPT", b"451 4.7.1 Greylisted", times=2)
     mx.on("dot", TAKE_AND_CLOSE)
     mx.refuse["nobody@example.com"] = b"550 5.1.1 No such user"
+    mx.add(ConnectionCap(20), Tarpit(2.0))
 
 and keeps a ledger of what it took, by which duplicates and losses are seen.
+What stands in many scripts is a :class:`~momentum_tx.testing.behaviours.Behaviour`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.protocol import Factory, Protocol
-from twisted.python.failure import Failure
+from twisted.internet.protocol import Factory
 
-from ..smtp.addresses import parse_path
-from ..smtp.body import ContentReader
+from .peer_session import (
+    CLOSE,
+    RESET,
+    SILENCE,
+    TAKE_AND_BE_SILENT,
+    TAKE_AND_CLOSE,
+    Answer,
+    ReceiverSession,
+    Step,
+    Taken,
+    path_of,
+)
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall
-
+    from .behaviours import Behaviour
     from .host import VirtualPort
     from .network import VirtualNetwork
 
-#: Octets of the largest message a receiver takes.
-LARGEST: Final = 1 << 28
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """
-    What a receiver does at one point of its script.
-
-    :ivar reply: what it says, without the final CRLF; empty for nothing.
-    :ivar then: ``go on``, ``close`` or ``reset`` the connection, or ``deaf``:
-        never say anything again.
-    :ivar take: whether the message is taken all the same; at ``dot`` only.
-    :ivar after: seconds it thinks first.
-    """
-
-    reply: bytes = b""
-    then: str = "go on"
-    take: bool = False
-    after: float = 0.0
-
-
-#: Say nothing more, for ever.
-SILENCE: Final = Answer(then="deaf")
-#: Close the connection without a word.
-CLOSE: Final = Answer(then="close")
-#: Reset the connection.
-RESET: Final = Answer(then="reset")
-#: At the final dot: take the message, and close or keep silent.
-TAKE_AND_CLOSE: Final = Answer(then="close", take=True)
-TAKE_AND_BE_SILENT: Final = Answer(then="deaf", take=True)
-
-#: What a script may say: a reply, a whole answer, or a function that decides.
-Step = bytes | Answer | Callable[["ReceiverSession", bytes], "bytes | Answer | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """
-    A message a receiver took responsibility for.
-
-    :ivar sender: reverse path.
-    :ivar recipients: forward paths it accepted.
-    :ivar content: the message, dots no longer doubled.
-    :ivar source: address the connection came from.
-    :ivar at: time of the virtual clock.
-    :ivar connection: number of the connection, from 1.
-    :ivar helo: the name the client gave.
-    :ivar encrypted: whether TLS was (modelled to be) in use.
-    """
-
-    sender: bytes
-    recipients: tuple[bytes, ...]
-    content: bytes
-    source: str
-    at: float
-    connection: int
-    helo: bytes
-    encrypted: bool
+__all__ = [
+    "CLOSE",
+    "RESET",
+    "SILENCE",
+    "TAKE_AND_BE_SILENT",
+    "TAKE_AND_CLOSE",
+    "Answer",
+    "Receiver",
+    "ReceiverSession",
+    "Step",
+    "Taken",
+    "path_of",
+    "subject_of",
+]
 
 
 @dataclass(slots=True)
@@ -102,22 +66,39 @@ class Receiver(Factory):
     """
     A mail exchanger on the virtual network.
 
+    Whatever it is to say, its script (:meth:`on`) is asked first, then its
+    behaviours in the order they were added, then the fields below, then what a
+    well-behaved receiver says; and the behaviours may change the answer, again in
+    their order.
+
     :param network: where it listens.
     :param address: its address.
     :param port: its port.
     :param name: its name in greetings.
+    :param keep_commands: whether :attr:`commands` is written.
     """
 
     noisy = False
 
-    def __init__(self, network: VirtualNetwork, address: str, port: int = 25, name: bytes = b"mx.peer.example") -> None:
+    def __init__(
+        self,
+        network: VirtualNetwork,
+        address: str,
+        port: int = 25,
+        name: bytes = b"mx.peer.example",
+        keep_commands: bool = True,
+    ) -> None:
+        self.network = network
         self.clock = network.clock
         self.address = address
         self.name = name
+        self.keep_commands = keep_commands
         #: Everything taken, oldest first.
         self.ledger: list[Taken] = []
-        #: Command lines received: (number of the connection, line).
+        #: Command lines received: (number of the connection, line).  Without a bound.
         self.commands: list[tuple[int, bytes]] = []
+        #: Replies said that refuse something, by their first digit: ``b"4"`` and ``b"5"``.
+        self.refused: Counter[bytes] = Counter()
         #: What EHLO offers besides what the fields below say.
         self.extensions: list[bytes] = [b"8BITMIME", b"SMTPUTF8"]
         self.pipelining = True
@@ -136,6 +117,14 @@ class Receiver(Factory):
         self.open: list[ReceiverSession] = []
         #: Most sessions that were open at once.
         self.most_open = 0
+        #: Most messages taken on one connection.
+        self.most_messages = 0
+        #: Most recipients one transaction asked for, refused ones included.
+        self.most_recipients = 0
+        #: What was added and not removed, in order.
+        self.behaviours: tuple[Behaviour, ...] = ()
+        #: Whether neither script nor behaviour has to be asked.
+        self.plain = True
         self._rules: dict[str, list[_Rule]] = {}
         self._greylist: dict[bytes, int] = {}
         self._greylist_times = 0
@@ -146,20 +135,47 @@ class Receiver(Factory):
         Do *step* at *point* instead of what a well-behaved receiver does.
 
         :param point: ``connect``, a command's verb in upper case, ``dot`` (the
-            end of the content), ``body`` (its first octets), or ``TLS`` (the
+            end of the content), ``body`` (its first octets; a refusal there stands
+            for the reply to the dot, and nothing is taken), or ``TLS`` (the
             STARTTLS command was answered).
         :param step: a reply, an :class:`Answer`, or a function of (session,
-            line) that returns either, or ``None`` for the usual.
+            line) that returns either, or ``None`` for the usual.  The line is the
+            content at ``dot``, and empty at ``connect`` and ``body``.
         :param times: how often; negative for ever.
         :param skip: how often the usual is done first.
         """
         self._rules.setdefault(point, []).append(_Rule(step, times, skip))
+        self.plain = False
+
+    def add(self, *behaviours: Behaviour) -> None:
+        """
+        Behave so from now on.
+        """
+        for behaviour in behaviours:
+            self.behaviours = (*self.behaviours, behaviour)
+            self.plain = False
+            behaviour.attached(self)
+
+    def remove(self, behaviour: Behaviour) -> None:
+        """
+        Behave so no longer.
+
+        :raises ValueError: it does not.
+        """
+        if behaviour not in self.behaviours:
+            raise ValueError(f"{behaviour!r} was not added, or removed already")
+        self.behaviours = tuple(each for each in self.behaviours if each is not behaviour)
+        self.plain = not (self._rules or self.behaviours)
+        behaviour.detached(self)
 
     def behave(self) -> None:
         """
-        Forget every :meth:`on`.
+        Forget every :meth:`on` and remove every behaviour.
         """
         self._rules.clear()
+        for behaviour in self.behaviours:
+            self.remove(behaviour)
+        self.plain = True
 
     def greylist(self, times: int) -> None:
         """
@@ -169,21 +185,35 @@ class Receiver(Factory):
         self.on("RCPT", self._greylisted)
 
     def _greylisted(self, session: ReceiverSession, line: bytes) -> bytes | None:
-        recipient = _path(line)
+        recipient = path_of(line)
         seen = self._greylist[recipient] = self._greylist.get(recipient, 0) + 1
         return b"451 4.7.1 Greylisted, come back later" if seen <= self._greylist_times else None
 
-    def close(self) -> None:
+    def down(self) -> None:
         """
-        Listen no more and drop every connection.
+        Listen no more and reset every connection, as a server that is restarted.
         """
         self.port.stopListening()
         for session in list(self.open):
-            session.transport.abortConnection()
+            session.drop()
+
+    def up(self) -> None:
+        """
+        Listen again.
+        """
+        self.port.startListening()
+
+    def close(self) -> None:
+        """
+        :meth:`down` for good: the behaviours are removed too, with their timers.
+        """
+        self.down()
+        for behaviour in self.behaviours:
+            self.remove(behaviour)
 
     def step(self, point: str, session: ReceiverSession, line: bytes) -> Answer | None:
         """
-        What the script says for *point*; ``None`` if nothing.
+        What script and behaviours say for *point*; ``None`` if nothing.
         """
         for rule in self._rules.get(point, ()):
             if rule.left == 0:
@@ -192,10 +222,23 @@ class Receiver(Factory):
                 rule.skip -= 1
                 continue
             rule.left -= 1
-            said = rule.step(session, line) if callable(rule.step) else rule.step
-            if said is not None:
-                return said if isinstance(said, Answer) else Answer(said)
+            answer = _taken_at_its_word(rule.step, session, line)
+            if answer is not None:
+                return answer
+        for behaviour in self.behaviours:
+            step = behaviour.answer(session, point, line)
+            answer = None if step is None else _taken_at_its_word(step, session, line)
+            if answer is not None:
+                return answer
         return None
+
+    def adjusted(self, point: str, session: ReceiverSession, answer: Answer) -> Answer:
+        """
+        What the behaviours make of an answer.
+        """
+        for behaviour in self.behaviours:
+            answer = behaviour.adjust(session, point, answer)
+        return answer
 
     def buildProtocol(self, addr: Any) -> ReceiverSession:
         """
@@ -213,207 +256,6 @@ class Receiver(Factory):
         )
 
 
-class ReceiverSession(Protocol):
-    """
-    One connection to a :class:`Receiver`.
-    """
-
-    transport: Any
-
-    def __init__(self, receiver: Receiver, number: int) -> None:
-        self._receiver = receiver
-        self.number = number
-        self._line = b""
-        self._content: ContentReader | None = None
-        self._content_begun = False
-        self._deaf = False
-        self._closed = False
-        self._pending: list[IDelayedCall] = []
-        self._held: bytes | None = None
-        self.helo = b""
-        self.encrypted = False
-        #: Messages begun on this connection.
-        self.messages = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        self.sender: bytes | None = None
-        self.recipients: list[bytes] = []
-
-    def connectionMade(self) -> None:
-        receiver = self._receiver
-        receiver.open.append(self)
-        receiver.most_open = max(receiver.most_open, len(receiver.open))
-        answer = receiver.step("connect", self, b"")
-        if answer is None and receiver.max_connections is not None and len(receiver.open) > receiver.max_connections:
-            answer = Answer(b"421 4.7.0 Too many connections")
-        self._act(answer or Answer(b"220 " + receiver.name + b" ESMTP"))
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        self._closed = True
-        for call in self._pending:
-            if call.active():
-                call.cancel()
-        if self in self._receiver.open:
-            self._receiver.open.remove(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._deaf or self._closed:
-            return
-        if self._held is not None:
-            self._held += data
-            return
-        at = 0
-        while at < len(data) and not (self._deaf or self._closed):
-            if self._held is not None:
-                self._held += data[at:]
-                return
-            if self._content is not None:
-                at = self._take_content(data, at)
-                if at < 0:
-                    return
-                continue
-            end = data.find(b"\n", at)
-            if end < 0:
-                self._line += data[at:]
-                return
-            line, self._line = self._line + data[at : end + 1], b""
-            at = end + 1
-            self._command(line.rstrip(b"\r\n"))
-
-    def _take_content(self, data: bytes, at: int) -> int:
-        reader = self._content
-        assert reader is not None
-        if not self._content_begun:
-            self._content_begun = True
-            answer = self._receiver.step("body", self, b"")
-            if answer is not None:
-                self._act(answer)
-        at = reader.take(data, at)
-        if at >= 0:
-            self._content = None
-            self._dot(reader.content)
-        return at
-
-    def _dot(self, content: bytes) -> None:
-        receiver = self._receiver
-        answer = receiver.step("dot", self, content) or Answer(b"250 2.0.0 Taken")
-        if self.sender is not None and self.recipients and (answer.take or answer.reply[:1] == b"2"):
-            peer = self.transport.getPeer().host
-            receiver.ledger.append(
-                Taken(
-                    self.sender,
-                    tuple(self.recipients),
-                    content,
-                    peer,
-                    receiver.clock.seconds(),
-                    self.number,
-                    self.helo,
-                    self.encrypted,
-                )
-            )
-        self._forget()
-        self._act(answer)
-
-    def _command(self, line: bytes) -> None:
-        receiver = self._receiver
-        receiver.commands.append((self.number, line))
-        verb = line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
-        answer = receiver.step(verb, self, line)
-        scripted = answer is not None
-        if answer is None:
-            answer = self._usual(verb, line)
-        if answer.reply[:1] in (b"2", b"3"):
-            self._accept(verb, line, answer.reply)
-        self._act(answer)
-        if verb == "STARTTLS" and answer.reply[:1] == b"2" and not scripted:
-            following = receiver.step("TLS", self, line)
-            if following is not None:
-                self._act(following)
-
-    def _usual(self, verb: str, line: bytes) -> Answer:
-        receiver = self._receiver
-        if verb == "EHLO":
-            offers = list(receiver.extensions)
-            if receiver.pipelining:
-                offers.append(b"PIPELINING")
-            if receiver.size is not None:
-                offers.append(b"SIZE %d" % receiver.size)
-            if receiver.starttls and not self.encrypted:
-                offers.append(b"STARTTLS")
-            lines = [receiver.name, *offers]
-            marks = [b"-"] * len(offers) + [b" "]
-            return Answer(b"\r\n".join(b"250" + mark + text for mark, text in zip(marks, lines, strict=True)))
-        if verb == "MAIL":
-            self.messages += 1
-            if self.sender is not None:
-                return Answer(b"503 5.5.1 Nested MAIL")
-            if receiver.max_messages is not None and self.messages > receiver.max_messages:
-                return Answer(b"421 4.7.0 Enough messages on this connection")
-            return Answer(b"250 2.1.0 Sender ok")
-        if verb == "RCPT":
-            if self.sender is None:
-                return Answer(b"503 5.5.1 MAIL first")
-            refusal = receiver.refuse.get(_path(line).decode("utf-8", "replace"))
-            return Answer(refusal or b"250 2.1.5 Recipient ok")
-        if verb == "DATA":
-            return Answer(b"354 Go on" if self.recipients else b"503 5.5.1 No valid recipients")
-        if verb == "STARTTLS":
-            return Answer(b"220 2.0.0 Go ahead" if receiver.starttls else b"502 5.5.1 Not here")
-        if verb == "QUIT":
-            return Answer(b"221 2.0.0 Bye", "close")
-        if verb in ("HELO", "RSET", "NOOP"):
-            return Answer(b"250 2.0.0 Ok")
-        return Answer(b"500 5.5.1 What?")
-
-    def _accept(self, verb: str, line: bytes, reply: bytes) -> None:
-        if verb in ("EHLO", "HELO"):
-            self.helo = line[5:]
-            self._forget()
-        elif verb == "MAIL":
-            self.sender = _path(line)
-        elif verb == "RCPT":
-            self.recipients.append(_path(line))
-        elif verb == "DATA" and reply[:1] == b"3":
-            self._content = ContentReader(LARGEST)
-            self._content_begun = False
-        elif verb == "RSET":
-            self._forget()
-        elif verb == "STARTTLS":
-            self.encrypted = True
-            self.helo = b""
-
-    def _act(self, answer: Answer) -> None:
-        if answer.after:
-            # What comes meanwhile is read afterwards, as by a server with one thread.
-            self._held = b""
-            later = replace(answer, after=0.0)
-            self._pending.append(self._receiver.clock.callLater(answer.after, self._resume, later))
-            return
-        if self._deaf or self._closed:
-            return
-        if answer.reply:
-            self.transport.write(answer.reply + b"\r\n")
-        if answer.then == "close" or answer.reply[:3] == b"421":
-            self._closed = True
-            self.transport.loseConnection()
-        elif answer.then == "reset":
-            self._closed = True
-            self.transport.abortConnection()
-        elif answer.then == "deaf":
-            self._deaf = True
-
-    def _resume(self, answer: Answer) -> None:
-        held, self._held = self._held, None
-        self._act(answer)
-        if held:
-            self.dataReceived(held)
-
-
-def _path(line: bytes) -> bytes:
-    return parse_path(line.partition(b":")[2], True)[0]
-
-
 def subject_of(content: bytes) -> bytes:
     """
     The ``Subject`` of a message; empty if it has none.
@@ -422,3 +264,8 @@ def subject_of(content: bytes) -> bytes:
         if line[:8].lower() == b"subject:":
             return line[8:].strip()
     return b""
+
+
+def _taken_at_its_word(step: Step, session: ReceiverSession, line: bytes) -> Answer | None:
+    said = step(session, line) if callable(step) else step
+    return Answer(said) if isinstance(said, bytes) else said

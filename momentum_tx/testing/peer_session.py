@@ -1,0 +1,395 @@
+"""
+One connection to a mail receiver of the virtual network: what may be answered,
+and what is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+
+from ..smtp.addresses import parse_path
+from ..smtp.body import ContentReader
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
+    from .peers import Receiver
+
+#: Octets of the largest message a receiver takes.
+LARGEST: Final = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What a receiver does at one point of its script.
+
+    :ivar reply: what it says, without the final CRLF; empty for nothing.
+    :ivar then: ``go on``, ``close`` or ``reset`` the connection, or ``deaf``:
+        never say anything again.
+    :ivar take: whether the message is taken all the same; at ``dot`` only.
+    :ivar after: seconds it thinks first.
+    """
+
+    reply: bytes = b""
+    then: str = "go on"
+    take: bool = False
+    after: float = 0.0
+
+
+#: Say nothing more, for ever.
+SILENCE: Final = Answer(then="deaf")
+#: Close the connection without a word.
+CLOSE: Final = Answer(then="close")
+#: Reset the connection.
+RESET: Final = Answer(then="reset")
+#: At the final dot: take the message, and close or keep silent.
+TAKE_AND_CLOSE: Final = Answer(then="close", take=True)
+TAKE_AND_BE_SILENT: Final = Answer(then="deaf", take=True)
+
+#: What a well-behaved receiver says while all goes well.
+SENDER_OK: Final = Answer(b"250 2.1.0 Sender ok")
+RECIPIENT_OK: Final = Answer(b"250 2.1.5 Recipient ok")
+GO_ON: Final = Answer(b"354 Go on")
+TAKEN: Final = Answer(b"250 2.0.0 Taken")
+#: The verbs as they usually come, without a word of parsing.
+_VERBS: Final = {b"EHLO ": "EHLO", b"MAIL ": "MAIL", b"RCPT ": "RCPT", b"DATA": "DATA", b"QUIT": "QUIT"}
+
+#: What a script may say: a reply, a whole answer, or a function that decides.
+Step = bytes | Answer | Callable[["ReceiverSession", bytes], "bytes | Answer | None"]
+
+
+@dataclass(slots=True)
+class Taken:
+    """
+    A message a receiver took responsibility for.
+
+    :ivar sender: reverse path.
+    :ivar recipients: forward paths it accepted.
+    :ivar content: the message, dots no longer doubled.
+    :ivar source: address the connection came from.
+    :ivar at: time of the virtual clock.
+    :ivar connection: number of the connection, from 1.
+    :ivar helo: the name the client gave.
+    :ivar encrypted: whether TLS was (modelled to be) in use.
+    :ivar reply: what was to be said to the final dot; empty for nothing.
+    :ivar said: whether that was given to the transport: not if the connection
+        ended first.  A slow receiver takes the message and says so later.
+    """
+
+    sender: bytes
+    recipients: tuple[bytes, ...]
+    content: bytes
+    source: str
+    at: float
+    connection: int
+    helo: bytes
+    encrypted: bool
+    reply: bytes
+    said: bool = False
+
+
+class ReceiverSession(Protocol):
+    """
+    One connection to a :class:`Receiver`.
+
+    :ivar receiver: whose it is.
+    :ivar number: number of the connection, from 1.
+    :ivar client: address it came from.
+    :ivar helo: the name the client gave.
+    :ivar encrypted: whether TLS is (modelled to be) in use.
+    :ivar messages: messages begun on this connection.
+    :ivar taken: messages taken on this connection.
+    :ivar sender: reverse path of the transaction; ``None`` between two.
+    :ivar recipients: forward paths accepted in it.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_content",
+        "_content_begun",
+        "_held",
+        "_line",
+        "_out",
+        "_over",
+        "_refused_early",
+        "_thinking",
+        "_waiting",
+        "client",
+        "connected",
+        "encrypted",
+        "helo",
+        "messages",
+        "number",
+        "receiver",
+        "recipients",
+        "sender",
+        "taken",
+        "transport",
+    )
+    transport: Any
+
+    def __init__(self, receiver: Receiver, number: int) -> None:
+        self.receiver = receiver
+        self.number = number
+        self.client = ""
+        self.helo = b""
+        self.encrypted = False
+        self.messages = 0
+        self.taken = 0
+        self._line = b""
+        self._content: ContentReader | None = None
+        self._content_begun = False
+        self._refused_early = False
+        # Said during one read; leaves with its end, in one piece.
+        self._out = b""
+        # Nothing more is read or said: closed, reset, or deaf.
+        self._over = False
+        # While it thinks: when it has thought, what came meanwhile, and what is to be said then.
+        self._thinking: IDelayedCall | None = None
+        self._held: bytes | None = None
+        self._waiting: list[tuple[Answer, Taken | None]] = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self.sender: bytes | None = None
+        self.recipients: list[bytes] = []
+        self._asked = 0
+
+    def connectionMade(self) -> None:
+        receiver = self.receiver
+        self.client = self.transport.getPeer().host
+        receiver.open.append(self)
+        receiver.most_open = max(receiver.most_open, len(receiver.open))
+        answer = None if receiver.plain else receiver.step("connect", self, b"")
+        if answer is None:
+            if receiver.max_connections is not None and len(receiver.open) > receiver.max_connections:
+                answer = Answer(b"421 4.7.0 Too many connections")
+            else:
+                answer = Answer(b"220 " + receiver.name + b" ESMTP")
+        self._act(receiver.adjusted("connect", self, answer))
+        self._flush()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self._over = True
+        if self._thinking is not None and self._thinking.active():
+            self._thinking.cancel()
+        if self in self.receiver.open:
+            self.receiver.open.remove(self)
+
+    def drop(self) -> None:
+        """
+        Reset the connection.
+        """
+        self._over = True
+        self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        at, size = 0, len(data)
+        while at < size and not self._over:
+            if self._held is not None:
+                # What comes meanwhile is read afterwards, as by a server with one thread.
+                self._held += data[at:]
+                break
+            if self._content is not None:
+                at = self._take_content(data, at)
+                if at < 0:
+                    break
+                continue
+            end = data.find(b"\n", at)
+            if end < 0:
+                self._line += data[at:]
+                break
+            line = data[at:end]
+            if self._line:
+                line, self._line = self._line + line, b""
+            at = end + 1
+            self._command(line.rstrip(b"\r"))
+        self._flush()
+
+    def _take_content(self, data: bytes, at: int) -> int:
+        reader = self._content
+        assert reader is not None
+        if not self._content_begun:
+            self._content_begun = True
+            receiver = self.receiver
+            answer = None if receiver.plain else receiver.step("body", self, b"")
+            if answer is not None:
+                answer = receiver.adjusted("body", self, answer)
+                self._refused_early = b"4" <= answer.reply < b"6"
+                self._act(answer)
+                if self._over or self._held is not None:
+                    return at
+        at = reader.take(data, at)
+        if at >= 0:
+            self._content = None
+            if not self._refused_early:
+                self._dot(reader.content)
+            self._forget()
+        return at
+
+    def _dot(self, content: bytes) -> None:
+        receiver = self.receiver
+        answer = TAKEN
+        if not receiver.plain:
+            answer = receiver.adjusted("dot", self, receiver.step("dot", self, content) or TAKEN)
+        taken = None
+        if self.sender is not None and self.recipients and (answer.take or answer.reply[:1] == b"2"):
+            taken = Taken(
+                self.sender,
+                tuple(self.recipients),
+                content,
+                self.client,
+                receiver.clock.seconds(),
+                self.number,
+                self.helo,
+                self.encrypted,
+                answer.reply,
+            )
+            receiver.ledger.append(taken)
+            self.taken += 1
+            if self.taken > receiver.most_messages:
+                receiver.most_messages = self.taken
+        self._act(answer, taken)
+
+    def _command(self, line: bytes) -> None:
+        receiver = self.receiver
+        if receiver.keep_commands:
+            receiver.commands.append((self.number, line))
+        verb = _VERBS.get(line[:5]) or line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
+        if verb == "RCPT":
+            self._asked += 1
+            if self._asked > receiver.most_recipients:
+                receiver.most_recipients = self._asked
+        scripted = None
+        if receiver.plain:
+            answer = self._usual(verb, line)
+        else:
+            scripted = receiver.step(verb, self, line)
+            answer = receiver.adjusted(verb, self, scripted or self._usual(verb, line))
+        if b"2" <= answer.reply < b"4":
+            self._accept(verb, line, answer.reply)
+        self._act(answer)
+        if verb == "STARTTLS" and scripted is None and answer.reply[:1] == b"2" and not receiver.plain:
+            following = receiver.step("TLS", self, line)
+            if following is not None:
+                self._act(receiver.adjusted("TLS", self, following))
+
+    def _usual(self, verb: str, line: bytes) -> Answer:
+        receiver = self.receiver
+        if verb == "RCPT":
+            if self.sender is None:
+                return Answer(b"503 5.5.1 MAIL first")
+            refusal = receiver.refuse.get(path_of(line).decode("utf-8", "replace")) if receiver.refuse else None
+            return Answer(refusal) if refusal else RECIPIENT_OK
+        if verb == "MAIL":
+            self.messages += 1
+            if self.sender is not None:
+                return Answer(b"503 5.5.1 Nested MAIL")
+            if receiver.max_messages is not None and self.messages > receiver.max_messages:
+                return Answer(b"421 4.7.0 Enough messages on this connection")
+            return SENDER_OK
+        if verb == "DATA":
+            return GO_ON if self.recipients else Answer(b"503 5.5.1 No valid recipients")
+        if verb == "EHLO":
+            return self._offers()
+        if verb == "STARTTLS":
+            return Answer(b"220 2.0.0 Go ahead" if receiver.starttls else b"502 5.5.1 Not here")
+        if verb == "QUIT":
+            return Answer(b"221 2.0.0 Bye", "close")
+        if verb in ("HELO", "RSET", "NOOP"):
+            return Answer(b"250 2.0.0 Ok")
+        return Answer(b"500 5.5.1 What?")
+
+    def _offers(self) -> Answer:
+        receiver = self.receiver
+        lines = [receiver.name, *receiver.extensions]
+        if receiver.pipelining:
+            lines.append(b"PIPELINING")
+        if receiver.size is not None:
+            lines.append(b"SIZE %d" % receiver.size)
+        if receiver.starttls and not self.encrypted:
+            lines.append(b"STARTTLS")
+        last = lines.pop()
+        return Answer(b"".join(b"250-" + line + b"\r\n" for line in lines) + b"250 " + last)
+
+    def _accept(self, verb: str, line: bytes, reply: bytes) -> None:
+        if verb == "RCPT":
+            self.recipients.append(path_of(line))
+        elif verb == "MAIL":
+            self.sender = path_of(line)
+        elif verb == "DATA" and reply[:1] == b"3":
+            self._content = ContentReader(LARGEST)
+            self._content_begun = self._refused_early = False
+        elif verb in ("EHLO", "HELO"):
+            self.helo = line[5:]
+            self._forget()
+        elif verb == "RSET":
+            self._forget()
+        elif verb == "STARTTLS":
+            self.encrypted = True
+            self.helo = b""
+
+    def _act(self, answer: Answer, taken: Taken | None = None) -> None:
+        if self._held is not None:
+            self._waiting.append((answer, taken))
+        elif answer.after:
+            self._held = b""
+            self._think(answer, taken)
+        else:
+            self._say(answer, taken)
+
+    def _think(self, answer: Answer, taken: Taken | None) -> None:
+        self._thinking = self.receiver.clock.callLater(answer.after, self._resume, answer, taken)
+
+    def _resume(self, answer: Answer, taken: Taken | None) -> None:
+        self._say(answer, taken)
+        while self._waiting:
+            following = self._waiting.pop(0)
+            if following[0].after:
+                self._think(*following)
+                break
+            self._say(*following)
+        else:
+            held, self._held = self._held, None
+            if held:
+                self.dataReceived(held)
+        self._flush()
+
+    def _say(self, answer: Answer, taken: Taken | None) -> None:
+        if self._over:
+            return
+        reply = answer.reply
+        if reply:
+            self._out += reply + b"\r\n"
+            if taken is not None:
+                taken.said = True
+            if b"4" <= reply < b"6":
+                self.receiver.refused[reply[:1]] += 1
+        if answer.then == "go on" and reply[:3] != b"421":
+            return
+        self._over = True
+        self._flush()
+        if answer.then == "reset":
+            self.transport.abortConnection()
+        elif answer.then != "deaf":
+            self.transport.loseConnection()
+
+    def _flush(self) -> None:
+        if self._out:
+            out, self._out = self._out, b""
+            self.transport.write(out)
+
+
+def path_of(line: bytes) -> bytes:
+    """
+    The address in a MAIL or RCPT command.
+
+    :raises ValueError: there is none.
+    """
+    return parse_path(line.partition(b":")[2], True)[0]
