@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.error import ConnectError, NotConnectingError, UserError, getConnectError
+from twisted.internet.error import CannotListenError, ConnectError, NotConnectingError, UserError, getConnectError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IConnector, IReactorTime, IReactorUDP
 from twisted.python.failure import Failure
@@ -198,6 +198,7 @@ class VirtualReactor:
         # Dicts for their order.
         self._ports: dict[DatagramPort, None] = {}
         self._connectors: dict[VirtualConnector, None] = {}
+        self._dead = False
 
     def seconds(self) -> float:
         """
@@ -222,8 +223,12 @@ class VirtualReactor:
         See ``IReactorUDP``; a port on all interfaces is one on the usual address
         of the family.
 
-        :raises CannotListenError: the address is not ours, or the port is taken.
+        :raises CannotListenError: the address is not ours, the port is taken, or
+            the process is dead.
         """
+        if self._dead:
+            # Whatever was under way when it was killed runs on to its end.
+            raise CannotListenError(interface, port, OSError(errno.EBADF, os.strerror(errno.EBADF)))
         address = interface
         if interface in ("", "0.0.0.0", "::"):
             usual = [address for address in self.host.addresses if (":" in address) == (interface == "::")]
@@ -241,10 +246,11 @@ class VirtualReactor:
         bindAddress: tuple[str, int] | None = None,
     ) -> VirtualConnector:
         """
-        See ``IReactorTCP``.
+        See ``IReactorTCP``; of a dead process nothing comes of it.
         """
         connector = VirtualConnector(self, (host, port), factory, timeout, bindAddress[0] if bindAddress else "")
-        connector.connect()
+        if not self._dead:
+            connector.connect()
         return connector
 
     def keep(self, connector: VirtualConnector) -> None:
@@ -278,6 +284,7 @@ class VirtualReactor:
         The process is killed: its ports are closed and nobody is told.  Its
         connections are the host's.
         """
+        self._dead = True
         for port in self.open_ports:
             port.vanish()
         self._connectors.clear()
