@@ -166,7 +166,7 @@ class ReceiverSession(Protocol):
         self.client = self.transport.getPeer().host
         receiver.open.append(self)
         receiver.most_open = max(receiver.most_open, len(receiver.open))
-        answer = None if receiver.plain else receiver.step("connect", self, b"")
+        answer = None if receiver.unscripted else receiver.step("connect", self, b"")
         if answer is None:
             if receiver.max_connections is not None and len(receiver.open) > receiver.max_connections:
                 answer = Answer(b"421 4.7.0 Too many connections")
@@ -218,7 +218,7 @@ class ReceiverSession(Protocol):
         if not self._content_begun:
             self._content_begun = True
             receiver = self.receiver
-            answer = None if receiver.plain else receiver.step("body", self, b"")
+            answer = None if receiver.unscripted else receiver.step("body", self, b"")
             if answer is not None:
                 answer = receiver.adjusted("body", self, answer)
                 self._refused_early = b"4" <= answer.reply < b"6"
@@ -236,7 +236,7 @@ class ReceiverSession(Protocol):
     def _dot(self, content: bytes) -> None:
         receiver = self.receiver
         answer = TAKEN
-        if not receiver.plain:
+        if not receiver.unscripted:
             answer = receiver.adjusted("dot", self, receiver.step("dot", self, content) or TAKEN)
         taken = None
         if self.sender is not None and self.recipients and (answer.take or answer.reply[:1] == b"2"):
@@ -267,7 +267,7 @@ class ReceiverSession(Protocol):
             if self._asked > receiver.most_recipients:
                 receiver.most_recipients = self._asked
         scripted = None
-        if receiver.plain:
+        if receiver.unscripted:
             answer = self._usual(verb, line)
         else:
             scripted = receiver.step(verb, self, line)
@@ -275,7 +275,7 @@ class ReceiverSession(Protocol):
         if b"2" <= answer.reply < b"4":
             self._accept(verb, line, answer.reply)
         self._act(answer)
-        if verb == "STARTTLS" and scripted is None and answer.reply[:1] == b"2" and not receiver.plain:
+        if verb == "STARTTLS" and scripted is None and answer.reply[:1] == b"2" and not receiver.unscripted:
             following = receiver.step("TLS", self, line)
             if following is not None:
                 self._act(receiver.adjusted("TLS", self, following))

@@ -124,7 +124,7 @@ class Receiver(Factory):
         #: What was added and not removed, in order.
         self.behaviours: tuple[Behaviour, ...] = ()
         #: Whether neither script nor behaviour has to be asked.
-        self.plain = True
+        self.unscripted = True
         self._rules: dict[str, list[_Rule]] = {}
         self._greylist: dict[bytes, int] = {}
         self._greylist_times = 0
@@ -145,16 +145,23 @@ class Receiver(Factory):
         :param skip: how often the usual is done first.
         """
         self._rules.setdefault(point, []).append(_Rule(step, times, skip))
-        self.plain = False
+        self.unscripted = False
 
     def add(self, *behaviours: Behaviour) -> None:
         """
         Behave so from now on.
+
+        :raises ValueError: one of them will not be of this receiver.
         """
         for behaviour in behaviours:
-            self.behaviours = (*self.behaviours, behaviour)
-            self.plain = False
-            behaviour.attached(self)
+            before = self.behaviours
+            self.behaviours = (*before, behaviour)
+            try:
+                behaviour.attached(self)
+            except ValueError:
+                self.behaviours = before
+                raise
+            self.unscripted = False
 
     def remove(self, behaviour: Behaviour) -> None:
         """
@@ -165,7 +172,7 @@ class Receiver(Factory):
         if behaviour not in self.behaviours:
             raise ValueError(f"{behaviour!r} was not added, or removed already")
         self.behaviours = tuple(each for each in self.behaviours if each is not behaviour)
-        self.plain = not (self._rules or self.behaviours)
+        self.unscripted = not (self._rules or self.behaviours)
         behaviour.detached(self)
 
     def behave(self) -> None:
@@ -175,7 +182,7 @@ class Receiver(Factory):
         self._rules.clear()
         for behaviour in self.behaviours:
             self.remove(behaviour)
-        self.plain = True
+        self.unscripted = True
 
     def greylist(self, times: int) -> None:
         """

@@ -5,6 +5,7 @@ The scripted receiver, spoken to by hand.
 from random import Random
 from typing import Any
 
+from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.testing.clock import VirtualClock
@@ -195,6 +196,14 @@ class ScriptTests(ReceiverCase):
         self.clock.advance(2)
         self.assertTrue(b"".join(side.heard).endswith(b"354 Go on\r\n"))
 
+    def test_none_of_a_function(self) -> None:
+        """
+        What a function leaves alone the next step may do.
+        """
+        self.mx.on("NOOP", lambda session, line: None)
+        self.mx.on("NOOP", b"250 2.0.0 Yes?")
+        self.assertEqual(self.say(self.connect(), b"NOOP"), [b"250 2.0.0 Yes?"])
+
     def test_function(self) -> None:
         """
         A function sees session and line, and may leave it at the usual.
@@ -239,3 +248,93 @@ class ScriptTests(ReceiverCase):
         self.mx.on("TLS", SILENCE)
         side = self.connect()
         self.assertEqual(self.say(side, b"EHLO me", b"STARTTLS", b"EHLO me")[1:], [b"220 2.0.0 Go ahead", b""])
+
+
+class LifeTests(ReceiverCase):
+    """
+    Down and up.
+    """
+
+    def dial(self) -> str:
+        """
+        What becomes of a connect.
+        """
+        ends: list[str] = []
+        self.host.dial(
+            "198.51.100.7", 25, "", None, lambda stream: ends.append("open"), lambda failure: ends.append("refused")
+        )
+        self.clock.advance(0.1)
+        return ends[0]
+
+    def test_down_and_up(self) -> None:
+        """
+        While it is down connects are refused; those that were connected see a
+        reset.  Up again, it serves as before.
+        """
+        side = self.connect()
+        self.say(side, *MAIL)
+        self.mx.down()
+        self.assertEqual(self.dial(), "refused")
+        self.assertEqual(side.ends, [ConnectionLost])
+        self.mx.down()
+        self.mx.up()
+        self.mx.up()
+        self.assertEqual(self.codes(self.connect(), *MAIL, BODY)[-1], b"250")
+        self.assertEqual((len(self.mx.ledger), self.mx.connections, len(self.mx.open)), (1, 2, 1))
+
+    def test_down_while_it_thinks(self) -> None:
+        """
+        What comes due at the very moment it goes down is not said any more.
+        """
+        self.mx.on("dot", Answer(b"250 2.0.0 At last", after=5.0))
+        side = self.connect()
+        self.say(side, *MAIL)
+        self.clock.callLater(5.001, self.mx.down)
+        side.transport.write(BODY + b"\r\n")
+        self.clock.advance(10)
+        self.assertEqual((len(self.mx.ledger), self.mx.ledger[0].said, side.ends), (1, False, [ConnectionLost]))
+
+
+class AccountTests(ReceiverCase):
+    """
+    What it counts.
+    """
+
+    def test_largest(self) -> None:
+        """
+        The most messages on one connection, and the most recipients one
+        transaction asked for, refused ones included.
+        """
+        self.mx.refuse["bob@example.com"] = b"550 5.1.1 No"
+        side = self.connect()
+        carol = b"RCPT TO:<carol@example.com>"
+        for _ in range(3):
+            self.say(side, *MAIL[:3], carol, MAIL[2], MAIL[3], BODY)
+        self.say(self.connect(), *MAIL[:2], carol, MAIL[3], BODY)
+        self.assertEqual((self.mx.most_messages, self.mx.most_recipients), (3, 3))
+        self.say(side, MAIL[1], carol, carol, b"RSET", MAIL[1], carol, carol)
+        self.assertEqual(self.mx.most_recipients, 3)
+
+    def test_refusals(self) -> None:
+        """
+        What it refused, by the class of the reply.
+        """
+        self.mx.refuse["bob@example.com"] = b"550 5.1.1 No"
+        self.mx.on("MAIL", b"450 4.3.2 Busy", times=1)
+        self.mx.max_messages = 2
+        self.say(self.connect(), MAIL[0], MAIL[1], *MAIL[1:3], b"RSET", MAIL[1], b"RSET", MAIL[1])
+        self.assertEqual(self.mx.refused, {b"4": 2, b"5": 1})
+
+    def test_commands(self) -> None:
+        """
+        Command lines are kept with the number of their connection, unless that
+        is switched off.
+        """
+        self.say(self.connect(), b"NOOP")
+        self.say(self.connect(), b"RSET")
+        self.mx.keep_commands = False
+        self.say(self.connect(), b"NOOP")
+        self.assertEqual(self.mx.commands, [(1, b"NOOP"), (2, b"RSET")])
+        forgetful = Receiver(self.network, "198.51.100.8", keep_commands=False)
+        self.addCleanup(forgetful.close)
+        self.assertFalse(forgetful.keep_commands)

@@ -1,0 +1,175 @@
+"""
+One connection of a receiver: the order of its answers, and what it takes.
+"""
+
+from momentum_tx.testing.behaviours import Tarpit
+from momentum_tx.testing.peers import CLOSE, RESET, SILENCE, TAKE_AND_BE_SILENT, TAKE_AND_CLOSE, Answer, path_of
+
+from .test_peers import BODY, MAIL, ReceiverCase
+
+
+class OrderTests(ReceiverCase):
+    """
+    Answers are given in the order of the questions.
+    """
+
+    def test_thought_over(self) -> None:
+        """
+        A slow answer is not overtaken by what is to be said behind it, and each
+        of them takes its own time.
+        """
+        self.mx.on("STARTTLS", Answer(b"454 4.7.0 Not now", after=5.0), times=1)
+        self.mx.on("RSET", Answer(b"250 2.0.0 Reset", after=2.0))
+        side = self.connect()
+        side.transport.write(b"STARTTLS\r\nRSET\r\nNOOP\r\n")
+        for seconds, heard in ((4.9, 1), (0.2, 2), (1.7, 2), (0.3, 4)):
+            self.clock.advance(seconds)
+            self.assertEqual(b"".join(side.heard).count(b"\r\n"), heard)
+        self.assertEqual(
+            b"".join(side.heard).split(b"\r\n")[1:],
+            [b"454 4.7.0 Not now", b"250 2.0.0 Reset", b"250 2.0.0 Ok", b""],
+        )
+
+    def test_step_behind_a_slow_answer(self) -> None:
+        """
+        What is scripted behind the answer to STARTTLS waits for that answer, and
+        for as long as it takes itself.
+        """
+        self.mx.starttls = True
+        for step, ends in ((SILENCE, 0), (Answer(then="close", after=3.0), 1)):
+            self.mx.behave()
+            self.mx.on("TLS", step)
+            self.mx.add(Tarpit(2.0, "STARTTLS"))
+            side = self.connect()
+            side.transport.write(b"STARTTLS\r\nNOOP\r\n")
+            self.clock.advance(1.9)
+            self.assertNotIn(b"220 2.0.0", b"".join(side.heard))
+            self.clock.advance(0.2)
+            self.assertIn(b"220 2.0.0 Go ahead", b"".join(side.heard))
+            self.assertEqual(side.ends, [])
+            self.clock.advance(10)
+            self.assertEqual(len(side.ends), ends)
+            self.assertNotIn(b"250", b"".join(side.heard))
+
+    def test_answers_of_one_read(self) -> None:
+        """
+        Replies to commands that came together leave together.
+        """
+        side = self.connect()
+        del side.heard[:]
+        side.transport.write(b"\r\n".join([*MAIL[1:], b""]))
+        self.clock.advance(1)
+        self.assertEqual(side.heard, [b"250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n354 Go on\r\n"])
+
+    def test_reply_before_the_end(self) -> None:
+        """
+        What was said before it closes arrives.
+        """
+        side = self.connect()
+        side.transport.write(b"NOOP\r\nQUIT\r\nNOOP\r\n")
+        self.clock.advance(1)
+        self.assertEqual(b"".join(side.heard).split(b"\r\n")[1:], [b"250 2.0.0 Ok", b"221 2.0.0 Bye", b""])
+        self.assertEqual(len(side.ends), 1)
+
+    def test_client_leaves_while_it_thinks(self) -> None:
+        """
+        Nobody is told, and no timer is left.
+        """
+        self.mx.on("MAIL", Answer(b"250 2.1.0 At last", after=50.0))
+        side = self.connect()
+        side.transport.write(b"\r\n".join([*MAIL[:2], b""]))
+        self.clock.advance(1)
+        side.transport.abortConnection()
+        self.clock.advance(1)
+        self.assertEqual((self.mx.open, self.clock.getDelayedCalls()), ([], []))
+
+
+class BodyTests(ReceiverCase):
+    """
+    Steps at the first octets of the content, which came together with its end.
+    """
+
+    def send(self) -> bytes:
+        """
+        Send a message whose content comes in one piece; what is heard to it.
+        """
+        side = self.connect()
+        self.say(side, *MAIL)
+        del side.heard[:]
+        side.transport.write(BODY + b"\r\nNOOP\r\n")
+        self.clock.advance(10)
+        return b"".join(side.heard)
+
+    def test_refused_early(self) -> None:
+        """
+        A refusal stands for the reply to the dot: there is no other, nothing is
+        taken, and the connection goes on.
+        """
+        for reply in (b"552 5.2.3 Too long", b"451 4.3.0 Full"):
+            self.mx.behave()
+            self.mx.on("body", reply)
+            self.assertEqual(self.send(), reply + b"\r\n250 2.0.0 Ok\r\n")
+            self.mx.behave()
+            self.mx.on("body", Answer(reply, after=5.0))
+            self.assertEqual(self.send(), reply + b"\r\n250 2.0.0 Ok\r\n")
+        self.assertEqual(self.mx.ledger, [])
+        self.mx.behave()
+        self.assertEqual(self.send(), b"250 2.0.0 Taken\r\n250 2.0.0 Ok\r\n")
+
+    def test_ended_early(self) -> None:
+        """
+        Nothing is taken by a receiver that is gone.
+        """
+        for step in (CLOSE, RESET, SILENCE, b"421 4.3.2 Shutting down"):
+            self.mx.behave()
+            self.mx.on("body", step)
+            self.assertNotIn(b"250", self.send())
+        self.assertEqual(self.mx.ledger, [])
+
+
+class TakenTests(ReceiverCase):
+    """
+    What the ledger says of the reply.
+    """
+
+    def test_said(self) -> None:
+        """
+        A reply that was given is on record, and whether it was given.
+        """
+        for step, reply, said in (
+            (b"250 2.0.0 Ok: queued", b"250 2.0.0 Ok: queued", True),
+            (TAKE_AND_CLOSE, b"", False),
+            (TAKE_AND_BE_SILENT, b"", False),
+            (Answer(b"451 4.3.0 Oops", take=True), b"451 4.3.0 Oops", True),
+        ):
+            self.mx.behave()
+            self.mx.on("dot", step)
+            self.say(self.connect(), *MAIL, BODY)
+            self.assertEqual((self.mx.ledger[-1].reply, self.mx.ledger[-1].said), (reply, said))
+
+    def test_said_later(self) -> None:
+        """
+        A receiver that thinks has the message before it says so.
+        """
+        self.mx.on("dot", Answer(b"250 2.0.0 At last", after=5.0))
+        for patience, said in ((6.0, True), (4.0, False)):
+            side = self.connect()
+            self.say(side, *MAIL, BODY)
+            self.assertFalse(self.mx.ledger[-1].said)
+            self.clock.advance(patience)
+            side.transport.abortConnection()
+            self.clock.advance(10)
+            self.assertEqual((self.mx.ledger[-1].reply, self.mx.ledger[-1].said), (b"250 2.0.0 At last", said))
+
+
+class PathTests(ReceiverCase):
+    """
+    The address in a command.
+    """
+
+    def test_path(self) -> None:
+        """
+        Without brackets and parameters.
+        """
+        self.assertEqual(path_of(b"MAIL FROM:<a@b.example> SIZE=3"), b"a@b.example")
+        self.assertRaises(ValueError, path_of, b"MAIL FROM")
