@@ -456,12 +456,17 @@ class SecondServerTests(NameServerCase):
 
     def test_first_stopped(self) -> None:
         """
-        A server that is not there is found out in a round trip.
+        A server that is not there, over UDP or TCP, is found out in a round
+        trip; it may come back.
         """
         self.server.stop()
         self.server.stop()
+        self.assertIsNone(self.network.listening_at((self.server.address, 53)))
         self.mx("example.com", after=2.0)
         self.assertEqual((self.server.asked, len(self.second.asked)), ([], 1))
+        self.server.start()
+        self.mx("nowhere.example")
+        self.assertEqual((len(self.server.asked), len(self.second.asked)), (1, 1))
 
     def test_first_silent(self) -> None:
         """
