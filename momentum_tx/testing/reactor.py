@@ -220,8 +220,8 @@ class VirtualReactor:
 
     def listenUDP(self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = MAX_DATAGRAM) -> Any:
         """
-        See ``IReactorUDP``; a port on all interfaces is one on the usual address
-        of the family.
+        See ``IReactorUDP``; a port on all interfaces is one on the first address
+        of the family that is plumbed.
 
         :raises CannotListenError: the address is not ours, the port is taken, or
             the process is dead.
@@ -231,11 +231,14 @@ class VirtualReactor:
             raise CannotListenError(interface, port, OSError(errno.EBADF, os.strerror(errno.EBADF)))
         address = interface
         if interface in ("", "0.0.0.0", "::"):
-            usual = [address for address in self.host.addresses if (":" in address) == (interface == "::")]
-            address = usual[0] if usual else interface
+            address = self._usual_address(interface == "::") or interface
         opened = self._datagrams.listen(address, port, protocol, maxPacketSize, lambda port: self._ports.pop(port))
         self._ports[opened] = None
         return opened
+
+    def _usual_address(self, ipv6: bool) -> str:
+        plumbed = self._datagrams.network.plumbed
+        return next((each for each in self.host.addresses if (":" in each) == ipv6 and plumbed(each)), "")
 
     def connectTCP(
         self,

@@ -125,6 +125,13 @@ class ReactorTests(ReactorCase):
             port.stopListening()
         self.assert_idle()
 
+    def test_unplumbed(self) -> None:
+        """
+        When the usual address is taken away, the next one is used.
+        """
+        self.network.unplumb("192.0.2.1")
+        self.assertEqual(self.reactor.listenUDP(0, DatagramProtocol()).place[0], "192.0.2.2")
+
     def test_no_such_address(self) -> None:
         """
         There is no port on an address that is not ours, or of a family we lack.
