@@ -197,14 +197,13 @@ class Greylisting(Behaviour):
             return None
         now = session.receiver.clock.seconds()
         known = self.known
-        while known:
-            oldest = next(iter(known))
-            if now - known[oldest][1] < self.forget and len(known) <= MOST_TRIPLES:
-                break
-            del known[oldest]
+        while known and now - known[next(iter(known))][1] >= self.forget:
+            del known[next(iter(known))]
         triple = session.client, session.sender, path_of(line)
         first = known.pop(triple, (now, now))[0]
         known[triple] = first, now
+        if len(known) > MOST_TRIPLES:
+            del known[next(iter(known))]
         return self.reply if now - first < self.delay else None
 
 

@@ -153,6 +153,18 @@ class CompositionTests(BehaviourCase):
             behaviour.asked, ["connect", "STARTTLS", "TLS", "EHLO", "MAIL", "RCPT", "DATA", "body", "dot", "QUIT"]
         )
 
+    def test_adjusted_where_nothing_is_usual(self) -> None:
+        """
+        An answer in the body, or behind the one to STARTTLS, is adjusted too.
+        """
+        self.mx.starttls = True
+        self.mx.on("body", b"552 5.2.3 Too long")
+        self.mx.on("TLS", b"421 4.7.0 Changed my mind")
+        self.mx.add(Talkative(b"after all"))
+        side = self.connect()
+        self.assertEqual(self.say(side, *MAIL, BODY)[-1], b"552 5.2.3 Too long after all")
+        self.assertEqual(self.say(side, b"STARTTLS"), [b"421 4.7.0 Changed my mind after all"])
+
     def test_no_opinion(self) -> None:
         """
         One that is no more than a behaviour changes nothing; so does a function
@@ -350,18 +362,20 @@ class GreylistingTests(BehaviourCase):
         A day after its last try it is unknown again.
         """
         self.ask(0)
-        self.assertEqual([self.ask(time) for time in (400, DAY + 399.9)], [b"250"] * 2)
-        self.assertEqual(self.ask(2 * DAY + 399.91), b"451")
+        self.assertEqual([self.ask(time) for time in (400, DAY + 399)], [b"250"] * 2)
+        self.assertEqual(self.ask(2 * DAY + 399), b"451")
 
     def test_bound(self) -> None:
         """
         The triple that was unused longest makes room.
         """
         self.patch(behaviours, "MOST_TRIPLES", 2)
-        for number in range(10):
-            self.ask(number, b"u%d@example.com" % number)
-        self.assertLessEqual(len(self.greylisting.known), 3)
-        self.assertEqual([self.ask(400, b"u9@example.com"), self.ask(401, b"u0@example.com")], [b"250", b"451"])
+        for time, name in enumerate((b"u0", b"u1", b"u0", b"u2")):
+            self.ask(time, name + b"@example.com")
+        self.assertEqual(
+            [recipient for _, _, recipient in self.greylisting.known], [b"u0@example.com", b"u2@example.com"]
+        )
+        self.assertEqual([self.ask(400, b"u0@example.com"), self.ask(401, b"u1@example.com")], [b"250", b"451"])
 
     def test_out_of_order(self) -> None:
         """
@@ -646,10 +660,14 @@ class OutageTests(BehaviourCase):
         self.until(4600.0 + 300)
         self.schedule("reset")
         self.assertEqual(self.reach(), "refused")
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [5200.0])
         self.until(4600.0 + 600)
         self.assertEqual(self.reach(), "220")
         self.mx.behave()
+        side = self.connect()
         self.schedule("reset")
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [8200.0])
+        self.assertEqual(self.codes(side, b"NOOP"), [b"250"])
         self.until(8200.0 - 1)
         self.assertEqual(self.reach(), "220")
         self.until(8200.0)

@@ -116,6 +116,25 @@ class BodyTests(ReceiverCase):
         self.mx.behave()
         self.assertEqual(self.send(), b"250 2.0.0 Taken\r\n250 2.0.0 Ok\r\n")
 
+    def test_next_message(self) -> None:
+        """
+        A refusal is of one message: the next on the connection is taken.
+        """
+        self.mx.on("body", b"552 5.2.3 Too long", times=1)
+        side = self.connect()
+        self.assertEqual(self.codes(side, *MAIL, BODY, *MAIL[1:], BODY)[4::4], [b"552", b"250"])
+        self.assertEqual(len(self.mx.ledger), 1)
+
+    def test_thought_over(self) -> None:
+        """
+        A receiver that thinks in the middle of the body has the message when it
+        has thought.
+        """
+        self.mx.on("body", Answer(after=5.0))
+        began = self.clock.seconds()
+        self.assertEqual(self.send(), b"250 2.0.0 Taken\r\n250 2.0.0 Ok\r\n")
+        self.assertTrue(5.0 < self.mx.ledger[0].at - began < 6.0)
+
     def test_ended_early(self) -> None:
         """
         Nothing is taken by a receiver that is gone.

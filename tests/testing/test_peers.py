@@ -312,8 +312,10 @@ class AccountTests(ReceiverCase):
             self.say(side, *MAIL[:3], carol, MAIL[2], MAIL[3], BODY)
         self.say(self.connect(), *MAIL[:2], carol, MAIL[3], BODY)
         self.assertEqual((self.mx.most_messages, self.mx.most_recipients), (3, 3))
-        self.say(side, MAIL[1], carol, carol, b"RSET", MAIL[1], carol, carol)
+        self.say(side, MAIL[1], carol, carol, b"RSET", MAIL[1], carol, carol, b"RSET")
         self.assertEqual(self.mx.most_recipients, 3)
+        self.say(side, MAIL[1], *[MAIL[2]] * 4)
+        self.assertEqual(self.mx.most_recipients, 4)
 
     def test_refusals(self) -> None:
         """
