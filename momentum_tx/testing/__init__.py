@@ -19,5 +19,5 @@ runs on a virtual clock; none opens a socket, a file or a thread.
   :mod:`~momentum_tx.testing.threads`, :mod:`~momentum_tx.testing.logs`: one
   double each.
 
-What is not modelled: bandwidth, lost packets, real TLS.
+What is not modelled: lost packets, real TLS.
 """

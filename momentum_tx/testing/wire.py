@@ -1,5 +1,6 @@
 """
-Two ends of a virtual TCP connection, and what lies between them.
+The two ends of a virtual TCP connection; what lies between them is
+:mod:`~momentum_tx.testing.line`.
 
 Faithful to Twisted in what protocols rely on: ``dataReceived`` never runs
 inside ``write()``, ``connectionLost`` runs exactly once and never inside
@@ -9,10 +10,8 @@ written is sent and no producer is left.
 
 from __future__ import annotations
 
-import enum
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -22,78 +21,31 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..net.endpoint import address_of
+from .line import Cut, Line, Reach, Way, octet_by_octet, random_split, whole
 
 if TYPE_CHECKING:
+    from random import Random
+
     from twisted.internet.address import IPv4Address, IPv6Address
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = [
+    "BUFFER_SIZE",
+    "MOST_AT_ONCE",
+    "Cut",
+    "Line",
+    "Reach",
+    "VirtualTransport",
+    "connect",
+    "octet_by_octet",
+    "random_split",
+    "whole",
+]
 
 #: Octets a reader gets at once, as from a real socket.
 MOST_AT_ONCE: Final = 65536
 #: Octets written and not yet sent, above which a push producer is paused.
 BUFFER_SIZE: Final = 65536
-
-
-class Reach(enum.Enum):
-    """
-    What becomes of connects to an address or port where nobody listens.
-    """
-
-    #: They are refused.
-    REFUSED = "refused"
-    #: The kernel knows at once that no route leads there.
-    UNREACHABLE = "unreachable"
-    #: Nothing ever answers.
-    SILENT = "silent"
-
-
-@dataclass(slots=True)
-class Cut:
-    """
-    An accident of one direction of a connection.
-
-    :ivar after: octets that still arrive.
-    :ivar reset: whether both ends see a reset; otherwise the writer's end
-        seems to have closed in order.
-    """
-
-    after: int
-    reset: bool = True
-
-
-def octet_by_octet(data: bytes) -> Iterator[bytes]:
-    """
-    A splitter: every octet is a read of its own.
-    """
-    for octet in data:
-        yield bytes((octet,))
-
-
-def whole(data: bytes) -> Iterator[bytes]:
-    """
-    The splitter that does not split.
-    """
-    yield data
-
-
-@dataclass(slots=True)
-class Line:
-    """
-    How the connections to one place behave.  Looked at whenever something is
-    sent or read, so it may change at any time; cuts are for connections to come.
-
-    :ivar latency: seconds in one direction.
-    :ivar window: octets that may be under way or unread in one direction; a
-        writer waits when they are, as for a slow reader.
-    :ivar split: cuts what has arrived into the reads of its receiver.
-    :ivar to_listener: accident of the direction away from the dialling end.
-    :ivar to_dialer: accident of the other direction.
-    """
-
-    latency: float = 0.001
-    window: int = 65536
-    split: Callable[[bytes], Iterable[bytes]] = whole
-    to_listener: Cut | None = None
-    to_dialer: Cut | None = None
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer)
@@ -107,16 +59,45 @@ class VirtualTransport:
     :ivar no_delay: what ``setTcpNoDelay`` said last.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_aborting",
+        "_clock",
+        "_end_is_reset",
+        "_end_of_input",
+        "_finished",
+        "_flush_call",
+        "_flying",
+        "_keep_alive",
+        "_line",
+        "_local",
+        "_outgoing",
+        "_paused",
+        "_peer",
+        "_pieces",
+        "_producer",
+        "_producer_paused",
+        "_read_call",
+        "_read_closed",
+        "_streaming",
+        "_unread",
+        "_unsent",
+        "_way",
+        "connected",
+        "disconnecting",
+        "no_delay",
+        "on_gone",
+        "other",
+        "protocol",
+    )
+
     _log = Logger()
 
-    def __init__(
-        self, clock: IReactorTime, line: Line, local: tuple[str, int], peer: tuple[str, int], cut: Cut | None
-    ) -> None:
+    def __init__(self, clock: IReactorTime, line: Line, local: tuple[str, int], peer: tuple[str, int]) -> None:
         self._clock = clock
         self._line = line
         self._local = local
         self._peer = peer
-        self._cut = Cut(cut.after, cut.reset) if cut is not None else None
         self.other: VirtualTransport
         self.protocol: Any = None
         self.connected = True
@@ -127,6 +108,7 @@ class VirtualTransport:
         #: Called once when this end is gone.
         self.on_gone: Callable[[VirtualTransport], object] | None = None
         # Out.
+        self._way: Way
         self._outgoing: deque[bytes] = deque()
         self._unsent = 0
         self._flying = 0
@@ -136,7 +118,6 @@ class VirtualTransport:
         self._streaming = False
         self._producer_paused = False
         # In.
-        self._arriving: deque[Callable[[], None]] = deque()
         self._unread: deque[bytes] = deque()
         self._pieces: deque[bytes] = deque()
         self._end_of_input = False
@@ -264,6 +245,8 @@ class VirtualTransport:
         See ``IPushProducer``.
         """
         self._paused = True
+        if self._end_of_input and self._outgoing:
+            self._flush_soon()
 
     def resumeProducing(self) -> None:
         """
@@ -287,19 +270,27 @@ class VirtualTransport:
 
     def _flush(self) -> None:
         self._flush_call = None
-        room = self._line.window - self._flying
-        while self._outgoing and room > 0:
-            data = self._outgoing.popleft()
-            if len(data) > room:
-                self._outgoing.appendleft(data[room:])
-                data = data[:room]
-            room -= len(data)
-            self._unsent -= len(data)
-            if not self._send(data):
+        outgoing = self._outgoing
+        if outgoing:
+            room = self._line.window - self._flying
+            if room > 0:
+                data = outgoing.popleft() if len(outgoing) == 1 else b"".join(outgoing)
+                outgoing.clear()
+                if len(data) > room:
+                    outgoing.append(data[room:])
+                    data = data[:room]
+                self._unsent -= len(data)
+                self._flying += len(data)
+                if not self._way.send(data):
+                    # We learn it when the line breaks; until then the call that is set keeps everything back.
+                    self._flush_call = self._clock.callLater(self._way.busy(), self._broke)
+                    return
+            if outgoing:
+                # The reader is behind; its acknowledgement calls again.  Where there is none any more, the end
+                # is learned by reading, or else here.
+                if self._end_of_input and not self.other.connected and not self._readable():
+                    self._was_reset()
                 return
-        if self._outgoing:
-            # The reader is behind; its acknowledgement calls again.
-            return
         producer = self._producer
         if producer is not None and (not self._streaming or self._producer_paused):
             self._producer_paused = False
@@ -308,64 +299,62 @@ class VirtualTransport:
         elif self.disconnecting and producer is None:
             self._gone(ConnectionDone(), False)
         elif self._finished:
-            self._carry(self.other._input_ended)
+            self._way.carry(self.other.input_ended)
 
     def _flush_if_needed(self) -> None:
         # A pull producer that wrote nothing is asked again when it is registered anew.
         if self._outgoing or (self.disconnecting and self._producer is None):
             self._flush_soon()
 
-    def _send(self, data: bytes) -> bool:
-        """
-        Put *data* on the line; false if the line broke.
-        """
-        cut = self._cut
-        broken = cut is not None and len(data) > cut.after
-        if cut is not None:
-            data = data[: cut.after]
-            cut.after -= len(data)
-        if data:
-            self._flying += len(data)
-            self._carry(lambda: self.other._arrived(data))
-        if broken:
-            assert cut is not None
-            # The other end still reads what has arrived.
-            self._carry(self.other._broken_off if cut.reset else self.other._input_ended)
-            self._gone(ConnectionLost(), None)
-            return False
-        return True
-
-    def _carry(self, act: Callable[[], None]) -> None:
-        """
-        Let the other end *act* after the latency, in the order of the calls.
-        """
-        self.other._arriving.append(act)
-        self._clock.callLater(self._line.latency, self.other._next_arrival)
+    def _broke(self) -> None:
+        self._flush_call = None
+        self._gone(ConnectionLost(), None)
 
     # In.
 
-    def _next_arrival(self) -> None:
-        act = self._arriving.popleft()
-        act()
+    def arrived(self, data: bytes) -> None:
+        """
+        See :class:`~momentum_tx.testing.line.Receiving`.
+        """
+        if self.connected:
+            self._unread.append(data)
+        else:
+            # Nobody is there: the kernel answers with a reset, whatever it had still to send.
+            self._way.recall()
+            self._way.carry(self.other._was_reset)
 
-    def _arrived(self, data: bytes) -> None:
-        if not self.connected:
-            # Nobody is there: the kernel answers with a reset.
-            self._carry(self.other._was_reset)
-            return
-        self._unread.append(data)
-        self._read_soon()
+    def all_arrived(self) -> None:
+        """
+        See :class:`~momentum_tx.testing.line.Receiving`.
+        """
+        if self._read_call is None and self._readable():
+            if self._line.linger:
+                self._read_call = self._clock.callLater(self._line.linger, self._read)
+            else:
+                self._read()
 
-    def _input_ended(self) -> None:
+    def input_ended(self) -> None:
+        """
+        See :class:`~momentum_tx.testing.line.Receiving`.
+        """
         self._end_of_input = True
-        self._read_soon()
+        if self._outgoing:
+            self._flush_soon()
 
-    def _broken_off(self) -> None:
+    def broken_off(self) -> None:
+        """
+        See :class:`~momentum_tx.testing.line.Receiving`.
+        """
         self._end_is_reset = True
-        self._input_ended()
+        self.input_ended()
 
     def _was_reset(self) -> None:
-        if self.connected and not self._aborting:
+        if not self.connected or self._aborting:
+            return
+        if self._readable() and (self._unread or self._pieces):
+            # What has arrived can still be read, as on Linux.
+            self.broken_off()
+        else:
             self._gone(ConnectionLost(), None)
 
     def _read_soon(self) -> None:
@@ -374,20 +363,21 @@ class VirtualTransport:
 
     def _readable(self) -> bool:
         return (
-            self.protocol is not None
+            (bool(self._unread or self._pieces) or self._end_of_input)
+            and self.protocol is not None
             and self.connected
             and not (self._paused or self._aborting or self.disconnecting or self._read_closed)
-            and bool(self._unread or self._pieces or self._end_of_input)
         )
 
     def _read(self) -> None:
         self._read_call = None
         if not self._readable():
             return
-        if not self._pieces and self._unread:
-            self._pieces.extend(self._line.split(self._take()))
-        if self._pieces:
-            piece = self._pieces.popleft()
+        pieces = self._pieces
+        if not pieces and self._unread:
+            pieces.extend(self._line.split(self._take()))
+        if pieces:
+            piece = pieces.popleft()
             self.other._acknowledged(len(piece))
             try:
                 self.protocol.dataReceived(piece)
@@ -400,21 +390,24 @@ class VirtualTransport:
         self._read_soon()
 
     def _take(self) -> bytes:
-        taken = b"".join(self._unread)
-        self._unread.clear()
+        unread = self._unread
+        taken = unread.popleft() if len(unread) == 1 else b"".join(unread)
+        unread.clear()
         if len(taken) > MOST_AT_ONCE:
-            self._unread.append(taken[MOST_AT_ONCE:])
+            unread.append(taken[MOST_AT_ONCE:])
             taken = taken[:MOST_AT_ONCE]
         return taken
 
     def _read_end(self) -> None:
         self._read_closed = True
-        if self._end_is_reset:
+        if self._end_is_reset or self._way.cut_off:
             self._gone(ConnectionLost(), None)
             return
         half = IHalfCloseableProtocol(self.protocol, None)
         if half is not None and not self._finished:
             half.readConnectionLost()
+            if self._outgoing:
+                self._flush_soon()
         else:
             self._gone(ConnectionDone(), False)
 
@@ -438,7 +431,7 @@ class VirtualTransport:
         self.disconnecting = True
         self._drop_calls()
         if reset is not None:
-            self._carry(self.other._was_reset if reset else self.other._input_ended)
+            self._part(reset)
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
@@ -446,6 +439,24 @@ class VirtualTransport:
             self.on_gone(self)
         if self.protocol is not None:
             self.protocol.connectionLost(Failure(reason))
+
+    def _part(self, reset: bool) -> None:
+        """
+        Tell the other end that this one is closed.
+        """
+        other, way = self.other, self._way
+        if way.cut_off:
+            # The other end has learned, or will, what the cut says.
+            return
+        if reset:
+            way.recall()
+            way.carry(other._was_reset)
+        elif self._unread or self._pieces:
+            # As the kernel does where what was sent to us was never read.
+            way.recall()
+            way.carry(other.broken_off)
+        else:
+            way.carry(other.input_ended)
 
     def vanish(self) -> None:
         """
@@ -464,15 +475,22 @@ class VirtualTransport:
 
 
 def connect(
-    clock: IReactorTime, line: Line, dialing: tuple[str, int], listening: tuple[str, int]
+    clock: IReactorTime,
+    line: Line,
+    dialing: tuple[str, int],
+    listening: tuple[str, int],
+    chance: Random | None = None,
 ) -> tuple[VirtualTransport, VirtualTransport]:
     """
     The two ends of a new connection: the dialling one and the listening one.
 
     :param dialing: address and port of the dialling end.
     :param listening: address and port of the listening end.
+    :param chance: of this connection; needed for jitter alone.
     """
-    ours = VirtualTransport(clock, line, dialing, listening, line.to_listener)
-    theirs = VirtualTransport(clock, line, listening, dialing, line.to_dialer)
+    ours = VirtualTransport(clock, line, dialing, listening)
+    theirs = VirtualTransport(clock, line, listening, dialing)
     ours.other, theirs.other = theirs, ours
+    ours._way = Way(clock, line, line.to_listener, chance, theirs)
+    theirs._way = Way(clock, line, line.to_dialer, chance, ours)
     return ours, theirs
