@@ -32,13 +32,13 @@ MAX_DATAGRAM: Final = 8192
 
 class Datagrams:
     """
-    What lies between the UDP ports of a virtual network.  Latency and what was
-    said of places are those of the network; the rest may change at any time.
+    What lies between the UDP ports of a virtual network.  Latency and jitter of
+    its lines count, and what was said of places; the rest may change at any time.
 
     :ivar loss: share of the datagrams that never arrive, 0 to 1.
     :ivar duplication: share of those that arrive twice.
-    :ivar jitter: most seconds a datagram takes beyond the latency; so they
-        overtake each other.
+    :ivar jitter: most seconds a datagram takes besides, with that of the line; so
+        they overtake each other.
     :ivar straggling: share of those that arrive :attr:`late`.
     :ivar late: seconds those take more.
     :ivar dropping: how many of the next datagrams are lost, whatever the shares.
@@ -129,8 +129,8 @@ class Datagrams:
             line = network.line_to(*sender.place)
         for _ in range(1 + self._happens(self.duplication)):
             delay = line.latency
-            if self.jitter:
-                delay += self.rng.uniform(0, self.jitter)
+            if self.jitter or line.jitter:
+                delay += self.rng.uniform(0, self.jitter + line.jitter)
             if self._happens(self.straggling):
                 delay += self.late
             network.clock.callLater(delay, self._arrive, sender, place, data, line.latency)

@@ -98,7 +98,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """
-        The latency of a place counts in both directions.
+        The latency of a place counts in both directions, and its jitter.
         """
         self.network.line(*THEM).latency = 2.0
         self.port.write(b"there", THEM)
@@ -106,6 +106,10 @@ class DatagramTests(SynchronousTestCase):
         self.their_port.write(b"and back", self.port.place)
         self.clock.advance(2)
         self.assertEqual(self.theirs.times + self.ours.times, [2.0, 4.0])
+        self.network.line(*THEM).jitter = 1.0
+        heard = self.say(20)[1:]
+        self.assertNotEqual(heard, sorted(heard))
+        self.assertTrue(all(6.0 < time < 7.0 for time in self.theirs.times[1:]), self.theirs.times)
 
     def test_loss(self) -> None:
         """
