@@ -8,6 +8,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -25,6 +26,7 @@ from .wire import Reach, VirtualTransport, connect
 
 if TYPE_CHECKING:
     from twisted.internet.address import IPv4Address, IPv6Address
+    from twisted.internet.interfaces import IDelayedCall
 
     from .network import VirtualNetwork
 
@@ -82,9 +84,10 @@ class VirtualPort:
         """
         Somebody has connected; *transport* is our end.
         """
-        self._network.opened(transport)
         if self._host is not None:
             self._host.own(transport)
+        else:
+            self._network.opened(transport)
         protocol: Any = self.factory.buildProtocol(transport.getPeer())
         if protocol is None:
             transport.loseConnection()
@@ -98,11 +101,13 @@ class VirtualStream:
     A connection that no protocol has yet.
     """
 
-    def __init__(self, transport: VirtualTransport, fd: int) -> None:
-        local, peer = transport.getHost(), transport.getPeer()
-        self.local: tuple[str, int] = (local.host, local.port)
-        self.peer: tuple[str, int] = (peer.host, peer.port)
+    __slots__ = ("_fd", "_host", "_transport", "local", "peer")
+
+    def __init__(self, transport: VirtualTransport, host: VirtualHost, fd: int) -> None:
+        self.local = transport.local
+        self.peer = transport.peer
         self._transport: VirtualTransport | None = transport
+        self._host = host
         self._fd = fd
 
     def fileno(self) -> int:
@@ -120,6 +125,7 @@ class VirtualStream:
             raise RuntimeError("this connection was started or closed already")
         if not transport.connected:
             # It was reset while nobody had it; the protocol learns it the usual way.
+            self._host.release(self._fd)
             protocol.makeConnection(transport)
             protocol.connectionLost(Failure(ConnectionLost()))
             return
@@ -131,6 +137,7 @@ class VirtualStream:
         """
         transport, self._transport = self._transport, None
         if transport is not None:
+            self._host.release(self._fd)
             transport.loseConnection()
 
 
@@ -138,39 +145,65 @@ class VirtualStream:
 class VirtualDial:
     """
     A connect that is under way.
+
+    :ivar over: it was answered or cancelled.
+    :ivar call: what the clock does for it next; ``None`` if it is never
+        answered.
     """
 
-    def __init__(self, connected: Callable[[IConnectedStream], object], failed: Callable[[DialFailed], object]) -> None:
+    __slots__ = ("_connected", "_failed", "_fd", "_host", "call", "over")
+
+    def __init__(
+        self,
+        host: VirtualHost,
+        fd: int,
+        connected: Callable[[IConnectedStream], object],
+        failed: Callable[[DialFailed], object],
+    ) -> None:
+        self._host = host
+        self._fd = fd
         self._connected = connected
         self._failed = failed
-        self._over = False
+        self.over = False
+        self.call: IDelayedCall | None = None
 
     def cancel(self) -> None:
         """
         See :class:`~momentum_tx.interfaces.seams.IDial`.
         """
-        self._over = True
+        if not self.over:
+            self.over = True
+            if self.call is None:
+                self._host.answered(self)
+            self._host.release(self._fd)
 
-    def refused(self) -> None:
+    def refused(self, number: int = errno.ECONNREFUSED) -> None:
         """
         The answer is no.
-        """
-        if not self._over:
-            self._over = True
-            self._failed(connect_failure(errno.ECONNREFUSED))
 
-    def established(self, transport: VirtualTransport, fd: int) -> None:
+        :param number: the errno that says why.
+        """
+        self._host.answered(self)
+        if not self.over:
+            self.over = True
+            self._host.release(self._fd)
+            self._failed(connect_failure(number))
+
+    def established(self, transport: VirtualTransport) -> None:
         """
         The answer is yes; *transport* is our end.
         """
-        if self._over:
+        if not self.over and not transport.connected:
+            self.refused(errno.ECONNRESET)
+            return
+        self._host.answered(self)
+        if self.over:
             transport.abortConnection()
             return
-        self._over = True
-        if transport.connected:
-            self._connected(VirtualStream(transport, fd))
-        else:
-            self._failed(connect_failure(errno.ECONNRESET))
+        self.over = True
+        if transport.watch is not None:
+            transport.watch.established(self._host, self._fd, transport)
+        self._connected(VirtualStream(transport, self._host, self._fd))
 
 
 @implementer(IDialer, IListener)
@@ -185,29 +218,60 @@ class VirtualHost:
         self._network = network
         self.addresses = tuple(addresses)
         network.plumb(*self.addresses)
-        self._own: dict[VirtualTransport, None] = {}
+        #: Open ends, and the descriptors of those that were dialled.
+        self._own: dict[VirtualTransport, int] = {}
         self._ports: list[VirtualPort] = []
-        self._dials: list[VirtualDial] = []
+        #: Connects that are under way, or were cancelled while the clock held something for them.
+        self._dials: dict[VirtualDial, None] = {}
+        #: Descriptors that were dialled and are not released.
+        self._descriptors: dict[int, None] = {}
 
-    def own(self, transport: VirtualTransport) -> None:
+    def own(self, transport: VirtualTransport, fd: int = 0) -> None:
         """
         *transport* belongs to this host.
+
+        :param fd: the descriptor that stands for it; 0 if it was not dialled.
         """
-        before = transport.on_gone
+        self._own[transport] = fd
+        self._network.opened(transport, self)
 
-        def gone(transport: VirtualTransport) -> None:
-            self._own.pop(transport, None)
-            if before is not None:
-                before(transport)
+    def gone(self, transport: VirtualTransport) -> None:
+        """
+        *transport* is gone.
+        """
+        fd = self._own.pop(transport)
+        # Where no protocol has it yet, whoever has the stream or the dial still holds the descriptor.
+        if transport.protocol is not None:
+            self.release(fd)
 
-        transport.on_gone = gone
-        self._own[transport] = None
+    def release(self, fd: int) -> None:
+        """
+        The descriptor *fd*, if it was dialled, is closed; harmless twice.
+        """
+        if fd in self._descriptors:
+            del self._descriptors[fd]
+            watch = self._network.watch
+            if watch is not None:
+                watch.released(self, fd)
+
+    def answered(self, dial: VirtualDial) -> None:
+        """
+        Nothing will happen to *dial* any more.
+        """
+        dial.call = None
+        self._dials.pop(dial, None)
 
     def open_transports(self) -> list[VirtualTransport]:
         """
         Open ends of this host.
         """
         return list(self._own)
+
+    def dials(self) -> list[VirtualDial]:
+        """
+        Connects of this host that are under way, oldest first.
+        """
+        return [dial for dial in self._dials if not dial.over]
 
     def dial(
         self,
@@ -226,16 +290,21 @@ class VirtualHost:
         fd = network.descriptor()
         if post_bind is not None and not post_bind(fd):
             raise DialFailed(ConnFlag.ERROR_BIND, "connection_post_bind forbade the connection")
+        place = (host, port)
+        self._descriptors[fd] = None
+        if network.watch is not None:
+            network.watch.dialled(self, fd, source, place)
         reach = network.reach(host, port)
         if reach is Reach.UNREACHABLE:
+            self.release(fd)
             raise connect_failure(errno.ENETUNREACH)
         network.dialled.append((source, host, port))
-        dial = VirtualDial(connected, failed)
-        self._dials = [each for each in self._dials if not each._over]
-        self._dials.append(dial)
+        dial = VirtualDial(self, fd, connected, failed)
+        self._dials[dial] = None
         if reach is not Reach.SILENT:
-            latency = network.line_to(host, port).latency
-            network.clock.callLater(latency, self._knock, dial, (source, network.free_port()), (host, port), fd)
+            delay = network.trip(network.line_to(host, port))
+            local = (source, network.free_port())
+            dial.call = network.clock.callLater(delay, self._knock, dial, local, place, fd)
         return dial
 
     def _bind(self, source: str, host: str) -> str:
@@ -260,15 +329,23 @@ class VirtualHost:
         """
         network = self._network
         line = network.line_to(*place)
+        reach = network.reach(*place)
         port = network.listening_at(place)
-        if port is None or network.reach(*place) is Reach.REFUSED:
-            network.clock.callLater(line.latency, dial.refused)
+        if reach is Reach.SILENT:
+            dial.call = None
+            if dial.over:
+                self.answered(dial)
             return
-        ours, theirs = connect(network.clock, line, local, place)
-        network.opened(ours)
-        self.own(ours)
-        network.clock.callLater(line.latency, dial.established, ours, fd)
-        port.accept(theirs)
+        answer = network.clock.callLater
+        if reach is Reach.UNREACHABLE:
+            dial.call = answer(network.trip(line), dial.refused, errno.EHOSTUNREACH)
+        elif reach is Reach.REFUSED or port is None:
+            dial.call = answer(network.trip(line), dial.refused)
+        else:
+            ours, theirs = connect(network.clock, line, local, place, Random(network.random.getrandbits(64)))
+            self.own(ours, fd)
+            dial.call = answer(network.trip(line), dial.established, ours)
+            port.accept(theirs)
 
     def listen(self, description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """
@@ -298,15 +375,21 @@ class VirtualHost:
 
     def kill(self) -> None:
         """
-        The process is killed: its ports close, its connections close, and none
-        of its protocols hears of it.
+        The process is killed: its ports close, its connections close, its
+        connects are forgotten, and none of its protocols hears of it.
         """
-        for dial in self._dials:
+        for dial in list(self._dials):
+            call = dial.call
             dial.cancel()
+            if call is not None:
+                call.cancel()
+        self._dials.clear()
         while self._ports:
             self._ports.pop().stopListening()
         for transport in self.open_transports():
             transport.vanish()
+        for fd in list(self._descriptors):
+            self.release(fd)
 
 
 def _parse(description: str) -> tuple[int, str]:

@@ -147,23 +147,23 @@ class Way:
     """
 
     __slots__ = (
-        "_broken",
         "_call",
         "_chance",
         "_clock",
         "_cut",
         "_free",
-        "_line",
         "_receiver",
         "_under_way",
+        "broken",
         "cut_off",
+        "line",
     )
 
     def __init__(
         self, clock: IReactorTime, line: Line, cut: Cut | None, chance: Random | None, receiver: Receiving
     ) -> None:
         self._clock = clock
-        self._line = line
+        self.line = line
         self._cut = Cut(cut.after, cut.reset) if cut is not None else None
         self._chance = chance
         self._receiver = receiver
@@ -175,7 +175,7 @@ class Way:
         #: It met with its cut.
         self.cut_off = False
         #: Nothing is accepted any more.
-        self._broken = False
+        self.broken = False
 
     def send(self, data: bytes) -> bool:
         """
@@ -192,11 +192,11 @@ class Way:
         # The receiver still reads what has arrived.
         self.carry(self._receiver.broken_off if cut.reset else self._receiver.input_ended)
         self.cut_off = True
-        self._broken = cut.reset
+        self.broken = cut.reset
         return False
 
     def _carry_parts(self, data: bytes) -> None:
-        line = self._line
+        line = self.line
         size = len(data)
         if line.bandwidth:
             size = max(1, min(int(line.bandwidth * GRAIN), line.window // PARTS))
@@ -209,10 +209,10 @@ class Way:
 
         :raises ValueError: the line has jitter, and nobody gave us chance.
         """
-        if self._broken:
+        if self.broken:
             return
         now = leaves = self._clock.seconds()
-        line = self._line
+        line = self.line
         delay = line.latency
         if line.bandwidth:
             leaves = max(now, self._free)
@@ -255,7 +255,7 @@ class Way:
             self._call = None
         self._free = self._clock.seconds()
         self.carry(news)
-        self._broken = True
+        self.broken = True
 
     def _arrive(self) -> None:
         self._call = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -32,12 +33,53 @@ FIRST_PORT: Final = 32768
 FIRST_DESCRIPTOR: Final = 100_000
 
 
+class NetworkWatch:
+    """
+    Is told what happens on a :class:`VirtualNetwork`, always before those whom
+    it happens to.  It does nothing: subclass it, and override what is to be seen.
+    """
+
+    def dialled(self, host: VirtualHost, fd: int, source: str, destination: tuple[str, int]) -> None:
+        """
+        *host* calls ``connect``: the descriptor is bound, and nobody forbade it.
+
+        :param source: the address it is bound to.
+        """
+
+    def released(self, host: VirtualHost, fd: int) -> None:
+        """
+        A descriptor that was :meth:`dialled` is gone again, for whatever reason;
+        once for each.
+        """
+
+    def established(self, host: VirtualHost, fd: int, transport: VirtualTransport) -> None:
+        """
+        A connect has succeeded, and *host* still wanted it.
+        """
+
+    def sent(self, transport: VirtualTransport, data: bytes) -> None:
+        """
+        Octets left a protocol's buffer; whether they arrive is another matter.
+        """
+
+    def read(self, transport: VirtualTransport, data: bytes) -> None:
+        """
+        A protocol is about to be given octets.
+        """
+
+    def gone(self, transport: VirtualTransport, reason: Exception) -> None:
+        """
+        One end of a connection is closed; its protocol is about to hear of it,
+        unless its process was killed.
+        """
+
+
 class VirtualNetwork:
     """
     The network of a virtual world.
 
     :param clock: times everything on it.
-    :param random: varies ports; the source of chance of later refinements.
+    :param random: varies ports and draws jitter.
     :param latency: seconds of one direction where nothing else is said.
     """
 
@@ -46,15 +88,31 @@ class VirtualNetwork:
         self.random = random
         #: How connections behave where :meth:`line` was not asked for.
         self.default_line = Line(latency)
-        #: Connects so far: (source address, destination address, port).
+        #: Connects so far: (source address, destination address, port).  It only grows; who
+        #: runs a world for long clears it now and then, or looks at :attr:`watch` instead.
         self.dialled: list[tuple[str, str, int]] = []
         self._lines: dict[tuple[str, int | None], Line] = {}
         self._reaches: dict[tuple[str, int | None], Reach] = {}
         self._ports: dict[tuple[str, int], VirtualPort] = {}
         self._plumbed: set[str] = set()
-        self._open: dict[VirtualTransport, None] = {}
+        self._watch: NetworkWatch | None = None
+        #: Open ends, and whose they are.
+        self._open: dict[VirtualTransport, VirtualHost | None] = {}
         self._next_port = FIRST_PORT + random.randrange(1000)
         self._next_descriptor = FIRST_DESCRIPTOR
+
+    @property
+    def watch(self) -> NetworkWatch | None:
+        """
+        Who is told what happens, on connections that exist already too.
+        """
+        return self._watch
+
+    @watch.setter
+    def watch(self, watch: NetworkWatch | None) -> None:
+        self._watch = watch
+        for transport in self._open:
+            transport.watch = watch
 
     # What a test says about places.
 
@@ -79,19 +137,21 @@ class VirtualNetwork:
     def refuse(self, address: str, port: int | None = None) -> None:
         """
         Connects to the address, or one port of it, are refused, even where
-        somebody listens.
+        somebody listens; those under way too, if they have not arrived.
         """
         self._reaches[address, port] = Reach.REFUSED
 
     def unreachable(self, address: str, port: int | None = None) -> None:
         """
-        No route leads to the address: a connect fails at once.
+        No route leads to the address: a connect fails at once, and one that is
+        under way when it would have arrived.
         """
         self._reaches[address, port] = Reach.UNREACHABLE
 
     def black_hole(self, address: str, port: int | None = None) -> None:
         """
-        Connects to the address are never answered.
+        Connects to the address are never answered, nor are those under way that
+        have not arrived.
         """
         self._reaches[address, port] = Reach.SILENT
 
@@ -104,13 +164,27 @@ class VirtualNetwork:
     def line(self, address: str, port: int | None = None) -> Line:
         """
         How connections to an address, or to one port of it, behave; change what
-        it says at will.
+        it says at will.  It begins as the :attr:`default_line`.
         """
         line = self._lines.get((address, port))
         if line is None:
-            d = self.default_line
-            line = self._lines[address, port] = Line(d.latency, d.window, d.split, d.to_listener, d.to_dialer)
+            line = self._lines[address, port] = replace(self.default_line)
+            for transport in self._open:
+                if transport.place[0] == address:
+                    transport.use(self.line_to(*transport.place))
         return line
+
+    def sever(self, address: str, port: int | None = None, reset: bool = True) -> None:
+        """
+        Break every connection to an address, or to one port of it: what is under
+        way is lost, and both ends learn it one latency later.
+
+        :param reset: whether they see a reset; otherwise each sees the other
+            close in order.
+        """
+        for transport in self.open_transports():
+            if transport.place[0] == address and port in (None, transport.place[1]):
+                transport.sever(reset)
 
     # Parties.
 
@@ -196,16 +270,23 @@ class VirtualNetwork:
         """
         return self._ports.get(place)
 
-    def opened(self, transport: VirtualTransport) -> None:
+    def trip(self, line: Line) -> float:
+        """
+        Seconds that a connect, or its answer, takes over *line*.
+        """
+        return line.latency + (line.jitter * self.random.random() if line.jitter else 0.0)
+
+    def opened(self, transport: VirtualTransport, host: VirtualHost | None = None) -> None:
         """
         Keep account of *transport* until it is gone.
+
+        :param host: told of that too.
         """
-        self._open[transport] = None
-        before = transport.on_gone
+        self._open[transport] = host
+        transport.watch = self._watch
+        transport.on_gone = self._gone
 
-        def gone(transport: VirtualTransport) -> None:
-            self._open.pop(transport, None)
-            if before is not None:
-                before(transport)
-
-        transport.on_gone = gone
+    def _gone(self, transport: VirtualTransport) -> None:
+        host = self._open.pop(transport)
+        if host is not None:
+            host.gone(transport)

@@ -20,14 +20,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..net.endpoint import address_of
+from .end import End
 from .line import Cut, Line, Reach, Way, octet_by_octet, random_split, whole
 
 if TYPE_CHECKING:
     from random import Random
 
-    from twisted.internet.address import IPv4Address, IPv6Address
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from .network import NetworkWatch
 
 __all__ = [
     "BUFFER_SIZE",
@@ -49,14 +50,14 @@ BUFFER_SIZE: Final = 65536
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer)
-class VirtualTransport:
+class VirtualTransport(End):
     """
     One end of a connection; made in pairs by :func:`connect`.
 
     :ivar protocol: whom it serves; ``None`` until :meth:`start`.
     :ivar disconnecting: ``loseConnection`` was called.
     :ivar connected: the connection exists.
-    :ivar no_delay: what ``setTcpNoDelay`` said last.
+    :ivar watch: told of what is sent and read, and of the end.
     """
 
     __slots__ = (
@@ -68,12 +69,9 @@ class VirtualTransport:
         "_finished",
         "_flush_call",
         "_flying",
-        "_keep_alive",
         "_line",
-        "_local",
         "_outgoing",
         "_paused",
-        "_peer",
         "_pieces",
         "_producer",
         "_producer_paused",
@@ -85,25 +83,25 @@ class VirtualTransport:
         "_way",
         "connected",
         "disconnecting",
-        "no_delay",
         "on_gone",
         "other",
         "protocol",
+        "watch",
     )
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, line: Line, local: tuple[str, int], peer: tuple[str, int]) -> None:
+    def __init__(
+        self, clock: IReactorTime, line: Line, local: tuple[str, int], peer: tuple[str, int], place: tuple[str, int]
+    ) -> None:
+        super().__init__(local, peer, place)
         self._clock = clock
         self._line = line
-        self._local = local
-        self._peer = peer
+        self.watch: NetworkWatch | None = None
         self.other: VirtualTransport
         self.protocol: Any = None
         self.connected = True
         self.disconnecting = False
-        self.no_delay = False
-        self._keep_alive = False
         self._aborting = False
         #: Called once when this end is gone.
         self.on_gone: Callable[[VirtualTransport], object] | None = None
@@ -183,42 +181,6 @@ class VirtualTransport:
             self._drop_calls()
             self._clock.callLater(0, self._gone, ConnectionAborted(), True)
 
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        """
-        See ``ITransport``.
-        """
-        return address_of(*self._peer)
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        """
-        See ``ITransport``.
-        """
-        return address_of(*self._local)
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """
-        See ``ITCPTransport``.
-        """
-        self.no_delay = bool(enabled)
-
-    def getTcpNoDelay(self) -> bool:
-        """
-        See ``ITCPTransport``.
-        """
-        return self.no_delay
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """
-        See ``ITCPTransport``.
-        """
-        self._keep_alive = bool(enabled)
-
-    def getTcpKeepAlive(self) -> bool:
-        """
-        See ``ITCPTransport``.
-        """
-        return self._keep_alive
-
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
         See ``IConsumer``.
@@ -281,34 +243,30 @@ class VirtualTransport:
                     data = data[:room]
                 self._unsent -= len(data)
                 self._flying += len(data)
+                if self.watch is not None:
+                    self.watch.sent(self, data)
                 if not self._way.send(data):
                     # We learn it when the line breaks; until then the call that is set keeps everything back.
-                    self._flush_call = self._clock.callLater(self._way.busy(), self._broke)
+                    self._flush_call = self._clock.callLater(self._way.busy(), self._gone, ConnectionLost(), None)
                     return
             if outgoing:
                 # The reader is behind; its acknowledgement calls again.  Where there is none any more, the end
                 # is learned by reading, or else here.
-                if self._end_of_input and not self.other.connected and not self._readable():
+                alone = self._way.broken or not self.other.connected
+                if alone and self._end_of_input and not self._readable():
                     self._was_reset()
                 return
         producer = self._producer
         if producer is not None and (not self._streaming or self._producer_paused):
             self._producer_paused = False
             producer.resumeProducing()
-            self._flush_if_needed()
+            # A pull producer that wrote nothing is asked again when it is registered anew.
+            if outgoing or (self.disconnecting and self._producer is None):
+                self._flush_soon()
         elif self.disconnecting and producer is None:
             self._gone(ConnectionDone(), False)
         elif self._finished:
             self._way.carry(self.other.input_ended)
-
-    def _flush_if_needed(self) -> None:
-        # A pull producer that wrote nothing is asked again when it is registered anew.
-        if self._outgoing or (self.disconnecting and self._producer is None):
-            self._flush_soon()
-
-    def _broke(self) -> None:
-        self._flush_call = None
-        self._gone(ConnectionLost(), None)
 
     # In.
 
@@ -379,6 +337,8 @@ class VirtualTransport:
         if pieces:
             piece = pieces.popleft()
             self.other._acknowledged(len(piece))
+            if self.watch is not None:
+                self.watch.read(self, piece)
             try:
                 self.protocol.dataReceived(piece)
             except Exception as error:
@@ -432,11 +392,13 @@ class VirtualTransport:
         self._drop_calls()
         if reset is not None:
             self._part(reset)
+        if self.on_gone is not None:
+            self.on_gone(self)
+        if self.watch is not None:
+            self.watch.gone(self, reason)
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
-        if self.on_gone is not None:
-            self.on_gone(self)
         if self.protocol is not None:
             self.protocol.connectionLost(Failure(reason))
 
@@ -467,6 +429,21 @@ class VirtualTransport:
         self._producer = None
         self._gone(ConnectionLost(), False)
 
+    def use(self, line: Line) -> None:
+        """
+        Be on another line from now on.
+        """
+        self._line = self._way.line = line
+
+    def sever(self, reset: bool) -> None:
+        """
+        The line to this end broke: nothing that is under way arrives, but the
+        news.
+
+        :param reset: whether they are of a reset or of an orderly end.
+        """
+        self.other._way.sever(self.broken_off if reset else self.input_ended)
+
     def _drop_calls(self) -> None:
         for call in (self._flush_call, self._read_call):
             if call is not None and call.active():
@@ -488,8 +465,8 @@ def connect(
     :param listening: address and port of the listening end.
     :param chance: of this connection; needed for jitter alone.
     """
-    ours = VirtualTransport(clock, line, dialing, listening)
-    theirs = VirtualTransport(clock, line, listening, dialing)
+    ours = VirtualTransport(clock, line, dialing, listening, listening)
+    theirs = VirtualTransport(clock, line, listening, dialing, listening)
     ours.other, theirs.other = theirs, ours
     ours._way = Way(clock, line, line.to_listener, chance, theirs)
     theirs._way = Way(clock, line, line.to_dialer, chance, ours)

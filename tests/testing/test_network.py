@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionLost
+from twisted.internet.error import CannotListenError, ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
@@ -18,7 +18,10 @@ from momentum_tx.errors import DialFailed
 from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces.seams import IConnectedStream, IDial, IDialer, IListener
 from momentum_tx.testing.clock import VirtualClock
-from momentum_tx.testing.network import VirtualNetwork
+from momentum_tx.testing.host import VirtualHost
+from momentum_tx.testing.line import Cut, octet_by_octet
+from momentum_tx.testing.network import NetworkWatch, VirtualNetwork
+from momentum_tx.testing.wire import VirtualTransport
 
 US, THEM = "192.0.2.1", "198.51.100.7"
 
@@ -194,6 +197,90 @@ class DialTests(NetworkCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual((self.streams, self.failures), ([], []))
 
+    def test_changes_under_way(self) -> None:
+        """
+        What is true when the connect arrives counts, not what was true when it
+        was begun.
+        """
+        for change in (self.network.refuse, self.network.unreachable, self.network.black_hole):
+            self.dial()
+            self.clock.advance(0.4)
+            change(THEM)
+            self.clock.advance(0.59)
+            self.assertEqual(self.failures, [])
+            self.clock.advance(5)
+            if change == self.network.black_hole:
+                self.assertEqual((self.failures, len(self.host.dials())), ([], 1))
+            else:
+                self.assertEqual(self.failures.pop().flags, ConnFlag.ERROR_CONNECT_NETWORK)
+            self.network.restore(THEM)
+        self.network.refuse(THEM)
+        self.dial()
+        self.clock.advance(0.4)
+        self.network.restore(THEM)
+        self.clock.advance(5)
+        self.assertEqual((len(self.streams), len(self.factory.made)), (1, 1))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_dials(self) -> None:
+        """
+        A host knows its connects until they are answered or cancelled.
+        """
+        self.network.black_hole("203.0.113.1")
+        first, second = self.dial(), self.dial()
+        third = self.dial("203.0.113.1")
+        self.assertEqual(self.host.dials(), [first, second, third])
+        second.cancel()
+        self.assertEqual(self.host.dials(), [first, third])
+        self.clock.advance(2)
+        self.assertEqual(self.host.dials(), [third])
+        third.cancel()
+        third.cancel()
+        self.assertEqual(self.host.dials(), [])
+
+    def test_jitter(self) -> None:
+        """
+        Connects over a line with jitter are answered out of turn, as the
+        network's chance has it.
+        """
+
+        def answered(seed: int) -> list[int]:
+            self.clock = VirtualClock()
+            self.network = VirtualNetwork(self.clock, Random(seed))
+            self.network.default_line.jitter = 1.0
+            self.network.listen(THEM, 25, self.factory)
+            host = self.network.host(US)
+            order: list[int] = []
+            for number in range(10):
+                host.dial(THEM, 25, "", None, lambda stream, number=number: order.append(number), self.fail)  # type: ignore[misc]
+            self.clock.advance(5)
+            return order
+
+        self.assertEqual(sorted(answered(1)), list(range(10)))
+        self.assertNotEqual(answered(1), list(range(10)))
+        self.assertEqual(answered(1), answered(1))
+
+    def test_new_lines(self) -> None:
+        """
+        The line to a place begins as the default one, and is that of the
+        connections that exist, the line to a port before that to an address.
+        """
+        ours, theirs = self.connected()
+        self.network.default_line.window = 100
+        line = self.network.line(THEM)
+        self.assertEqual((line.latency, line.window), (0.5, 100))
+        line.latency, line.split = 0.2, octet_by_octet
+        self.assertEqual(self.network.default_line.latency, 0.5)
+        ours.transport.write(b"ab")
+        self.clock.advance(0.3)
+        self.assertEqual(theirs.heard, [b"a", b"b"])
+        self.network.line(THEM, 25).latency = 0.1
+        self.network.line(THEM, 26)
+        self.network.line(US)
+        theirs.transport.write(b"cd")
+        self.clock.advance(0.15)
+        self.assertEqual(ours.heard, [b"cd"])
+
     def test_bind(self) -> None:
         """
         A source must be plumbed, ours, and of the family of the destination.
@@ -331,3 +418,338 @@ class KillTests(NetworkCase):
         self.assertIsNone(self.network.listening_at((US, 2525)))
         self.assertEqual(self.streams, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_left(self) -> None:
+        """
+        Of connects in whatever state nothing is left at once, neither with the
+        host nor in the clock.
+        """
+        self.network.black_hole("203.0.113.1")
+        self.dial("203.0.113.1")
+        self.dial()
+        self.dial().cancel()
+        self.dial("203.0.113.2")
+        self.host.kill()
+        self.assertEqual((self.host.dials(), self.clock.getDelayedCalls()), ([], []))
+        self.assertEqual((self.network.open_transports(), self.factory.made), ([], []))
+
+    def test_between_connect_and_answer(self) -> None:
+        """
+        A peer whose answer finds nobody sees the connection close.
+        """
+        self.dial()
+        self.dial().cancel()
+        self.clock.advance(0.6)
+        self.assertEqual(len(self.host.open_transports()), 2)
+        self.host.kill()
+        self.assertEqual(self.host.open_transports(), [])
+        self.clock.advance(5)
+        self.assertEqual([side.ends for side in self.factory.made], [[ConnectionDone]] * 2)
+        self.assertEqual((self.streams, self.failures), ([], []))
+        self.assertEqual((self.network.open_transports(), self.clock.getDelayedCalls()), ([], []))
+
+
+class SeverTests(NetworkCase):
+    """
+    Lines that break.
+    """
+
+    def test_sever(self) -> None:
+        """
+        What is under way is lost and both ends see a reset, or an orderly end;
+        other connections to the place go on, and new ones come about.
+        """
+        for reset, end in ((True, ConnectionLost), (False, ConnectionDone)):
+            ours, theirs = self.connected()
+            ours.transport.write(b"never heard")
+            theirs.transport.write(b"neither")
+            self.clock.advance(0.3)
+            self.network.sever(THEM, 26)
+            self.network.sever(US)
+            self.network.sever(THEM, 25, reset)
+            ours.transport.write(b"nor this")
+            self.clock.advance(0.4)
+            self.assertEqual((ours.ends, theirs.ends), ([], []))
+            self.clock.advance(5)
+            self.assertEqual((ours.ends, theirs.ends), ([end], [end]))
+            self.assertEqual((ours.heard, theirs.heard), ([], []))
+            self.assertEqual((self.network.open_transports(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_only_there(self) -> None:
+        """
+        Connections of the same host to other places stay.
+        """
+        other = Sides()
+        self.network.listen("198.51.100.8", 25, other)
+        self.dial("198.51.100.8")
+        ours, theirs = self.connected()
+        spared = Side()
+        self.streams.pop().start(spared)
+        self.network.sever(THEM)
+        self.clock.advance(5)
+        self.assertEqual([ours.ends, theirs.ends, spared.ends, other.made[0].ends], [[ConnectionLost]] * 2 + [[]] * 2)
+
+    def test_writers_that_wait(self) -> None:
+        """
+        Ends that are closing, and wait for each other to read, are not
+        forgotten.
+        """
+        for reset in (True, False):
+            self.network.line(THEM).window = 10
+            ours, theirs = self.connected()
+            for side in (ours, theirs):
+                side.transport.pauseProducing()
+                side.transport.write(b"x" * 100)
+            self.clock.advance(5)
+            for side in (ours, theirs):
+                side.transport.loseConnection()
+            self.network.sever(THEM, None, reset)
+            self.clock.advance(5)
+            self.assertEqual((ours.ends, theirs.ends), ([ConnectionLost], [ConnectionLost]))
+            self.assertEqual((self.network.open_transports(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_one_end_left(self) -> None:
+        """
+        An end whose peer has closed already is severed too.
+        """
+        ours, theirs = self.connected()
+        ours.transport.loseConnection()
+        self.clock.advance(0.2)
+        self.assertEqual(ours.ends, [ConnectionDone])
+        self.network.sever(THEM)
+        self.clock.advance(5)
+        self.assertEqual((ours.ends, theirs.ends), ([ConnectionDone], [ConnectionLost]))
+
+
+class Recorder(NetworkWatch):
+    """
+    Writes down what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[tuple[object, ...]] = []
+
+    def dialled(self, host: VirtualHost, fd: int, source: str, destination: tuple[str, int]) -> None:
+        self.log.append(("dialled", fd, source, destination))
+
+    def released(self, host: VirtualHost, fd: int) -> None:
+        self.log.append(("released", fd))
+
+    def established(self, host: VirtualHost, fd: int, transport: VirtualTransport) -> None:
+        self.log.append(("established", fd, transport.peer))
+
+    def sent(self, transport: VirtualTransport, data: bytes) -> None:
+        self.log.append(("sent", transport.local[0], data))
+
+    def read(self, transport: VirtualTransport, data: bytes) -> None:
+        self.log.append(("read", transport.local[0], data))
+
+    def gone(self, transport: VirtualTransport, reason: Exception) -> None:
+        self.log.append(("gone", transport.local[0], type(reason)))
+
+    def take(self, *kinds: str) -> list[tuple[object, ...]]:
+        """
+        What was told since the last time, of some kinds or of all.
+        """
+        taken, self.log = self.log, []
+        return [entry for entry in taken if not kinds or entry[0] in kinds]
+
+
+class WatchTests(NetworkCase):
+    """
+    Who watches the network.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.watch = Recorder()
+        self.network.watch = self.watch
+
+    def descriptors(self) -> list[object]:
+        """
+        What became of descriptors: a number when it was dialled, and the
+        negative one when it was released.
+        """
+        sign = {"dialled": 1, "released": -1}
+        return [sign[str(kind)] * fd for kind, fd, *_ in self.watch.take(*sign)]  # type: ignore[operator]
+
+    def test_story(self) -> None:
+        """
+        It is told of everything in order, each time before those concerned.
+        """
+        ours, theirs = self.connected()
+        (dialled, established) = self.watch.take()
+        fd = dialled[1]
+        self.assertEqual(dialled, ("dialled", fd, US, (THEM, 25)))
+        self.assertEqual(established, ("established", fd, (THEM, 25)))
+        self.network.line(THEM).split = octet_by_octet
+        ours.transport.write(b"a")
+        ours.transport.write(b"b")
+        self.clock.advance(1)
+        self.assertEqual(self.watch.take(), [("sent", US, b"ab"), ("read", THEM, b"a"), ("read", THEM, b"b")])
+        theirs.connectionLost = lambda reason=None: self.watch.log.append(("told",))  # type: ignore[method-assign]
+        ours.transport.loseConnection()
+        self.clock.advance(5)
+        ends: list[tuple[object, ...]] = [("gone", US, ConnectionDone), ("gone", THEM, ConnectionDone), ("told",)]
+        self.assertEqual(self.watch.take(), [("released", fd), *ends])
+
+    def test_nothing_dialled(self) -> None:
+        """
+        What fails before the connect is not told.
+        """
+        self.refused(THEM, "203.0.113.50")
+        self.refused(THEM, post_bind=lambda fd: False)
+        self.assertEqual(self.watch.take(), [])
+
+    def test_failed(self) -> None:
+        """
+        A descriptor is released when its connect fails, at once or later, before
+        anybody is told.
+        """
+        self.network.unreachable("203.0.113.9")
+        self.refused("203.0.113.9")
+        fd, again = self.descriptors()
+        self.assertEqual(fd, -again)  # type: ignore[operator]
+        self.dial("203.0.113.1")
+        (fd,) = self.descriptors()
+        self.failures = []
+        self.host.dial("203.0.113.1", 25, "", None, self.fail, lambda error: self.failures.append(self.descriptors()))  # type: ignore[arg-type]
+        self.clock.advance(5)
+        self.assertEqual(self.failures[0][1:], [-fd, -self.failures[0][0]])  # type: ignore[index,operator]
+
+    def test_cancelled(self) -> None:
+        """
+        A cancelled connect releases its descriptor at once, and not again when
+        the answer comes.
+        """
+        for moment in (0.0, 0.7):
+            dial = self.dial()
+            self.clock.advance(moment)
+            dial.cancel()
+            fd, again = self.descriptors()
+            self.assertEqual(fd, -again)  # type: ignore[operator]
+            dial.cancel()
+            self.clock.advance(5)
+            self.assertEqual(self.watch.take("dialled", "released", "established"), [])
+
+    def test_reset_before_the_answer(self) -> None:
+        """
+        So does one whose peer resets before its answer has come, when the
+        answer is known.
+        """
+        self.dial()
+        self.clock.advance(0.6)
+        (ours,) = self.host.open_transports()
+        ours.abortConnection()
+        self.clock.advance(0.1)
+        self.assertEqual(self.descriptors()[1:], [])
+        self.clock.advance(5)
+        self.assertEqual((len(self.descriptors()), len(self.failures)), (1, 1))
+
+    def test_closed(self) -> None:
+        """
+        A connection holds its descriptor until our end is closed, whoever
+        began.
+        """
+        for close in (
+            lambda ours, theirs: ours.transport.abortConnection(),
+            lambda ours, theirs: theirs.transport.abortConnection(),
+            lambda ours, theirs: theirs.transport.loseConnection(),
+            lambda ours, theirs: self.network.sever(THEM),
+        ):
+            ours, theirs = self.connected()
+            (fd,) = self.descriptors()
+            close(ours, theirs)
+            self.assertEqual((ours.ends, self.descriptors()), ([], []))
+            self.clock.advance(5)
+            self.assertEqual((len(ours.ends), self.descriptors()), (1, [-fd]))  # type: ignore[operator]
+
+    def test_streams(self) -> None:
+        """
+        Who has a stream and no protocol for it holds the descriptor until it is
+        closed or started, even if the peer is gone.
+        """
+        for reset in (False, True):
+            for use in (lambda stream: stream.close(), lambda stream: stream.start(Side())):
+                self.dial()
+                self.clock.advance(1)
+                if reset:
+                    self.factory.made[-1].transport.abortConnection()
+                self.clock.advance(5)
+                (fd,) = self.descriptors()
+                use(self.streams.pop())
+                self.clock.advance(5)
+                started = not reset and self.host.open_transports() != []
+                self.assertEqual(self.descriptors(), [] if started else [-fd])  # type: ignore[operator]
+                self.network.sever(THEM)
+                self.clock.advance(5)
+                self.assertEqual(self.descriptors(), [-fd] if started else [])  # type: ignore[operator]
+
+    def test_killed(self) -> None:
+        """
+        A host that is killed releases every descriptor, once.
+        """
+        self.network.black_hole("203.0.113.1")
+        self.connected()
+        self.dial()
+        self.clock.advance(1)
+        self.factory.made[-1].transport.abortConnection()
+        self.dial()
+        self.clock.advance(0.6)
+        for host in (THEM, "203.0.113.1", "203.0.113.2"):
+            self.dial(host)
+        self.dial().cancel()
+        before = self.descriptors()
+        self.host.kill()
+        after = self.descriptors()
+        self.clock.advance(10)
+        self.assertEqual(self.descriptors(), [])
+        self.assertEqual((len(before), len(after)), (8, 6))
+        self.assertEqual(sum(before + after), 0)
+
+    def test_lost(self) -> None:
+        """
+        What is sent into a line that breaks was sent all the same; each end is
+        gone for its own reason.
+        """
+        self.network.line(THEM).to_listener = Cut(2, False)
+        ours, _theirs = self.connected()
+        self.watch.take()
+        ours.transport.write(b"abcd")
+        self.clock.advance(5)
+        self.assertEqual(
+            self.watch.take("sent", "read", "gone"),
+            [
+                ("sent", US, b"abcd"),
+                ("gone", US, ConnectionLost),
+                ("read", THEM, b"ab"),
+                ("gone", THEM, ConnectionDone),
+            ],
+        )
+
+    def test_came_late(self) -> None:
+        """
+        It may come and leave at any time, and is told of connections that are
+        older than itself.
+        """
+        self.network.watch = None
+        ours, theirs = self.connected()
+        self.assertEqual(self.watch.take(), [])
+        self.network.watch = self.watch
+        ours.transport.abortConnection()
+        self.clock.advance(0.1)
+        self.assertEqual(self.watch.take("gone"), [("gone", US, ConnectionAborted)])
+        self.network.watch = None
+        self.clock.advance(5)
+        self.assertEqual((self.watch.take(), theirs.ends), ([], [ConnectionLost]))
+
+    def test_default(self) -> None:
+        """
+        By itself it does nothing.
+        """
+        self.network.watch = NetworkWatch()
+        ours, theirs = self.connected()
+        ours.transport.write(b"hello")
+        ours.transport.loseConnection()
+        self.clock.advance(5)
+        self.assertEqual((theirs.heard, theirs.ends), ([b"hello"], [ConnectionDone]))
