@@ -236,7 +236,10 @@ class DialTests(NetworkCase):
         self.assertEqual(self.host.dials(), [third])
         third.cancel()
         third.cancel()
-        self.assertEqual(self.host.dials(), [])
+        self.dial("203.0.113.2")
+        self.dial().cancel()
+        self.clock.advance(2)
+        self.assertEqual((self.host.dials(), self.host._dials), ([], {}))
 
     def test_jitter(self) -> None:
         """
@@ -254,6 +257,8 @@ class DialTests(NetworkCase):
             for number in range(10):
                 host.dial(THEM, 25, "", None, lambda stream, number=number: order.append(number), self.fail)  # type: ignore[misc]
             self.clock.advance(5)
+            accepted = [side.transport.peer[1] for side in self.factory.made[-10:]]
+            self.assertNotEqual(accepted, sorted(accepted))
             return order
 
         self.assertEqual(sorted(answered(1)), list(range(10)))
@@ -600,6 +605,22 @@ class WatchTests(NetworkCase):
         self.refused(THEM, "203.0.113.50")
         self.refused(THEM, post_bind=lambda fd: False)
         self.assertEqual(self.watch.take(), [])
+
+    def test_accepted(self) -> None:
+        """
+        Connections that a host accepted are told of as far as octets go.
+        """
+        self.successResultOf(self.host.listen("tcp:2525:interface=192.0.2.1", self.factory))
+        other = self.network.host("192.0.2.50")
+        other.dial(US, 2525, "", None, self.streams.append, self.fail)
+        self.clock.advance(1)
+        (fd,) = self.descriptors()
+        self.factory.made[-1].transport.write(b"220 Hello")
+        self.factory.made[-1].transport.loseConnection()
+        self.clock.advance(0)
+        self.assertEqual(self.watch.take(), [("sent", US, b"220 Hello"), ("gone", US, ConnectionDone)])
+        self.streams[0].close()
+        self.assertEqual(self.watch.take(), [("released", fd)])
 
     def test_failed(self) -> None:
         """
