@@ -26,7 +26,6 @@ from .wire import Reach, VirtualTransport, connect
 
 if TYPE_CHECKING:
     from twisted.internet.address import IPv4Address, IPv6Address
-    from twisted.internet.interfaces import IDelayedCall
 
     from .network import VirtualNetwork
 
@@ -147,11 +146,9 @@ class VirtualDial:
     A connect that is under way.
 
     :ivar over: it was answered or cancelled.
-    :ivar call: what the clock does for it next; ``None`` if it is never
-        answered.
     """
 
-    __slots__ = ("_connected", "_failed", "_fd", "_host", "call", "over")
+    __slots__ = ("_connected", "_failed", "_fd", "_host", "over")
 
     def __init__(
         self,
@@ -165,16 +162,13 @@ class VirtualDial:
         self._connected = connected
         self._failed = failed
         self.over = False
-        self.call: IDelayedCall | None = None
 
     def cancel(self) -> None:
         """
         See :class:`~momentum_tx.interfaces.seams.IDial`.
         """
         if not self.over:
-            self.over = True
-            if self.call is None:
-                self._host.answered(self)
+            self._end()
             self._host.release(self._fd)
 
     def refused(self, number: int = errno.ECONNREFUSED) -> None:
@@ -183,9 +177,8 @@ class VirtualDial:
 
         :param number: the errno that says why.
         """
-        self._host.answered(self)
         if not self.over:
-            self.over = True
+            self._end()
             self._host.release(self._fd)
             self._failed(connect_failure(number))
 
@@ -193,17 +186,19 @@ class VirtualDial:
         """
         The answer is yes; *transport* is our end.
         """
-        if not self.over and not transport.connected:
-            self.refused(errno.ECONNRESET)
-            return
-        self._host.answered(self)
         if self.over:
             transport.abortConnection()
-            return
+        elif not transport.connected:
+            self.refused(errno.ECONNRESET)
+        else:
+            self._end()
+            if transport.watch is not None:
+                transport.watch.established(self._host, self._fd, transport)
+            self._connected(VirtualStream(transport, self._host, self._fd))
+
+    def _end(self) -> None:
         self.over = True
-        if transport.watch is not None:
-            transport.watch.established(self._host, self._fd, transport)
-        self._connected(VirtualStream(transport, self._host, self._fd))
+        self._host.answered(self)
 
 
 @implementer(IDialer, IListener)
@@ -221,7 +216,7 @@ class VirtualHost:
         #: Open ends, and the descriptors of those that were dialled.
         self._own: dict[VirtualTransport, int] = {}
         self._ports: list[VirtualPort] = []
-        #: Connects that are under way, or were cancelled while the clock held something for them.
+        #: Connects that are under way.
         self._dials: dict[VirtualDial, None] = {}
         #: Descriptors that were dialled and are not released.
         self._descriptors: dict[int, None] = {}
@@ -256,10 +251,9 @@ class VirtualHost:
 
     def answered(self, dial: VirtualDial) -> None:
         """
-        Nothing will happen to *dial* any more.
+        *dial* is no longer under way.
         """
-        dial.call = None
-        self._dials.pop(dial, None)
+        del self._dials[dial]
 
     def open_transports(self) -> list[VirtualTransport]:
         """
@@ -271,7 +265,7 @@ class VirtualHost:
         """
         Connects of this host that are under way, oldest first.
         """
-        return [dial for dial in self._dials if not dial.over]
+        return list(self._dials)
 
     def dial(
         self,
@@ -304,7 +298,7 @@ class VirtualHost:
         if reach is not Reach.SILENT:
             delay = network.trip(network.line_to(host, port))
             local = (source, network.free_port())
-            dial.call = network.clock.callLater(delay, self._knock, dial, local, place, fd)
+            network.clock.callLater(delay, self._knock, dial, local, place, fd)
         return dial
 
     def _bind(self, source: str, host: str) -> str:
@@ -332,19 +326,20 @@ class VirtualHost:
         reach = network.reach(*place)
         port = network.listening_at(place)
         if reach is Reach.SILENT:
-            dial.call = None
-            if dial.over:
-                self.answered(dial)
             return
         answer = network.clock.callLater
         if reach is Reach.UNREACHABLE:
-            dial.call = answer(network.trip(line), dial.refused, errno.EHOSTUNREACH)
+            answer(network.trip(line), dial.refused, errno.EHOSTUNREACH)
         elif reach is Reach.REFUSED or port is None:
-            dial.call = answer(network.trip(line), dial.refused)
+            answer(network.trip(line), dial.refused)
         else:
             ours, theirs = connect(network.clock, line, local, place, Random(network.random.getrandbits(64)))
-            self.own(ours, fd)
-            dial.call = answer(network.trip(line), dial.established, ours)
+            if dial.over:
+                # Nobody is there any more: the peer learns it when its answer arrives.
+                network.opened(ours)
+            else:
+                self.own(ours, fd)
+            answer(network.trip(line), dial.established, ours)
             port.accept(theirs)
 
     def listen(self, description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
@@ -376,14 +371,11 @@ class VirtualHost:
     def kill(self) -> None:
         """
         The process is killed: its ports close, its connections close, its
-        connects are forgotten, and none of its protocols hears of it.
+        connects are forgotten, and none of its protocols hears of it.  What is
+        on the wire arrives, connects too.
         """
-        for dial in list(self._dials):
-            call = dial.call
+        for dial in self.dials():
             dial.cancel()
-            if call is not None:
-                call.cancel()
-        self._dials.clear()
         while self._ports:
             self._ports.pop().stopListening()
         for transport in self.open_transports():

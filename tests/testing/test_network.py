@@ -239,7 +239,7 @@ class DialTests(NetworkCase):
         self.dial("203.0.113.2")
         self.dial().cancel()
         self.clock.advance(2)
-        self.assertEqual((self.host.dials(), self.host._dials), ([], {}))
+        self.assertEqual(self.host.dials(), [])
 
     def test_jitter(self) -> None:
         """
@@ -426,8 +426,8 @@ class KillTests(NetworkCase):
 
     def test_nothing_left(self) -> None:
         """
-        Of connects in whatever state nothing is left at once, neither with the
-        host nor in the clock.
+        Of connects in whatever state nothing is left with the host; what is on
+        the wire arrives, and finds nobody.
         """
         self.network.black_hole("203.0.113.1")
         self.dial("203.0.113.1")
@@ -435,21 +435,26 @@ class KillTests(NetworkCase):
         self.dial().cancel()
         self.dial("203.0.113.2")
         self.host.kill()
-        self.assertEqual((self.host.dials(), self.clock.getDelayedCalls()), ([], []))
-        self.assertEqual((self.network.open_transports(), self.factory.made), ([], []))
+        self.assertEqual((self.host.dials(), self.network.open_transports()), ([], []))
+        self.clock.advance(0.6)
+        self.assertEqual(self.host.open_transports(), [])
+        self.clock.advance(5)
+        self.assertEqual([side.ends for side in self.factory.made], [[ConnectionLost]] * 2)
+        self.assertEqual((self.streams, self.failures), ([], []))
+        self.assertEqual((self.network.open_transports(), self.clock.getDelayedCalls()), ([], []))
 
     def test_between_connect_and_answer(self) -> None:
         """
-        A peer whose answer finds nobody sees the connection close.
+        A peer whose answer finds nobody sees the connection end.
         """
         self.dial()
         self.dial().cancel()
         self.clock.advance(0.6)
-        self.assertEqual(len(self.host.open_transports()), 2)
+        self.assertEqual(len(self.host.open_transports()), 1)
         self.host.kill()
         self.assertEqual(self.host.open_transports(), [])
         self.clock.advance(5)
-        self.assertEqual([side.ends for side in self.factory.made], [[ConnectionDone]] * 2)
+        self.assertEqual([side.ends for side in self.factory.made], [[ConnectionDone], [ConnectionLost]])
         self.assertEqual((self.streams, self.failures), ([], []))
         self.assertEqual((self.network.open_transports(), self.clock.getDelayedCalls()), ([], []))
 
