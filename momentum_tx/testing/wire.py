@@ -289,7 +289,7 @@ class VirtualTransport(End):
             if self._line.linger:
                 self._read_call = self._clock.callLater(self._line.linger, self._read)
             else:
-                self._read()
+                self._hand_over()
 
     def input_ended(self) -> None:
         """
@@ -329,8 +329,13 @@ class VirtualTransport(End):
 
     def _read(self) -> None:
         self._read_call = None
-        if not self._readable():
-            return
+        if self._readable():
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """
+        Make one read of what there is, the end included.
+        """
         pieces = self._pieces
         if not pieces and self._unread:
             pieces.extend(self._line.split(self._take()))
@@ -347,7 +352,8 @@ class VirtualTransport(End):
                 self._gone(error, True)
         else:
             self._read_end()
-        self._read_soon()
+        if pieces or self._unread or self._end_of_input:
+            self._read_soon()
 
     def _take(self) -> bytes:
         unread = self._unread
