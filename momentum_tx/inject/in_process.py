@@ -33,9 +33,38 @@ class Sending(Deferred[list[Outcome]]):
         super().__init__()
         #: The batch id, known at once; it names the message in every log.
         self.id = ""
-        #: Fires with the batch id when the message is durable and ours to
-        #: deliver; fails as the sending itself does.
-        self.accepted: Deferred[str] = Deferred()
+        self._accepted: Deferred[str] | None = None
+        self._answer: str | Failure | None = None
+
+    @property
+    def accepted(self) -> Deferred[str]:
+        """
+        Fires with the batch id when the message is durable and ours to
+        deliver; fails as the sending itself does.  The same each time.
+        """
+        # Made for whoever asks for it: a refusal that nobody asked for here is no error left unhandled.
+        if self._accepted is None:
+            self._accepted = Deferred()
+            self._tell()
+        return self._accepted
+
+    def answered(self, answer: str | Failure) -> None:
+        """
+        The receiver has decided.
+
+        :param answer: the batch id, or why the message was not accepted.
+        """
+        self._answer = answer
+        self._tell()
+
+    def _tell(self) -> None:
+        accepted, answer = self._accepted, self._answer
+        if accepted is None or answer is None:
+            return
+        if isinstance(answer, Failure):
+            accepted.errback(answer)
+        else:
+            accepted.callback(answer)
 
 
 def _as_bytes(address: str | bytes) -> bytes:
@@ -119,13 +148,11 @@ class InProcess:
 
     @staticmethod
     def _accepted(reception: Reception, sending: Sending) -> None:
-        sending.accepted.callback(reception.batch_id)
+        sending.answered(reception.batch_id)
 
     def _refused(self, failure: Failure, sending: Sending, waited: list[Message]) -> Any:
         for message in waited:
             self._when_ended(message, None)
-        sending.accepted.errback(failure)
-        # Whoever waits for the outcome learns it there; nobody has to ask twice.
-        sending.accepted.addErrback(lambda _: None)
+        sending.answered(failure)
         if not sending.called:
             sending.errback(failure)
