@@ -37,6 +37,7 @@ from .settle import BULK_SLICE
 from .transaction import Transaction
 
 if TYPE_CHECKING:
+    from ..queues.message import Message
     from .handle import ConnectionHandle
     from .sessions import Sessions
 
@@ -104,6 +105,13 @@ class Session:
         self._connection.stream = None
         stream.start(self._protocol)
 
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """
+        The messages of the transaction under way, which are in no queue.
+        """
+        return tuple(self._transaction.messages) if self._transaction is not None else ()
+
     # What the connection tells.
 
     def machine_event(self, event: ev.Event) -> None:
@@ -114,11 +122,7 @@ class Session:
         self._hello()
 
     def idle_timed_out(self) -> None:
-        if self._transaction is not None:
-            # A body is being read from disk: not the peer's fault.
-            self._protocol.flush()
-        else:
-            self.leave()
+        self.leave()
 
     def stage_timed_out(self, stage: Stage) -> None:
         self._note = no_response(stage)
@@ -295,6 +299,8 @@ class Session:
         if not self._take():
             connection.in_use = 0
             self.idle = True
+            # While a body was read, nothing was timed.
+            self._protocol.flush()
             self._sessions.went_idle(self)
 
     def _take(self) -> bool:
@@ -319,7 +325,8 @@ class Session:
         if isinstance(body, bytes):
             self._transact(transaction, body)
         else:
-            self._protocol.flush()
+            # Our disk's time is not the peer's silence.
+            self._protocol.hold()
             body.addCallbacks(
                 lambda content: self._transact(transaction, content),
                 lambda failure: self._unreadable(transaction, failure),

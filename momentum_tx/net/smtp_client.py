@@ -152,6 +152,12 @@ class SMTPClientProtocol(Protocol):
         if not self._ended and not self._leaving:
             self._alarm.arm(self._timeouts[self.stage])
 
+    def hold(self) -> None:
+        """
+        Time nothing until :meth:`flush`: it is us who keep the peer waiting.
+        """
+        self._alarm.disarm()
+
     def send_body(self, content: bytes) -> int:
         """
         Send a message and the final dot; the machine then awaits the verdict.
