@@ -122,6 +122,12 @@ class Maintainer:
         interval = self._f.config.global_settings.delayed_queue_scan_interval
         self._care(dr).held_until[slot] = self._f.clock.seconds() + interval
 
+    def held(self, dr: DomainRecord, slot: int) -> bool:
+        """
+        Whether :meth:`hold` keeps *slot* from opening further connections.
+        """
+        return self._care(dr).held_until.get(slot, 0.0) > self._f.clock.seconds()
+
     def add_idle(self, session: Session) -> None:
         """
         Keep *session* until there is mail for it.
@@ -214,4 +220,8 @@ class Maintainer:
                 wait = min(wait, dr.throttled_until - now)
             if not self._f.spool.writable():
                 wait = min(wait, SPOOL_PAUSE)
+            for until in care.held_until.values():
+                held = until - self._f.clock.seconds()
+                if held > 0:
+                    wait = min(wait, held)
         care.alarm.arm(wait)

@@ -177,6 +177,8 @@ class Settlement:
             message.connection = connection
             message.transferred = 0
             self.transient(message, note, stage, now)
+            # Also when that was its last failure: the others must not stand still because nothing was requeued.
+            self._requeued(dr)
 
     def delay_domain(self, dr: DomainRecord, note: bytes) -> None:
         """
