@@ -132,6 +132,8 @@ class MailConnections:
             requeued because no address is left to go on with.
         """
         f = self._initiator.facilities
+        # Before the throttle is asked: what it grants must not be lost on an attempt that is refused.
+        f.hooks.turn.refuse_when_asking("initiate_connection_smtp")
         if now is None:
             now = f.wall()
         if self._throttled(dr, slot, now):
