@@ -470,6 +470,13 @@ class OutboundService(Service):
         """
         return self.delivery.flush(domain)
 
+    @property
+    def configuration(self) -> Configuration:
+        """
+        The configuration in force.
+        """
+        return self._config
+
     def listening(self) -> list[Any]:
         """
         Addresses of the listening ports.

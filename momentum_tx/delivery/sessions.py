@@ -5,6 +5,7 @@ failed one means for the host.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -90,6 +91,9 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._open))
 
     def open(self, handle: ConnectionHandle) -> None:
         """

@@ -194,10 +194,13 @@ class MemoryFiles:
         """
         Octets left on the disk.
         """
-        if self.capacity is None:
-            return 1 << 62
-        used = sum(len(inode.octets) for inode in self._names.values())
-        return self.capacity - used - self.reserved
+        return 1 << 62 if self.capacity is None else self.capacity - self.used()
+
+    def used(self) -> int:
+        """
+        Octets that are taken, those held back included.
+        """
+        return sum(len(inode.octets) for inode in self._names.values()) + self.reserved
 
     def octets(self, name: str) -> bytes:
         """

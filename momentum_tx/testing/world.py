@@ -62,6 +62,8 @@ class World:
     :param start: whether the service is started at once; else :meth:`start` does it.
     :param dns: ``scripted`` for answers without a network; ``wire`` for the
         resolver of production and name servers for it to ask.
+    :param shuffled: whether what is due at the same instant happens in an order
+        that the seed chooses, as a real reactor promises none.
     :ivar clock: the time of everybody.
     :ivar service: the service that runs now.
     :ivar network: where everybody is.
@@ -81,8 +83,9 @@ class World:
         providers: Sequence[object] = (),
         start: bool = True,
         dns: Literal["scripted", "wire"] = "scripted",
+        shuffled: bool = False,
     ) -> None:
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(Random(f"ties of {seed}") if shuffled else None)
         self.random = Random(seed)
         self.config_text = config_text
         self.providers = list(providers)
@@ -162,6 +165,17 @@ class World:
         self.service.startService()
         ready = self.service.when_ready()
         self.until(lambda: bool(ready.called))
+
+    def reload(self, config_text: str) -> None:
+        """
+        Let the running service go on with another configuration; the next ones
+        begin with it.
+
+        :raises StartupError: it is bad; the old one stays in force.
+        """
+        old = self.service.configuration
+        self.service.reconfigure(parse(config_text, "virtual.toml", old.generation + 1, old.bindings))
+        self.config_text = config_text
 
     def stop(self) -> None:
         """

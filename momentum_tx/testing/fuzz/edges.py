@@ -1,0 +1,153 @@
+"""
+Our end of the wire: what leaves it, judged against the limits at the moment it
+leaves, whatever the service has counted itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from ...interfaces import hooks
+from ..network import NetworkWatch
+
+if TYPE_CHECKING:
+    from twisted.internet.address import IPv4Address, IPv6Address
+
+    from ...interfaces.services import IConfiguration
+    from ..host import VirtualHost
+
+
+class Ends:
+    """
+    Connections of ours, open or being opened, as the network knows them.
+
+    :ivar open: what each is for, by descriptor: domain, slot, exchanger.
+    :ivar most: most that were open at once.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[int, tuple[str, int, object]] = {}
+        self.most = 0
+
+
+@implementer(hooks.IConnectionPostBind, hooks.ILogAttemptV1)
+class Edge:
+    """
+    One per process.
+
+    :param config: gives the configuration in force.
+    :param ends: filled by :class:`WireWatch`.
+    :param fault: told of (rule, text) when something must not be.
+    :ivar stopping: a stop was asked for: nothing may be begun any more.
+    """
+
+    def __init__(self, config: Callable[[], IConfiguration], ends: Ends, fault: Callable[[str, str], object]) -> None:
+        self._config = config
+        self._ends = ends
+        self._fault = fault
+        self._bound: dict[int, tuple[str, int, object]] = {}
+        self.stopping = False
+        self.deaf = False
+
+    def connection_post_bind(self, dr: Any, binding_slot: int, fd: int, addr: IPv4Address | IPv6Address) -> bool:
+        for handle in dr.connections.get(binding_slot, ()):
+            if handle.connection.descriptor == fd:
+                self._bound = {fd: (dr.domain, binding_slot, handle.host)}
+                return False
+        self._fault(
+            "unknown connection", f"{dr.domain}: descriptor {fd} belongs to no connection of slot {binding_slot}"
+        )
+        return False
+
+    def dialled(self, fd: int) -> None:
+        """
+        ``connect`` is being called.
+        """
+        purpose = self._bound.pop(fd, None)
+        if purpose is None:
+            self._fault("unknown connection", f"descriptor {fd} is connected, and was never bound")
+            return
+        domain, slot, host = purpose
+        ends = self._ends
+        ends.open[fd] = purpose
+        ends.most = max(ends.most, len(ends.open))
+        config = self._config()
+        if self.stopping:
+            self._fault("connection while stopping", domain)
+        if config.path(slot, domain).suspend_delivery:
+            self._fault("connection while suspended", f"{domain} from slot {slot}")
+        same = sum(1 for each in ends.open.values() if each[0] == domain and each[1] == slot)
+        self._limit("max_outbound_connections", domain, same, config.path(slot, domain).max_outbound_connections)
+        of_host = sum(1 for each in ends.open.values() if each[2] is host)
+        most = config.host(host.name).max_outbound_connections  # type: ignore[attr-defined]
+        if most >= 0:
+            self._limit("max_outbound_connections of host", domain, of_host, most)
+        settings = config.global_settings
+        self._limit("server_max_outbound_connections", domain, len(ends.open), settings.server_max_outbound_connections)
+
+    def _limit(self, option: str, domain: str, count: int, most: int) -> None:
+        if count > most:
+            self._fault("limit exceeded", f"{domain}: {count} connections, {option} allows {most}")
+
+    def log_attempt_v1(self, msg: Any, dr: Any, now: Any, note: bytes) -> None:
+        if self.deaf:
+            return
+        connection = msg.connection
+        settings = self._config().path(msg.binding_slot, dr.domain)
+        if 0 < settings.max_deliveries_per_connection <= connection.deliveries:
+            self._fault(
+                "limit exceeded", f"{dr.domain}: a message after {connection.deliveries} deliveries on one connection"
+            )
+        if 0 < settings.max_recipients_per_connection < connection.recipients:
+            self._fault("limit exceeded", f"{dr.domain}: {connection.recipients} recipients on one connection")
+        if self.stopping:
+            self._fault("attempt while stopping", f"{msg.recipient!r}")
+
+
+class WireWatch(NetworkWatch):
+    """
+    What the network sees of the service; the traffic goes to the trace.
+
+    :param ends: kept up to date.
+    :param trace: told what happened.
+    :param lines: told of every reply line our side has read from a peer.
+    :ivar ours: the service's present host.
+    :ivar edge: the judge of its present process.
+    """
+
+    def __init__(self, ends: Ends, trace: Callable[..., object], refusals: set[bytes]) -> None:
+        self._ends = ends
+        self._trace = trace
+        self._refusals = refusals
+        self._partial: dict[Any, bytes] = {}
+        self.ours: VirtualHost | None = None
+        self.edge: Edge | None = None
+
+    def dialled(self, host: VirtualHost, fd: int, source: str, destination: tuple[str, int]) -> None:
+        self._trace("dial", source, destination)
+        if host is self.ours and self.edge is not None:
+            self.edge.dialled(fd)
+
+    def released(self, host: VirtualHost, fd: int) -> None:
+        self._ends.open.pop(fd, None)
+
+    def sent(self, transport: Any, data: bytes) -> None:
+        self._trace("sent", transport.getHost().port, transport.getPeer().port, data)
+
+    def read(self, transport: Any, data: bytes) -> None:
+        self._trace("read", transport.getHost().port, transport.getPeer().port, data)
+        if transport.getPeer().port != 25:
+            return
+        *lines, rest = (self._partial.pop(transport, b"") + data).split(b"\n")
+        if rest:
+            self._partial[transport] = rest
+        for line in lines:
+            if line[:1] == b"5":
+                self._refusals.add(line.rstrip(b"\r"))
+
+    def gone(self, transport: Any, reason: Exception) -> None:
+        self._partial.pop(transport, None)
+        self._trace("gone", transport.getHost().port, transport.getPeer().port, type(reason).__name__)

@@ -1,0 +1,314 @@
+"""
+What must hold: after every step, every thousand steps, at rest, and when all is
+over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ...flags import ConnFlag
+from ...policy.candidates import eligible
+from ...policy.consequence import note_for
+from ...policy.retry import End
+from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
+from ...queues.domain import MXType
+
+if TYPE_CHECKING:
+    from ...queues.domain import DomainRecord
+    from .stage import Stage
+
+#: Steps between two recounts of everything.
+RECOUNT: Final = 1000
+#: Seconds for which mail that may move may stand still: the turns of the reactor that
+#: lie between a reason's end and the attempt take no time on a virtual clock.
+STILL: Final = 0.05
+#: Notes with which the service fails mail by its own decision.
+_OWN_ENDS: Final = frozenset(
+    {
+        *(end.value for end in End),
+        TOO_LARGE,
+        UTF8_NOT_OFFERED,
+        note_for(ConnFlag.ERROR_SMTP_NULL_MX),
+        note_for(ConnFlag.ERROR_PROHIBITED_IP),
+        note_for(ConnFlag.ERROR_MX_LOOKUP_FAILED),
+    }
+)
+
+
+#: Reasons after whose end mail moves at once; after the others it does at the next regular pass.
+_PROMPT: Final = ("suspended", "DNS is asked", "all its mail is being moved")
+
+
+class Invariants:
+    """
+    Looks at one story.
+
+    :param stage: the story.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        #: Since when the active mail of a (domain, slot) stands still without a reason.
+        self._still: dict[tuple[str, int], float] = {}
+        #: Since when a domain has delayed mail that is due.
+        self._late: dict[str, float] = {}
+        #: The reason for which it stood still when it was looked at last.
+        self._reasons: dict[tuple[str, int], str] = {}
+        self._steps = 0
+        self._now = -1.0
+
+    def _fault(self, rule: str, text: str) -> None:
+        self._stage.fault(rule, text)
+
+    # After every step.
+
+    def after_step(self) -> None:
+        """
+        Cheap sums; the whole account now and then.
+        """
+        stage = self._stage
+        stage.attempts.settled()
+        self._ends()
+        if not stage.running or not stage.ready:
+            return
+        self._steps += 1
+        if self._steps % RECOUNT == 0:
+            self.recount()
+            return
+        delivery = stage.world.service.delivery
+        held = connections = 0
+        for dr in delivery.records:
+            held += dr.mail_queue.size() + dr.in_flight
+            connections += dr.total_connections()
+        if held != stage.books.live:
+            self._fault("lost or doubled", f"{held} messages are queued or in flight, {stage.books.live} have to be")
+        if connections != delivery.records.connections:
+            self._fault("counters", f"{connections} connections, the service counts {delivery.records.connections}")
+
+    def _ends(self) -> None:
+        observer = self._stage.observer
+        if not observer.permanent:
+            return
+        permanent, observer.permanent = observer.permanent, []
+        for message, note in permanent:
+            self._justified(message, note)
+
+    def _justified(self, message: Any, note: bytes) -> None:
+        """
+        A failure for ever has a cause that is none of our own making.
+        """
+        stage = self._stage
+        settings = stage.config().path(message.binding_slot, message.domain.domain)
+        age = stage.world.wall() - message.reception.creation_time
+        if note in (End.TIME.value, End.EXPIRED.value) and age < settings.message_expiration:
+            self._fault("failed too early", f"{message.recipient!r} at the age of {age:.3f} s: {note!r}")
+        if note in _OWN_ENDS:
+            domain = next((each for each in stage.plan.domains if each.name == message.domain.domain), None)
+            for flag, kind in (
+                (ConnFlag.ERROR_SMTP_NULL_MX, "null"),
+                (ConnFlag.ERROR_PROHIBITED_IP, "prohibited"),
+                (ConnFlag.ERROR_MX_LOOKUP_FAILED, "nxdomain"),
+            ):
+                allowed = domain is not None and domain.kind == kind
+                if kind == "nxdomain" and domain is not None and domain.name in stage.books.gone:
+                    allowed = True
+                if note == note_for(flag) and not allowed:
+                    self._fault("failed without cause", f"{message.recipient!r}: {note!r}")
+            return
+        if not any(line[:3] == note[:3] for line in stage.books.refusals):
+            self._fault("failed without cause", f"{message.recipient!r}: {note!r}, and no receiver has said so")
+
+    # Now and then.
+
+    def recount(self) -> None:
+        """
+        Count everything anew, from the messages and connections themselves.
+        """
+        stage = self._stage
+        delivery = stage.world.service.delivery
+        places: dict[bytes, str] = {}
+        hosts: dict[Any, int] = {}
+        total = 0
+
+        def put(recipient: bytes, place: str) -> None:
+            if recipient in places:
+                self._fault("in two places", f"{recipient!r}: {places[recipient]} and {place}")
+            places[recipient] = place
+
+        for dr in delivery.records:
+            queue = dr.mail_queue
+            listed = queue.messages()
+            active = sum(1 for message in listed if queue.is_active(message))
+            if (len(listed), active) != (queue.size(), queue.active_size()):
+                self._fault("counters", f"{dr.domain}: {active} of {len(listed)} active, counted {queue.active_size()}")
+            for message in listed:
+                put(message.recipient, f"queue of {dr.domain}")
+            flying = 0
+            for slot, handles in dr.connections.items():
+                total += len(handles)
+                for handle in handles:
+                    if handle.binding_slot != slot or handle.dr is not dr:
+                        self._fault("counters", f"{dr.domain}: a connection is kept under slot {slot}")
+                    if handle.host is not None:
+                        hosts[handle.host] = hosts.get(handle.host, 0) + 1
+            for session in delivery.sessions:
+                if session.dr is dr:
+                    flying += len(session.messages)
+            if flying != dr.in_flight:
+                self._fault("counters", f"{dr.domain}: {flying} messages in flight, counted {dr.in_flight}")
+        for session in delivery.sessions:
+            for message in session.messages:
+                put(message.recipient, "in flight")
+        for host, count in hosts.items():
+            if host.connections != count:
+                self._fault("counters", f"{host.name}: {count} connections, counted {host.connections}")
+        if total != delivery.records.connections:
+            self._fault("counters", f"{total} connections, the service counts {delivery.records.connections}")
+        if len(stage.ends.open) > total:
+            self._fault("counters", f"{len(stage.ends.open)} connections on the wire, the service knows {total}")
+        for parcel in stage.books.living():
+            if parcel.recipient not in places:
+                self._fault("lost", f"it is nowhere: {parcel}")
+        if len(places) != stage.books.live:
+            self._fault("lost or doubled", f"{len(places)} messages are there, {stage.books.live} have to be")
+
+    # Before time passes.
+
+    def look_for_standstill(self) -> None:
+        """
+        Active mail that nothing is under way for, and nothing forbids to move,
+        has been forgotten.
+        """
+        stage = self._stage
+        if not stage.running or not stage.ready or stage.stopping:
+            self._still.clear()
+            self._reasons.clear()
+            self._late.clear()
+            return
+        now = stage.seconds()
+        interval = stage.config().global_settings.delayed_queue_scan_interval
+        seen: dict[tuple[str, int], float] = {}
+        refused, stage.attempts.refused = stage.attempts.refused, {}
+        for dr in stage.world.service.delivery.records:
+            for slot in dr.mail_queue.active_slots():
+                key = dr.domain, slot
+                if self._under_way(dr, slot):
+                    self._reasons.pop(key, None)
+                    continue
+                reason = "it was refused" if key in refused else self._reason(dr, slot)
+                if reason:
+                    self._reasons[key] = reason
+                    continue
+                since = seen[key] = self._still.get(key, now)
+                # What ends by the passing of time is noticed at the next regular pass.
+                reason = self._reasons.get(key, "")
+                patience = STILL if not reason or reason in _PROMPT else interval + STILL
+                if now - since > patience:
+                    self._fault(
+                        "standstill",
+                        f"{dr.domain} slot {slot}: {dr.mail_queue.active_size(slot)} active messages stand still since"
+                        f" {since:.3f} s; the last reason was {self._reasons.get(key) or 'none'}",
+                    )
+            self._look_at_delayed(dr, now, interval)
+        self._still = seen
+
+    def _look_at_delayed(self, dr: DomainRecord, now: float, interval: float) -> None:
+        first = dr.mail_queue.first_delayed()
+        if first is None or first.next_attempt > self._stage.world.wall():
+            self._late.pop(dr.domain, None)
+            return
+        since = self._late.setdefault(dr.domain, now)
+        if now - since > interval + STILL:
+            self._fault("standstill", f"{dr.domain}: delayed mail is due since {since:.3f} s and was not swept")
+
+    @staticmethod
+    def _under_way(dr: DomainRecord, slot: int) -> bool:
+        for handle in dr.connections.get(slot, ()):
+            session = handle.user_data
+            # Being opened, or a session at work; an idle one is nobody's work.
+            if session is None or not getattr(session, "idle", False):
+                return True
+        return False
+
+    def _reason(self, dr: DomainRecord, slot: int) -> str:
+        """
+        Why nothing is under way; empty if nothing explains it.
+        """
+        stage = self._stage
+        service = stage.world.service
+        delivery, config, wall = service.delivery, service.configuration, stage.world.wall()
+        settings = config.path(slot, dr.domain)
+        records = delivery.records
+        if settings.suspend_delivery:
+            return "suspended"
+        if settings.max_outbound_connections == 0:
+            return "no connections are allowed"
+        if dr.lookup_pending:
+            return "DNS is asked"
+        if dr.dns_failures and dr.dns_retry_at > wall:
+            return "DNS failed a moment ago"
+        if delivery.settlement.busy(dr):
+            return "all its mail is being moved"
+        if not service.spool.writable():
+            return "the spool cannot be written"
+        if any(part.kind in ("goal", "veto", "raise", "nonsense") for part in stage.plan.providers) and stage.storming:
+            return "a hook wants it so"
+        if dr.mx_type in (MXType.UNKNOWN, MXType.NULL, MXType.BROKEN) or dr.all_prohibited:
+            # There is a verdict to be carried out, or a question to be asked.
+            return ""
+        if dr.throttled_until > wall:
+            return "throttled"
+        if delivery.maintainer.held(dr, slot):
+            return "its peer has enough connections"
+        if records.connections >= config.global_settings.server_max_outbound_connections:
+            return "the server has enough connections"
+        retry = config.domain(dr.domain).host_failure_retry
+        _, refusal = eligible(
+            dr.mxlist,
+            source=config.bindings[slot].bind_address,
+            default_port=settings.remote_smtp_port,
+            down=lambda address, port: records.down((address, port), slot, wall, retry),
+            full=lambda host: 0 <= config.host(host.name).max_outbound_connections <= host.connections,
+        )
+        if refusal:
+            return str(refusal)
+        return ""
+
+    # At rest.
+
+    def at_rest(self) -> None:
+        """
+        Nothing is left to do: everything has gone back to nothing.
+        """
+        stage = self._stage
+        self.recount()
+        stage.attempts.at_rest()
+        service = stage.world.service
+        delivery = service.delivery
+        rests = {
+            "connections": delivery.records.connections,
+            "sessions": len(delivery.sessions),
+            "connections on the wire": len(stage.ends.open),
+            "sessions told of": stage.observer.sessions,
+            "messages in flight": sum(dr.in_flight for dr in delivery.records),
+            "waiters": sum(1 for _ in delivery.settlement.waiting),
+        }
+        for what, count in rests.items():
+            if count:
+                self._fault("no rest", f"{count} {what} are left when all mail has ended")
+        for parcel in stage.books.parcels.values():
+            if parcel.attempting:
+                self._fault("attempt without outcome", str(parcel))
+
+    def over(self) -> None:
+        """
+        The quiet has passed: every message that was accepted has ended, and
+        those that were delivered are with a receiver.
+        """
+        stage = self._stage
+        for parcel in stage.books.parcels.values():
+            if parcel.accepted and not parcel.ended:
+                self._fault("stuck", f"after the quiet it is still there: {parcel}, {parcel.note!r}")
+            if parcel.ended == "delivered" and not parcel.copies:
+                self._fault("falsely delivered", str(parcel))

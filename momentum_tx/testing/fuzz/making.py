@@ -1,0 +1,435 @@
+"""
+A plan from a seed.
+
+Each seed has a *weather*: which kinds of trouble it has.  Much trouble of every
+kind at once finds less than some trouble of one kind, because little works then.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, Final
+
+from .plan import Domain, Host, Options, Part, Plan, Step
+
+#: Kinds of trouble a seed may have.
+WEATHERS: Final = ("peers", "network", "dns", "disk", "crash", "operator", "hooks", "limits")
+#: The service's own addresses that bindings may use.
+SOURCES: Final = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+#: Points of a session at which a receiver may break.
+POINTS: Final = ("connect", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "body", "dot", "RSET", "QUIT")
+#: What it may do there.
+BREAKS: Final = (
+    {"then": "close"},
+    {"then": "reset"},
+    {"then": "deaf"},
+    {"reply": "421 4.3.2 Closing"},
+    {"reply": "450 4.2.0 Not now"},
+    {"reply": "554 5.7.1 Not you"},
+    {"reply": "xyz nonsense"},
+    {"reply": "250 2.0.0 Surprise"},
+    {"reply": "451 4.3.0 Later", "then": "close"},
+    {"reply": "354 Surprise"},
+    {"reply": "550-5.7.1 Two\r\n550 5.7.1 lines"},
+)
+
+
+def make_plan(seed: int) -> Plan:
+    """
+    The plan of *seed*; the same each time.
+    """
+    return _Making(seed).plan
+
+
+class _Making:
+    def __init__(self, seed: int) -> None:
+        self.dice = dice = Random(seed)
+        self.plan = plan = Plan(seed)
+        count = dice.choice((0, 1, 1, 2, 2, 3, len(WEATHERS)))
+        self.weather = dice.sample(WEATHERS, count)
+        plan.storm = dice.choice((60.0, 300.0, 900.0, 3600.0, 14400.0))
+        plan.shuffled = dice.random() < 0.5
+        plan.dns = "wire" if dice.random() < (0.5 if "dns" in self.weather else 0.1) else "scripted"
+        self.number = 0
+        #: Octet by octet, or large bodies; both would take for ever.
+        self.fine = dice.random() < 0.3
+        self._settings()
+        self._hosts()
+        self._domains()
+        self._bindings()
+        if "limits" in self.weather or dice.random() < 0.3:
+            self._limits()
+        if "hooks" in self.weather:
+            self._providers()
+        self._mail()
+        for weather in self.weather:
+            getattr(self, f"_{weather}_steps", lambda: None)()
+        plan.steps.sort(key=lambda step: step.at)
+
+    def step(self, at: float, kind: str, **args: Any) -> None:
+        self.plan.steps.append(Step(round(at, 3), kind, args))
+
+    def moment(self) -> float:
+        """
+        Some time in the storm; often a round one, at which other things happen too.
+        """
+        storm = self.plan.storm
+        if self.dice.random() < 0.3:
+            return float(self.dice.randrange(int(storm)))
+        return self.dice.uniform(0.0, storm)
+
+    # The world.
+
+    def _settings(self) -> None:
+        dice, settings = self.dice, self.plan.settings
+        interval = dice.choice((1.0, 5.0, 20.0, 60.0, 300.0, 1200.0))
+        settings["retry_interval"] = interval
+        settings["max_retry_interval"] = interval * dice.choice((1, 2, 4, 8))
+        settings["message_expiration"] = interval * dice.choice((3, 10, 30, 100))
+        settings["heartbeat"] = dice.choice((0, 60, 600))
+        settings["delayed_queue_scan_interval"] = dice.choice((1.0, 15.0, 15.0, 60.0))
+        settings["connect_timeout"] = dice.choice((5.0, 30.0, 300.0))
+        settings["idle_timeout"] = dice.choice((0.0, 0.5, 5.0, 30.0))
+        settings["shutdown_grace"] = dice.choice((0.0, 1.0, 30.0))
+        for name in ("ehlo", "mailfrom", "rcptto", "rset", "quit", "starttls"):
+            if dice.random() < 0.5:
+                settings[f"{name}_timeout"] = dice.choice((2.0, 10.0, 60.0))
+        settings["body_timeout"] = dice.choice((5.0, 60.0, 600.0))
+        settings["body_block_timeout"] = dice.choice((5.0, 180.0))
+        self._sometimes(0.3, max_retries=dice.choice((0, 1, 3, "none")))
+        self._sometimes(0.05, never_retry=True)
+        self._sometimes(0.2, never_attempt_expired_messages=True)
+        self._sometimes(0.5, host_failure_retry=dice.choice((1.0, 10.0, 60.0)))
+        self._sometimes(0.3, mx_failures_to_delay=dice.choice((0, 1, 2, 5)))
+        self._sometimes(0.3, connect_timeout_to_delay=dice.choice((0.0, 1.0, 60.0)))
+        self._sometimes(0.2, pipelining=False)
+        self._sometimes(0.3, connection_allocation_aggressiveness="high")
+        self._sometimes(0.3, body_cache_size=dice.choice((0, 1000, 100_000)))
+        self._sometimes(0.4, segment_size=dice.choice((4096, 20_000, 200_000)))
+        self._sometimes(0.2, max_dns_ttl=dice.choice((1, 30)))
+        self._sometimes(0.2, address_metrics_lifetime=dice.choice((1.0, 60.0)))
+        self._sometimes(0.3, tls=dice.choice(("ifavailable", "ifavailable", "required")))
+        self._sometimes(0.1, ehlo_hostname="__message__")
+
+    def _sometimes(self, share: float, **options: Any) -> None:
+        if self.dice.random() < share:
+            self.plan.settings.update(options)
+
+    def _hosts(self) -> None:
+        dice = self.dice
+        most = dice.choice((1, 2, 3, 6))
+        for number in range(1, most + 1):
+            # Two addresses of one name now and then.
+            name = f"mx{number if dice.random() < 0.85 else max(1, number - 1)}.peer.example"
+            host = Host(name, f"198.51.100.{number}", line=self._line())
+            self._offers(host)
+            if "peers" in self.weather or dice.random() < 0.2:
+                host.behaviours = [self._behaviour() for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+            self.plan.hosts.append(host)
+
+    def _line(self) -> dict[str, Any]:
+        dice = self.dice
+        line: dict[str, Any] = {"latency": dice.choice((0.0, 0.001, 0.02, 0.2, 1.5))}
+        if dice.random() < 0.3:
+            line["jitter"] = dice.choice((0.001, 0.05))
+        if dice.random() < 0.2:
+            line["bandwidth"] = dice.choice((2_000, 50_000, 1_000_000))
+        if dice.random() < 0.3:
+            line["split"] = dice.choice((1, 3, 40) if self.fine else (500, 2000))
+        if dice.random() < 0.2:
+            line["window"] = dice.choice((16, 600) if self.fine else (1000, 5000))
+        if dice.random() < 0.1:
+            line["linger"] = dice.choice((0.001, 0.1))
+        return line
+
+    def _offers(self, host: Host) -> None:
+        dice = self.dice
+        if dice.random() < 0.3:
+            host.extensions["pipelining"] = False
+        if dice.random() < 0.3:
+            host.extensions["starttls"] = True
+        if dice.random() < 0.2:
+            host.extensions["size"] = dice.choice((2000, 1_000_000))
+        if dice.random() < 0.1:
+            host.extensions["max_messages"] = dice.choice((1, 3))
+        if dice.random() < 0.1:
+            host.extensions["plain"] = True
+
+    def _behaviour(self) -> Part:
+        dice = self.dice
+        kind = dice.choice(
+            (
+                "ConnectionCap",
+                "RateLimit",
+                "Greylisting",
+                "Tarpit",
+                "DailyQuota",
+                "RefuseRecipients",
+                "BrokenAt",
+                "BrokenAt",
+                "BrokenAt",
+                "OutageSchedule",
+                "CloseAtDot",
+                "CloseAtDot",
+                "TemporaryFailures",
+                "SlowAcceptance",
+            )
+        )
+        return Part(kind, getattr(self, f"_make_{kind}")())
+
+    def _make_ConnectionCap(self) -> dict[str, Any]:
+        return {"most": self.dice.choice((1, 2, 4))}
+
+    def _make_RateLimit(self) -> dict[str, Any]:
+        dice = self.dice
+        return {
+            "most": dice.choice((1, 3, 10)),
+            "seconds": dice.choice((1.0, 10.0, 60.0)),
+            "at": dice.choice(("MAIL", "connect")),
+        }
+
+    def _make_Greylisting(self) -> dict[str, Any]:
+        return {"delay": self.dice.choice((1.0, 60.0, 300.0))}
+
+    def _make_Tarpit(self) -> dict[str, Any]:
+        return {"seconds": self.dice.choice((0.1, 1.0, 20.0))}
+
+    def _make_DailyQuota(self) -> dict[str, Any]:
+        return {"most": self.dice.choice((1, 5, 20))}
+
+    def _make_RefuseRecipients(self) -> dict[str, Any]:
+        return {"share": self.dice.choice((0.1, 0.5, 1.0)), "salt": self.dice.randrange(1000)}
+
+    def _make_BrokenAt(self) -> dict[str, Any]:
+        dice = self.dice
+        point = dice.choice(POINTS)
+        # One who says 250 before he has the message is a liar whom nobody can see through.
+        answer = dict(dice.choice([each for each in BREAKS if point != "body" or each.get("reply", "")[:1] != "2"]))
+        if dice.random() < 0.2:
+            answer["after"] = dice.choice((0.01, 1.0, 30.0))  # type: ignore[assignment]
+        return {"point": point, "answer": answer, "share": dice.choice((0.1, 0.5, 1.0))}
+
+    def _make_OutageSchedule(self) -> dict[str, Any]:
+        dice, storm = self.dice, self.plan.storm
+        every = storm * dice.uniform(0.1, 0.5)
+        return {
+            "every": round(every, 3),
+            "lasts": round(every * dice.uniform(0.05, 0.8), 3),
+            "first": round(storm * dice.uniform(0.0, 0.3), 3),
+            "manner": dice.choice(("refuse", "silent", "421", "reset")),
+        }
+
+    def _make_CloseAtDot(self) -> dict[str, Any]:
+        dice = self.dice
+        return {"take": dice.random() < 0.7, "share": dice.choice((0.1, 0.5)), "silent": dice.random() < 0.3}
+
+    def _make_TemporaryFailures(self) -> dict[str, Any]:
+        dice = self.dice
+        return {"share": dice.choice((0.1, 0.5, 0.9)), "at": dice.choice(("MAIL", "RCPT", "DATA", "dot"))}
+
+    def _make_SlowAcceptance(self) -> dict[str, Any]:
+        return {"seconds": self.dice.choice((0.5, 4.0, 50.0))}
+
+    def _domains(self) -> None:
+        dice, plan = self.dice, self.plan
+        for number in range(dice.choice((1, 1, 2, 3, 5))):
+            domain = Domain(f"d{number}.example")
+            kind = dice.random()
+            names = list(dict.fromkeys(host.name for host in plan.hosts))
+            chosen = dice.sample(names, min(len(names), dice.choice((1, 1, 2, 3))))
+            domain.exchangers = [(dice.choice((10, 10, 20)), name) for name in chosen]
+            if kind < 0.03:
+                domain.kind = "null"
+            elif kind < 0.06:
+                domain.kind = "nxdomain"
+            elif kind < 0.10:
+                domain.kind = "prohibited"
+            elif kind < 0.15:
+                domain.kind = "address"
+            elif kind < 0.20:
+                domain.kind = "routes"
+                routes: Any = [host.address for host in plan.hosts if host.name in chosen]
+                plan.tables.setdefault(f'domain."{domain.name}"', {})["routes"] = routes
+            elif kind < 0.25:
+                domain.kind = "gateway"
+                address = next(host.address for host in plan.hosts if host.name in chosen)
+                plan.tables.setdefault(f'domain."{domain.name}"', {})["gateway"] = address
+            plan.domains.append(domain)
+
+    def _bindings(self) -> None:
+        dice, plan = self.dice, self.plan
+        for number in range(dice.choice((0, 0, 1, 2, 3))):
+            plan.bindings.append((f"b{number}", dice.choice((*SOURCES, ""))))
+            if dice.random() < 0.3:
+                plan.tables[f"binding_group.g.binding.b{number}"] = {}
+
+    def _limits(self) -> None:
+        dice, plan = self.dice, self.plan
+        if dice.random() < 0.5:
+            plan.settings["server_max_outbound_connections"] = dice.choice((1, 2, 5, 20))
+        if dice.random() < 0.5:
+            plan.settings["max_outbound_connections"] = dice.choice((1, 2, 5))
+        if dice.random() < 0.4:
+            plan.settings["max_deliveries_per_connection"] = dice.choice((1, 2, 10))
+        if dice.random() < 0.3:
+            plan.settings["max_recipients_per_connection"] = dice.choice((1, 3, 10))
+        if dice.random() < 0.4:
+            plan.settings["max_recipients_per_batch"] = dice.choice((1, 2, 5))
+        if dice.random() < 0.3:
+            plan.settings["max_addresses_per_attempt"] = dice.choice((1, 2))
+        for host in plan.hosts:
+            if dice.random() < 0.3:
+                plan.tables[f'host."{host.name}"'] = {"max_outbound_connections": dice.choice((1, 2, 4))}
+        for domain in plan.domains:
+            if dice.random() < 0.3:
+                table: Options = plan.tables.setdefault(f'domain."{domain.name}"', {})
+                table["max_outbound_connections"] = dice.choice((1, 2, 3))
+        for name, _ in plan.bindings:
+            if dice.random() < 0.3:
+                plan.tables.setdefault(f"binding.{name}", {})["max_outbound_connections"] = dice.choice((1, 2))
+
+    def _providers(self) -> None:
+        dice = self.dice
+        kinds = ("raise", "nonsense", "coroutine", "reenter", "veto", "goal", "throttle", "choose", "talkative")
+        for kind in dice.sample(kinds, dice.choice((1, 1, 2, 3))):
+            args: dict[str, Any] = {"share": dice.choice((0.1, 0.5, 1.0))}
+            if kind == "throttle":
+                args = {"most": dice.choice((1, 2, 10)), "seconds": dice.choice((0.5, 5.0, 60.0))}
+            self.plan.providers.append(Part(kind, args))
+
+    # What happens.
+
+    def _mail(self) -> None:
+        dice, plan = self.dice, self.plan
+        waves = dice.choice((1, 2, 4, 8))
+        for _ in range(waves):
+            begin = dice.uniform(0.0, plan.storm * 0.8) if dice.random() < 0.8 else 0.0
+            spread = dice.choice((0.0, 0.0, 1.0, plan.storm * 0.2))
+            for _ in range(dice.choice((1, 2, 5, 20))):
+                self._letter(begin + dice.uniform(0.0, spread))
+
+    def _letter(self, at: float) -> None:
+        dice, plan = self.dice, self.plan
+        self.number += 1
+        count = dice.choice((1, 1, 1, 2, 3, 8))
+        recipients = [dice.choice(plan.domains).name for _ in range(count)]
+        size = dice.choice((10, 10, 300, 3000))
+        if not self.fine and dice.random() < 0.05:
+            size = dice.choice((70_000, 300_000))
+        args: dict[str, Any] = {
+            "number": self.number,
+            "how": dice.choice(("smtp", "smtp", "call")),
+            "to": recipients,
+            "size": size,
+        }
+        if "binding_group.g.binding.b0" in plan.tables and dice.random() < 0.5:
+            args["group"] = "g"
+        elif plan.bindings and dice.random() < 0.7:
+            args["binding"] = dice.choice(plan.bindings)[0]
+        self.step(at, "mail", **args)
+        if args["how"] == "call" and dice.random() < 0.05:
+            self.step(at + dice.uniform(0.0, 30.0), "cancel", number=self.number)
+
+    def _network_steps(self) -> None:
+        dice, plan = self.dice, self.plan
+        for _ in range(dice.choice((1, 2, 4, 8))):
+            host = dice.choice(plan.hosts).address
+            at, lasts = self.moment(), dice.choice((0.5, 10.0, 60.0, plan.storm * 0.3))
+            manner = dice.choice(("refuse", "silent", "unreachable", "sever", "cut", "unplumb", "line"))
+            if manner == "sever":
+                self.step(at, "sever", host=host, reset=dice.random() < 0.5)
+            elif manner == "cut":
+                after = dice.choice((0, 1, 5, dice.randrange(400), dice.randrange(4000)))
+                side = dice.choice(("to_listener", "to_dialer"))
+                self.step(at, "cut", host=host, side=side, after=after, reset=dice.random() < 0.5)
+                self.step(at + lasts, "mend_cut", host=host, side=side)
+            elif manner == "unplumb":
+                address = dice.choice(SOURCES)
+                self.step(at, "unplumb", address=address)
+                self.step(at + lasts, "plumb", address=address)
+            elif manner == "line":
+                self.step(at, "line", host=host, line=self._line())
+            else:
+                self.step(at, manner, host=host)
+                self.step(at + lasts, "restore", host=host)
+
+    def _dns_steps(self) -> None:
+        dice, plan = self.dice, self.plan
+        names = [domain.name for domain in plan.domains] + [host.name for host in plan.hosts]
+        for _ in range(dice.choice((1, 2, 4))):
+            at, lasts = self.moment(), dice.choice((1.0, 20.0, 120.0, plan.storm * 0.3))
+            fault = dice.choice(("servfail", "silent", "slow", "gone", "all_silent", "all_slow"))
+            args: dict[str, Any] = {"fault": fault, "name": dice.choice(names)}
+            if fault in ("slow", "all_slow"):
+                args["delay"] = dice.choice((0.1, 3.0, 20.0))
+            self.step(at, "dns", **args)
+            self.step(at + lasts, "mend_dns", **args)
+
+    def _disk_steps(self) -> None:
+        dice, plan = self.dice, self.plan
+        if dice.random() < 0.5:
+            self.step(0.0, "slow_disk", delay=dice.choice((0.001, 0.05, 1.0)))
+        for _ in range(dice.choice((1, 2, 4))):
+            at, lasts = self.moment(), dice.choice((0.0, 3.0, 40.0, plan.storm * 0.2))
+            kind = dice.random()
+            if kind < 0.3:
+                self.step(at, "full_disk", room=dice.choice((0, 100, 5000)))
+                self.step(at + lasts, "mend_disk")
+            elif kind < 0.5:
+                self.step(at, "slow_disk", delay=dice.choice((0.01, 1.0, 8.0)))
+                self.step(at + lasts, "slow_disk", delay=0.0)
+            else:
+                operation = dice.choice(
+                    ("append", "sync", "sync", "create", "sync_names", "read", "unlink", "truncate", "open", "reserve")
+                )
+                self.step(
+                    at,
+                    "disk",
+                    operation=operation,
+                    error=dice.choice(("EIO", "ENOSPC", "EROFS")),
+                    times=dice.choice((1, 1, 2, 5, -1)),
+                    torn=dice.random() < 0.2,
+                )
+                self.step(at + lasts, "mend_disk")
+
+    def _crash_steps(self) -> None:
+        dice = self.dice
+        for _ in range(dice.choice((1, 1, 2, 4))):
+            self.step(
+                self.moment(),
+                dice.choice(("kill", "kill", "power")),
+                operations=dice.choice((0, 1, 2, 3, dice.randrange(60))),
+                garbage=dice.random() < 0.3,
+                down=dice.choice((0.0, 1.0, 100.0)),
+            )
+
+    def _operator_steps(self) -> None:
+        dice, plan = self.dice, self.plan
+        for _ in range(dice.choice((1, 2, 4, 6))):
+            at = self.moment()
+            kind = dice.choice(("suspend", "suspend", "flush", "flush", "limits", "bad", "reopen", "stop", "clock"))
+            domain = dice.choice(plan.domains).name
+            header = f'domain."{domain}"'
+            if kind == "suspend":
+                self.step(at, "reload", header=header, options={"suspend_delivery": True})
+                again = at + dice.choice((1.0, 30.0, plan.storm * 0.2))
+                self.step(again, "reload", header=header, options={"suspend_delivery": False})
+            elif kind == "flush":
+                self.step(at, "flush", domain=dice.choice((domain, "")))
+            elif kind == "limits":
+                options = {"max_outbound_connections": dice.choice((1, 2, 32))}
+                self.step(at, "reload", header=dice.choice((header, "global")), options=options)
+            elif kind == "stop":
+                self.step(at, "stop", down=dice.choice((0.0, 2.0, 200.0)))
+            elif kind == "clock":
+                self.step(at, "clock", seconds=dice.choice((-3600.0, -5.0, 0.5, 100.0, 7200.0)))
+            elif kind == "reopen":
+                self.step(at, "reopen")
+            else:
+                self.step(at, "bad_reload")
+        if dice.random() < 0.3:
+            at = self.moment()
+            self.step(at, "full_log")
+            self.step(at + 30.0, "mend_log")
+        if dice.random() < 0.3:
+            self.step(self.moment(), "hang_up")
