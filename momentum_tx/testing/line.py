@@ -254,6 +254,8 @@ class Way:
             self._call.cancel()
             self._call = None
         self._free = self._clock.seconds()
+        # A cut may have broken it before; its news were lost just now.
+        self.broken = False
         self.carry(news)
         self.broken = True
 

@@ -231,6 +231,16 @@ class WayTests(SynchronousTestCase):
         self.way.carry(self.receiver.input_ended)
         self.assertEqual(self.seen(), [(1.5, "break")])
 
+    def test_sever_after_a_cut(self) -> None:
+        """
+        The news arrive also where a cut had broken the way before.
+        """
+        way = Way(self.clock, self.line, Cut(2), None, self.receiver)
+        way.send(b"lost")
+        self.clock.advance(0.5)
+        way.sever(self.receiver.input_ended)
+        self.assertEqual(self.seen(), [(1.5, "end")])
+
     def test_sent_within_an_arrival(self) -> None:
         """
         What is sent while something arrives takes its own time, and what was
