@@ -331,6 +331,10 @@ class _Attempt:
         """
         Dial the next address that does not fail at once; false if none is left.
         """
+        f, handle = self._facilities, self.handle
+        if self._begun and f.config.path(handle.binding_slot, handle.dr.domain).suspend_delivery:
+            # Suspended while an address was being tried: no other is.
+            return False
         while self._candidates:
             candidate = self._candidates.pop()
             self._leave_host()

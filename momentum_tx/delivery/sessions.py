@@ -136,7 +136,7 @@ class Sessions:
             return
         if retry_plain:
             self._remember_broken_tls(peer)
-            if dr.mail_queue.active_size(slot):
+            if self._wants_connection(dr, slot):
                 self.connections.initiate_connection_smtp(dr, slot, None)
         elif failed is not None:
             self._session_failed(dr, slot, peer, failed)
@@ -155,7 +155,7 @@ class Sessions:
             return
         now = self.facilities.wall()
         self._records.address_failed(peer, slot, now)
-        if dr.mail_queue.active_size(slot):
+        if self._wants_connection(dr, slot):
             retry = self.facilities.config.domain(dr.domain).host_failure_retry
             if self._records.down(peer, slot, now, retry):
                 self.connections.attempt(dr, slot, now, failed)
@@ -164,6 +164,15 @@ class Sessions:
                 self.settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
         # Last: the message that suffers shall be told this reason, not that of a domain that is delayed.
         self.connections.count_failure(dr, slot, ConnFlag.ERROR_CONNECT, now)
+
+    def _wants_connection(self, dr: DomainRecord, slot: int) -> bool:
+        """
+        Whether there is mail to go on with; not where delivery was suspended
+        while the session lasted.
+        """
+        return (
+            bool(dr.mail_queue.active_size(slot)) and not self.facilities.config.path(slot, dr.domain).suspend_delivery
+        )
 
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]
