@@ -254,11 +254,11 @@ class Invariants:
             return "the spool cannot be written"
         if any(part.kind in ("goal", "veto", "raise", "nonsense") for part in stage.plan.providers) and stage.storming:
             return "a hook wants it so"
+        if dr.throttled_until > wall:
+            return "throttled"
         if dr.mx_type in (MXType.UNKNOWN, MXType.NULL, MXType.BROKEN) or dr.all_prohibited:
             # There is a verdict to be carried out, or a question to be asked.
             return ""
-        if dr.throttled_until > wall:
-            return "throttled"
         if delivery.maintainer.held(dr, slot):
             return "its peer has enough connections"
         if records.connections >= config.global_settings.server_max_outbound_connections:

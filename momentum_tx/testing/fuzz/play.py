@@ -162,7 +162,7 @@ class Player:
         stage, settings = self.stage, self._plan.settings
         longest = float(settings.get("max_retry_interval", 43200.0))
         life = float(settings.get("message_expiration", 86400.0))
-        end = stage.seconds() + life + 3 * longest + QUIET
+        end = stage.seconds() + life + 3 * longest + QUIET + stage.set_back
         while stage.seconds() < end and not self._result.faults:
             if stage.running and stage.ready and not stage.books.live and not stage.waiting:
                 break

@@ -87,6 +87,7 @@ class Stage:
     :ivar stopping: the service was asked to stop.
     :ivar running: there is a service that was started and has not stopped.
     :ivar ready: it has read its spool.
+    :ivar set_back: seconds by which the wall clock was put back, in all.
     """
 
     world: StagedWorld
@@ -105,6 +106,7 @@ class Stage:
         self.stopping = False
         self.running = False
         self.ready = False
+        self.set_back = 0.0
         self.sent_by_hooks = 0
         self.overrides: dict[str, dict[str, Any]] = {}
         self._letters = 0
@@ -615,7 +617,10 @@ class Stage:
         self.world.log.full = False
 
     def _do_clock(self, step: Step) -> None:
-        self.world.wall_offset += step.args["seconds"]
+        seconds = step.args["seconds"]
+        self.world.wall_offset += seconds
+        # What was due at a certain time by the wall clock is due when it shows that.
+        self.set_back += max(0.0, -seconds)
 
     # The quiet.
 
