@@ -207,10 +207,13 @@ class VirtualHost:
     A party: it dials and listens, and may be killed.
 
     :ivar addresses: its addresses; the first of a family is its usual source.
+    :ivar lacking: what its kernel cannot do for any connect: ``ERROR_SOCKET``
+        (no descriptor is left) or ``ERROR_IOCTL``; 0 for nothing.
     """
 
     def __init__(self, network: VirtualNetwork, addresses: Iterable[str]) -> None:
         self._network = network
+        self.lacking = ConnFlag(0)
         self.addresses = tuple(addresses)
         network.plumb(*self.addresses)
         #: Open ends, and the descriptors of those that were dialled.
@@ -280,6 +283,8 @@ class VirtualHost:
         See :class:`~momentum_tx.interfaces.seams.IDialer`.
         """
         network = self._network
+        if self.lacking:
+            raise local_failure(self.lacking, "socket", OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
         source = self._bind(source, host)
         fd = network.descriptor()
         if post_bind is not None and not post_bind(fd):
@@ -289,12 +294,14 @@ class VirtualHost:
         if network.watch is not None:
             network.watch.dialled(self, fd, source, place)
         reach = network.reach(host, port)
-        if reach is Reach.UNREACHABLE:
+        if reach is Reach.UNREACHABLE or reach is Reach.FORBIDDEN:
             self.release(fd)
-            raise connect_failure(errno.ENETUNREACH)
+            raise connect_failure(errno.ENETUNREACH if reach is Reach.UNREACHABLE else errno.EACCES)
         network.dialled.append((source, host, port))
         dial = VirtualDial(self, fd, connected, failed)
         self._dials[dial] = None
+        if network.kernel_patience is not None:
+            network.clock.callLater(network.kernel_patience, dial.refused, errno.ETIMEDOUT)
         if reach is not Reach.SILENT:
             delay = network.trip(network.line_to(host, port))
             local = (source, network.free_port())

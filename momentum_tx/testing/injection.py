@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
+from ..errors import DialFailed
 from ..smtp.body import END_OF_DATA, stuff
 
 if TYPE_CHECKING:
@@ -106,5 +107,8 @@ def inject(
     def failed(error: Exception) -> None:
         injection.over = True
 
-    host.dial(place[0], place[1], source, None, connected, failed)
+    try:
+        host.dial(place[0], place[1], source, None, connected, failed)
+    except DialFailed as error:
+        failed(error)
     return injection

@@ -31,6 +31,8 @@ class Reach(enum.Enum):
     REFUSED = "refused"
     #: The kernel knows at once that no route leads there.
     UNREACHABLE = "unreachable"
+    #: The kernel lets nobody connect there, as a packet filter of the host has it.
+    FORBIDDEN = "forbidden"
     #: Nothing ever answers.
     SILENT = "silent"
 

@@ -98,6 +98,8 @@ class VirtualNetwork:
         self._watch: NetworkWatch | None = None
         #: Open ends, and whose they are.
         self._open: dict[VirtualTransport, VirtualHost | None] = {}
+        #: Seconds after which a kernel gives up a connect that nobody answers; ``None`` never.
+        self.kernel_patience: float | None = None
         self._next_port = FIRST_PORT + random.randrange(1000)
         self._next_descriptor = FIRST_DESCRIPTOR
 
@@ -155,9 +157,16 @@ class VirtualNetwork:
         """
         self._reaches[address, port] = Reach.SILENT
 
+    def forbid(self, address: str, port: int | None = None) -> None:
+        """
+        Our own kernel refuses to connect to the address.
+        """
+        self._reaches[address, port] = Reach.FORBIDDEN
+
     def restore(self, address: str, port: int | None = None) -> None:
         """
-        Take back what :meth:`refuse`, :meth:`unreachable` or :meth:`black_hole` said.
+        Take back what :meth:`refuse`, :meth:`unreachable`, :meth:`black_hole` or
+        :meth:`forbid` said.
         """
         self._reaches.pop((address, port), None)
 

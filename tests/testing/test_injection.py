@@ -58,3 +58,11 @@ class InjectionTests(SynchronousTestCase):
         for port in (2525, 2526):
             injection = self.injected(port)
             self.assertEqual((injection.reply, injection.over), (b"", True))
+
+    def test_no_way(self) -> None:
+        """
+        A client whose own kernel lets it connect nowhere gets no reply either.
+        """
+        self.network.unreachable("198.51.100.7")
+        injection = self.injected()
+        self.assertEqual((injection.reply, injection.over), (b"", True))
