@@ -16,6 +16,8 @@ from .plan import Domain, Host, Options, Part, Plan, Step
 WEATHERS: Final = ("peers", "network", "dns", "disk", "crash", "operator", "hooks", "limits")
 #: The service's own addresses that bindings may use.
 SOURCES: Final = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+#: Where clients find the service.
+CLIENTS: Final = "127.0.0.1"
 #: Points of a session at which a receiver may break.
 POINTS: Final = ("connect", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "body", "dot", "RSET", "QUIT")
 #: What it may do there.
@@ -48,6 +50,8 @@ class _Making:
         count = dice.choice((0, 1, 1, 2, 2, 3, len(WEATHERS)))
         self.weather = dice.sample(WEATHERS, count)
         plan.storm = dice.choice((60.0, 300.0, 900.0, 3600.0, 14400.0))
+        if "network" in self.weather and dice.random() < 0.3:
+            plan.kernel_patience = dice.choice((3.0, 130.0))
         plan.shuffled = dice.random() < 0.5
         plan.dns = "wire" if dice.random() < (0.5 if "dns" in self.weather else 0.1) else "scripted"
         self.number = 0
@@ -333,10 +337,19 @@ class _Making:
     def _network_steps(self) -> None:
         dice, plan = self.dice, self.plan
         for _ in range(dice.choice((1, 2, 4, 8))):
-            host = dice.choice(plan.hosts).address
+            # The clients are on a network too.
+            host = dice.choice([*[each.address for each in plan.hosts], CLIENTS])
             at, lasts = self.moment(), dice.choice((0.5, 10.0, 60.0, plan.storm * 0.3))
-            manner = dice.choice(("refuse", "silent", "unreachable", "sever", "cut", "unplumb", "line"))
-            if manner == "sever":
+            manner = dice.choice(
+                ("refuse", "silent", "unreachable", "forbid", "sever", "cut", "cut", "unplumb", "line", "lack", "tls")
+            )
+            if manner == "lack":
+                self.step(at, "lack", flag=dice.choice(("ERROR_SOCKET", "ERROR_IOCTL")))
+                self.step(at + lasts, "mend_lack")
+            elif manner == "tls":
+                self.step(at, "tls", host=host, manner=dice.choice(("failing", "silent")))
+                self.step(at + lasts, "mend_tls", host=host)
+            elif manner == "sever":
                 self.step(at, "sever", host=host, reset=dice.random() < 0.5)
             elif manner == "cut":
                 after = dice.choice((0, 1, 5, dice.randrange(400), dice.randrange(4000)))

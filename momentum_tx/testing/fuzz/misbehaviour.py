@@ -282,10 +282,8 @@ class Talkative:
         self._chance = chance
 
     def _send(self) -> None:
-        stage = self._stage
-        if stage.storming and not stage.stopping and stage.sent_by_hooks < MOST_SENT and self._chance.random() < 0.2:
-            stage.sent_by_hooks += 1
-            stage.send_from_hook(self._chance)
+        if self._chance.random() < 0.2:
+            self._stage.clients.send_from_hook(MOST_SENT, self._chance)
 
     def log_delivery_v1(self, msg: Any, dr: Any, now: Any, note: Any) -> None:
         self._send()

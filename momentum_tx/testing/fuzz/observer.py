@@ -37,8 +37,8 @@ class Observer:
     :param trace: told what happened, in words.
     :ivar deaf: the process has died, in the middle of a step.
     :ivar failures: words of the failed attempts it was told of in this step.
-    :ivar transient: transient failures it was told of: message, stage.
-    :ivar ended_hook: called with (message, note) at every permanent failure.
+    :ivar permanent: permanent failures it was told of in this step: message, note.
+    :ivar sessions: sessions it was told of that have not ended.
     """
 
     def __init__(self, books: Books, trace: Callable[..., object]) -> None:
@@ -46,7 +46,6 @@ class Observer:
         self._trace = trace
         self.deaf = False
         self.failures: list[tuple[str, int, ConnFlag]] = []
-        self.transient: list[tuple[Any, int]] = []
         self.permanent: list[tuple[Any, bytes]] = []
         self.sessions = 0
 
@@ -74,7 +73,6 @@ class Observer:
     def log_transient_failure_v1(self, msg: Any, dr: Any, now: Any, note: bytes | None) -> None:
         if not self.deaf:
             self._trace("transient", msg.recipient, int(msg.stage), note)
-            self.transient.append((msg, int(msg.stage)))
             self._books.failed_for_now(msg.recipient, note or b"", msg.ambiguous)
 
     def log_permanent_failure_v1(self, msg: Any, dr: Any, now: Any, note: bytes | None) -> None:

@@ -84,6 +84,7 @@ class Plan:
     :ivar storm: seconds until everything is mended and the quiet begins.
     :ivar shuffled: whether what is due at the same instant happens in any order.
     :ivar dns: ``scripted`` or ``wire``.
+    :ivar kernel_patience: seconds after which the kernel gives a connect up; 0 for never.
     :ivar settings: the options of ``[global]``.
     :ivar tables: other tables of the configuration, by header.
     :ivar bindings: (name, address) pairs.
@@ -97,6 +98,7 @@ class Plan:
     storm: float = 600.0
     shuffled: bool = False
     dns: str = "scripted"
+    kernel_patience: float = 0.0
     settings: Options = field(default_factory=dict)
     tables: dict[str, Options] = field(default_factory=dict)
     bindings: list[tuple[str, str]] = field(default_factory=list)

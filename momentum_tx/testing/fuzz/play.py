@@ -104,7 +104,7 @@ class Player:
             if step.at <= plan.storm:
                 self._perform(step)
         if self._run_to(plan.storm):
-            stage.mend()
+            stage.events.mend()
             self._settled()
             self._quiet()
         result.digest = stage.trace.digest()
@@ -115,7 +115,7 @@ class Player:
         return result
 
     def _perform(self, step: Step) -> None:
-        self.stage.perform(step)
+        self.stage.events.perform(step)
         self._settled()
 
     def _settled(self) -> None:
@@ -164,7 +164,7 @@ class Player:
         life = float(settings.get("message_expiration", 86400.0))
         end = stage.seconds() + life + 3 * longest + QUIET + stage.set_back
         while stage.seconds() < end and not self._result.faults:
-            if stage.running and stage.ready and not stage.books.live and not stage.waiting:
+            if stage.running and stage.ready and not stage.books.live and not stage.clients.waiting:
                 break
             if not self._run_to(min(end, stage.seconds() + 30.0)):
                 return
@@ -179,7 +179,7 @@ class Player:
 
     def _stop(self) -> None:
         stage = self.stage
-        stage.stop(for_good=True)
+        stage.stop(0.0, for_good=True)
         self._settled()
         end = stage.seconds() + 120.0
         while stage.running and stage.seconds() < end:
@@ -188,7 +188,7 @@ class Player:
         if stage.running:
             self._fault("endless", "the service does not stop")
             return
-        self._run_to(stage.seconds() + 60.0)
+        self._run_to(stage.seconds() + 200.0)
         stage.close()
         left = list(stage.world.clock.getDelayedCalls())
         if left:

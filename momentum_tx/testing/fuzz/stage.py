@@ -1,41 +1,42 @@
 """
-The world of a plan, and what happens in it.
+The world of a plan: receivers, DNS, and one process of the service after the
+other.
 """
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 
 from ...errors import StartupError
-from ...inject.in_process import Sending
+from ...flags import ConnFlag
 from ...interfaces.services import IConfiguration, MXKind
-from ...outcomes import Outcome
 from ...queues.message import Message
 from .. import behaviours
 from ..behaviours import Behaviour
-from ..dns import Fault
 from ..files import MemoryFiles
-from ..injection import Injection, inject
 from ..peer_session import Answer, ReceiverSession
 from ..peers import Receiver
-from ..wire import Cut, random_split, whole
-from ..world import LISTENING, World
+from ..world import World
 from .attempts import AttemptWatch
-from .books import SYNC_WINDOW, Books, Letter
+from .books import SYNC_WINDOW, Books
+from .clients import Clients
 from .edges import Edge, Ends, WireWatch
+from .events import Events
 from .journal_watch import JournalWatch, survived
 from .misbehaviour import make_provider
 from .observer import Observer
-from .plan import Domain, Host, Part, Plan, Step
+from .plan import Domain, Host, Part, Plan
 from .trace import Trace
 
 #: An address no stranger's DNS may lead to.
 PROHIBITED: Final = "10.9.8.7"
+#: Seconds until an operator starts a service anew that did not start, or cannot read its spool.
+START_PAUSE: Final = 5.0
+OPERATOR_PAUSE: Final = 30.0
 
 
 class DotWatch(Behaviour):
@@ -107,11 +108,11 @@ class Stage:
         self.running = False
         self.ready = False
         self.set_back = 0.0
-        self.sent_by_hooks = 0
-        self.overrides: dict[str, dict[str, Any]] = {}
-        self._letters = 0
-        self._injections: list[tuple[Letter, Injection]] = []
-        self._sendings: dict[int, Sending] = {}
+        #: Addresses whose TLS handshake fails or never ends: ``failing`` or ``silent``.
+        self.tls_faults: dict[str, str] = {}
+        self.clients = Clients(self, self.books)
+        self.events = Events(self, self._chance)
+        self._lacking = ConnFlag(0)
         #: When the next process begins; ``None`` while there is one.
         self._start_at: float | None = None
         self._stopped: Deferred[None] | None = None
@@ -120,17 +121,19 @@ class Stage:
         self._for_good = False
         #: The disk as it was when the process died in the middle of a step.
         self._death: MemoryFiles | None = None
-        self._dying: Step | None = None
+        #: How it is to die then: whether of a power cut, with garbage, for how long.
+        self._dying: tuple[bool, bool, float] | None = None
         self._disk_delay = 0.0
         self._trouble_ends_at: float | None = None
         self.world = StagedWorld(self)
         self.world.network.watch = self.wire
+        self.world.network.kernel_patience = plan.kernel_patience or None
         self.receivers: dict[str, Receiver] = {}
         self._seen: dict[str, int] = {}
         for host in plan.hosts:
             self._receiver(host)
         for domain in plan.domains:
-            self._domain(domain)
+            self.write_domain(domain.name)
         self._start()
 
     def seconds(self) -> float:
@@ -156,7 +159,7 @@ class Stage:
                 setattr(receiver, name, host.extensions[name])
         if host.extensions.get("plain"):
             receiver.extensions = []
-        self._set_line(host.address, host.line)
+        self.events.set_line(host.address, host.line)
         addresses = self.world.resolver.addresses
         known = addresses.get(host.name, ())
         addresses[host.name] = [*(known if not isinstance(known, Exception) else ()), host.address]
@@ -174,15 +177,24 @@ class Stage:
         made: Behaviour = getattr(behaviours, part.kind)(**args)
         return made
 
-    def _set_line(self, address: str, attributes: dict[str, Any]) -> None:
-        line = self.world.network.line(address)
-        for name, value in attributes.items():
-            if name == "split":
-                line.split = random_split(Random(self._chance.getrandbits(64)), value)
-            else:
-                setattr(line, name, value)
+    def receivers_behave(self) -> None:
+        """
+        No receiver does anything unusual any more.
+        """
+        for receiver in self.receivers.values():
+            receiver.behave()
+            receiver.add(DotWatch(self.books))
+            receiver.max_messages = None
 
-    def _domain(self, domain: Domain) -> None:
+    def write_domain(self, name: str) -> None:
+        """
+        Have DNS say of a domain of the plan what it is to say.
+        """
+        for domain in self.plan.domains:
+            if domain.name == name:
+                self._write_domain(domain)
+
+    def _write_domain(self, domain: Domain) -> None:
         zone = self.world.resolver
         if domain.kind in ("mx", "routes"):
             zone.mx[domain.name] = list(domain.exchangers)
@@ -208,11 +220,46 @@ class Stage:
         self.journal.deaf = False
         self.stopping = self.ready = False
         world.threads.delay = self._disk_delay
+        self.lack(self._lacking)
+        self.spoil_tls()
         service.hooks.register_last(self.observer)
         service.hooks.register_last(self.edge)
         for part in self.plan.providers:
             service.hooks.register_last(make_provider(self, part, Random(self._chance.getrandbits(64))))
         self.attempts = AttemptWatch(service, self.books, self.observer, self.fault)
+
+    def lack(self, flag: ConnFlag) -> None:
+        """
+        The kernel cannot do this for our process.
+        """
+        self._lacking = self.world.host.lacking = flag
+
+    def spoil_tls(self) -> None:
+        """
+        Have :attr:`tls_faults` hold in the present process.
+        """
+        tls = self.world.tls
+        tls.failing = {address for address, manner in self.tls_faults.items() if manner == "failing"}
+        tls.silent = {address for address, manner in self.tls_faults.items() if manner == "silent"}
+
+    def trouble_begins(self) -> None:
+        """
+        The disk begins to fail, or to be slow.
+        """
+        self.books.trouble_begins(SYNC_WINDOW + 2 * self._disk_delay)
+        self._trouble_ends_at = None
+
+    def trouble_ends(self, after: float) -> None:
+        """
+        The disk is mended, and everything is on it so many seconds later.
+        """
+        self._trouble_ends_at = self.seconds() + after
+
+    def slow_down(self, delay: float) -> None:
+        """
+        Every call of the journal takes so many seconds.
+        """
+        self._disk_delay = self.world.threads.delay = delay
 
     # Life of the service.
 
@@ -228,7 +275,7 @@ class Stage:
             self.trace("start refused", str(error))
             self.books.count("starts refused")
             self._bury()
-            self._begin_anew(5.0)
+            self._begin_anew(START_PAUSE)
             return
         self._readying = service.when_ready()
 
@@ -240,10 +287,7 @@ class Stage:
     def _bury(self) -> None:
         world = self.world
         self.observer.deaf = self.edge.deaf = self.journal.deaf = True
-        for sending in self._sendings.values():
-            # Nobody waits for it any more.
-            sending.addErrback(lambda _: None)
-        self._sendings.clear()
+        self.clients.forsaken()
         world.kill()
         self.ends.open.clear()
 
@@ -262,7 +306,7 @@ class Stage:
             self.world.build()
         except StartupError as error:
             self.trace("start refused", str(error))
-            self._begin_anew(5.0)
+            self._begin_anew(START_PAUSE)
             return
         self._start()
 
@@ -274,31 +318,51 @@ class Stage:
         self._death = self.world.files.kill()
         self.observer.deaf = self.edge.deaf = self.journal.deaf = True
 
-    def _die(self, step: Step) -> None:
-        world, books = self.world, self.books
-        power = step.kind == "power"
-        self.trace("dies", step.kind)
-        books.count("power cuts" if power else "kills")
-        files = self._death or world.files
-        self._death = self._dying = None
+    def die(self, power: bool, operations: int, garbage: bool, down: float) -> None:
+        """
+        The process is killed, or the machine loses power.
+
+        :param operations: that the disk still takes; 0 for none, at once.
+        :param garbage: whether a power cut may leave rubbish behind.
+        :param down: seconds until the next process begins.
+        """
+        if not self.running:
+            return
+        self._dying = (power, garbage, down)
+        if operations:
+            self.journal.stop_at = self.journal.operations + operations
+        else:
+            self._die()
+
+    def live_on(self) -> None:
+        """
+        The process does not die any more, if it was to.
+        """
+        self.journal.stop_at, self._dying = 0, None
+
+    def _die(self) -> None:
+        assert self._dying is not None
+        (power, garbage, down), self._dying = self._dying, None
+        world = self.world
+        self.trace("dies", power)
+        self.books.count("power cuts" if power else "kills")
+        files, self._death = self._death or world.files, None
         self.journal.stop_at = 0
         self._bury()
-        delay = self._disk_delay
         if power:
-            world.files = files.power_cut(Random(self._chance.getrandbits(64)), bool(step.args.get("garbage")))
+            after = world.files = files.power_cut(Random(self._chance.getrandbits(64)), garbage)
         else:
-            world.files = files.kill()
-        after = world.files
-        window = (SYNC_WINDOW + 2 * delay) if power else 0.0
-        books.interrupted(lambda parcel: survived(parcel, after), window + 1e-6)
-        self._begin_anew(float(step.args.get("down", 0.0)))
+            after = world.files = files.kill()
+        window = SYNC_WINDOW + 2 * self._disk_delay if power else 0.0
+        self.books.interrupted(lambda parcel: survived(parcel, after), window + 1e-6)
+        self._begin_anew(down)
 
     def after_step(self) -> None:
         """
         One step of the world is over: see what has come of it.
         """
-        if self._death is not None and self._dying is not None:
-            self._die(self._dying)
+        if self._death is not None:
+            self._die()
             return
         for address, receiver in self.receivers.items():
             ledger = receiver.ledger
@@ -308,8 +372,7 @@ class Stage:
                 for taken in ledger[seen:]:
                     self.trace("taken", address, taken.connection, taken.content)
                     self.books.taken(address, taken)
-        if self._injections:
-            self._look_at_injections()
+        self.clients.look()
         if self._readying is not None and self._readying.called:
             self._have_read()
         if self._stopped is not None and self._stopped.called:
@@ -329,7 +392,7 @@ class Stage:
             self.trace("unreadable")
             self.books.count("spools that could not be read")
             self._bury()
-            self._begin_anew(30.0)
+            self._begin_anew(OPERATOR_PAUSE)
             return
         self.ready = True
         self.trace("ready")
@@ -365,302 +428,18 @@ class Stage:
         self.books.interrupted(lambda parcel: survived(parcel, self.world.files), 1e-6)
         self._begin_anew(self._down)
 
-    def _look_at_injections(self) -> None:
-        waiting = []
-        for letter, injection in self._injections:
-            if injection.reply:
-                if injection.reply[:1] == b"2":
-                    self.trace("accepted", letter.number)
-                    self.books.accepted(letter)
-                else:
-                    self.trace("refused", letter.number, injection.reply)
-                    self.books.refused(letter)
-            elif injection.over:
-                letter.state = "unknown"
-                self.trace("unknown", letter.number)
-            else:
-                waiting.append((letter, injection))
-        self._injections = waiting
-
-    # Mail.
-
-    def _letter(self, number: int, domains: list[str], size: int) -> Letter:
-        sender = f"s{number}@sender.example"
-        recipients = [f"r{number}x{index}@{domain}" for index, domain in enumerate(domains)]
-        # Lines that begin with dots, and one that is only a dot.
-        body = (f".{number}\r\n.\r\n..two\r\n" + "0123456789.abcdef\r\n" * (size // 19)).encode()
-        content = b"Subject: letter %d\r\n\r\n%b" % (number, body)
-        letter = Letter(number, sender.encode(), content, tuple(recipient.encode() for recipient in recipients))
-        self._letters = max(self._letters, number)
-        self.books.offered(letter)
-        return letter
-
-    def send_from_hook(self, chance: Random) -> None:
+    def stop(self, down: float, for_good: bool = False) -> None:
         """
-        A hook provider sends a message of its own.
+        Stop the service in order, unless it is stopping or down.
+
+        :param down: seconds until the next process begins.
+        :param for_good: whether none does.
         """
-        number = max(self._letters, 10_000) + 1
-        self._call(self._letter(number, [chance.choice(self.plan.domains).name], 100), b"")
-
-    def _call(self, letter: Letter, fields: bytes) -> None:
-        number = letter.number
-        sending = self.world.service.send(letter.sender, letter.recipients, fields + letter.content)
-        self._sendings[number] = sending
-
-        def accepted(_: str) -> None:
-            if not self.observer.deaf:
-                self.trace("accepted", number)
-                self.books.accepted(letter)
-
-        def refused(_: object) -> None:
-            if not self.observer.deaf and letter.state == "offered":
-                self.trace("refused", number)
-                self.books.refused(letter)
-
-        def ended(outcomes: list[Outcome]) -> None:
-            if not self.observer.deaf:
-                self.trace("sent", number, *[outcome.verdict.name for outcome in outcomes])
-                self.books.sent(letter, outcomes)
-
-        sending.accepted.addCallbacks(accepted, refused)
-        sending.addCallbacks(ended, lambda _: None)
-
-    # What happens.
-
-    def perform(self, step: Step) -> None:
-        """
-        Do what a step of the plan says.
-        """
-        self.trace("step", step.kind, sorted(step.args.items()))
-        self.books.count(f"step {step.kind}")
-        getattr(self, f"_do_{step.kind}")(step)
-
-    def _do_mail(self, step: Step) -> None:
-        args = step.args
-        if args["how"] == "call" and not (self.running and self.ready):
+        if not self.running or self.stopping:
             return
-        letter = self._letter(args["number"], args["to"], args["size"])
-        fields = b""
-        if args.get("binding"):
-            fields = b"X-Binding: %b\r\n" % args["binding"].encode()
-        elif args.get("group"):
-            fields = b"X-Binding-Group: %b\r\n" % args["group"].encode()
-        if args["how"] == "call":
-            self._call(letter, fields)
-            return
-        recipients = [recipient.decode() for recipient in letter.recipients]
-        injection = inject(
-            self.world.client, LISTENING, letter.sender.decode(), recipients, fields + letter.content, "127.0.0.1"
-        )
-        self._injections.append((letter, injection))
-
-    def _do_cancel(self, step: Step) -> None:
-        sending = self._sendings.get(step.args["number"])
-        if sending is not None and not sending.called:
-            sending.cancel()
-
-    def _do_hang_up(self, step: Step) -> None:
-        self.world.network.sever(LISTENING[0], LISTENING[1])
-
-    def _do_refuse(self, step: Step) -> None:
-        self.world.network.refuse(step.args["host"])
-
-    def _do_silent(self, step: Step) -> None:
-        self.world.network.black_hole(step.args["host"])
-
-    def _do_unreachable(self, step: Step) -> None:
-        self.world.network.unreachable(step.args["host"])
-
-    def _do_restore(self, step: Step) -> None:
-        self.world.network.restore(step.args["host"])
-
-    def _do_sever(self, step: Step) -> None:
-        self.world.network.sever(step.args["host"], reset=step.args["reset"])
-
-    def _do_cut(self, step: Step) -> None:
-        cut = Cut(step.args["after"], step.args["reset"])
-        setattr(self.world.network.line(step.args["host"]), step.args["side"], cut)
-
-    def _do_mend_cut(self, step: Step) -> None:
-        setattr(self.world.network.line(step.args["host"]), step.args["side"], None)
-
-    def _do_line(self, step: Step) -> None:
-        self._set_line(step.args["host"], step.args["line"])
-
-    def _do_unplumb(self, step: Step) -> None:
-        self.world.network.unplumb(step.args["address"])
-
-    def _do_plumb(self, step: Step) -> None:
-        self.world.network.plumb(step.args["address"])
-
-    def _do_dns(self, step: Step) -> None:
-        zone, fault, name = self.world.resolver, step.args["fault"], step.args["name"]
-        # Without the resolver of production nobody would give a silent server up.
-        silence = Fault.SILENT if self.plan.dns == "wire" else Fault.SERVFAIL
-        if fault == "servfail":
-            zone.faults[name] = Fault.SERVFAIL
-        elif fault == "silent":
-            zone.faults[name] = silence
-        elif fault == "slow":
-            zone.delays[name] = step.args["delay"]
-        elif fault == "all_silent":
-            zone.fault = silence
-        elif fault == "all_slow":
-            zone.delay = step.args["delay"]
-        elif name in zone.mx:
-            self.books.gone.add(name)
-            zone.mx.pop(name)
-
-    def _do_mend_dns(self, step: Step) -> None:
-        zone, name = self.world.resolver, step.args["name"]
-        zone.faults.pop(name, None)
-        zone.delays.pop(name, None)
-        zone.fault, zone.delay = None, 0.0
-        for domain in self.plan.domains:
-            if domain.name == name:
-                self._domain(domain)
-
-    def _trouble_begins(self) -> None:
-        self.books.trouble_begins(SYNC_WINDOW + 2 * self._disk_delay)
-
-    def _do_disk(self, step: Step) -> None:
-        args = step.args
-        self._trouble_begins()
-        self.world.files.torn = args["torn"]
-        self.world.files.fail(args["operation"], getattr(errno, args["error"]), args["times"])
-
-    def _do_full_disk(self, step: Step) -> None:
-        files = self.world.files
-        self._trouble_begins()
-        files.capacity = None
-        files.capacity = files.used() + step.args["room"]
-
-    def _do_mend_disk(self, step: Step) -> None:
-        files = self.world.files
-        files.heal()
-        files.torn = False
-        files.capacity = None
-        # What waited in memory is written when the journal next tries: it doubles its pauses up to 30 s.
-        self._trouble_ends_at = self.seconds() + 60.0
-
-    def _do_slow_disk(self, step: Step) -> None:
-        delay = step.args["delay"]
-        # Syncs under way keep the time they had.
-        self._trouble_begins()
-        self._disk_delay = self.world.threads.delay = delay
-        self._trouble_ends_at = self.seconds() + 20.0
-
-    def _do_kill(self, step: Step) -> None:
-        if not self.running:
-            return
-        if step.args["operations"]:
-            self._dying = step
-            self.journal.stop_at = self.journal.operations + step.args["operations"]
-        else:
-            self._die(step)
-
-    _do_power = _do_kill
-
-    def _do_stop(self, step: Step) -> None:
-        if self.running and self._stopped is None:
-            self._down = step.args["down"]
-            self.stop()
-
-    def stop(self, for_good: bool = False) -> None:
-        """
-        Stop the service in order.
-
-        :param for_good: whether no process follows.
-        """
-        self._for_good = for_good
+        self._down, self._for_good = down, for_good
         self.stopping = self.edge.stopping = True
         self._stopped = self.world.service.stopService()
-
-    def _do_reload(self, step: Step) -> None:
-        self.overrides.setdefault(step.args["header"], {}).update(step.args["options"])
-        self._reload()
-
-    def _reload(self) -> None:
-        text = self.plan.config_text(self.overrides)
-        if not self.running or self._stopped is not None:
-            self.world.config_text = text
-            return
-        try:
-            self.world.reload(text)
-        except StartupError as error:
-            self.trace("reload refused", str(error))
-            self.books.count("reloads refused")
-
-    def _do_bad_reload(self, step: Step) -> None:
-        if not self.running:
-            return
-        before = self.config()
-        try:
-            self.world.reload("[global]\nno_such_option = 1\n")
-        except StartupError:
-            pass
-        if self.config() is not before:
-            self.fault("reload", "a configuration with a mistake in it is in force")
-
-    def _do_flush(self, step: Step) -> None:
-        if self.running:
-            self.world.service.flush(step.args["domain"] or None)
-
-    def _do_reopen(self, step: Step) -> None:
-        if self.running:
-            self.world.service.reopen_logs()
-
-    def _do_full_log(self, step: Step) -> None:
-        self.world.log.full = True
-
-    def _do_mend_log(self, step: Step) -> None:
-        self.world.log.full = False
-
-    def _do_clock(self, step: Step) -> None:
-        seconds = step.args["seconds"]
-        self.world.wall_offset += seconds
-        # What was due at a certain time by the wall clock is due when it shows that.
-        self.set_back += max(0.0, -seconds)
-
-    # The quiet.
-
-    def mend(self) -> None:
-        """
-        The storm is over: everything works, and nobody wants anything unusual.
-        """
-        self.trace("mended")
-        self.storming = False
-        network, zone = self.world.network, self.world.resolver
-        for host in self.plan.hosts:
-            network.restore(host.address)
-            line = network.line(host.address)
-            line.to_listener = line.to_dialer = None
-            line.latency, line.bandwidth, line.jitter, line.linger = 0.001, 0, 0.0, 0.0
-            line.window, line.split = 65536, whole
-            receiver = self.receivers[host.address]
-            receiver.behave()
-            receiver.add(DotWatch(self.books))
-            receiver.max_messages = None
-        network.plumb(*[address for _, address in self.plan.bindings if address])
-        zone.faults.clear()
-        zone.delays.clear()
-        zone.fault, zone.delay = None, 0.0
-        for domain in self.plan.domains:
-            self._domain(domain)
-        self.journal.stop_at, self._dying = 0, None
-        self._do_mend_disk(Step(0.0, "mend_disk"))
-        self._disk_delay = self.world.threads.delay = 0.0
-        self.world.log.full = False
-        if self.overrides:
-            self.overrides = {}
-            self._reload()
-
-    @property
-    def waiting(self) -> bool:
-        """
-        Whether a client still waits for its answer.
-        """
-        return bool(self._injections)
 
     def close(self) -> None:
         """
