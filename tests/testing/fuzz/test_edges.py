@@ -1,0 +1,274 @@
+"""
+What leaves our end of the wire is judged there, whatever the service has counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from zope.interface.verify import verifyObject
+
+from momentum_tx.delivery.initiate import _Attempt
+from momentum_tx.delivery.maintainer import Maintainer
+from momentum_tx.delivery.session import Session
+from momentum_tx.flags import ConnFlag
+from momentum_tx.interfaces import hooks
+from momentum_tx.testing.fuzz.edges import Edge, Ends
+from momentum_tx.testing.fuzz.plan import Domain, Host, Part, Plan, Step
+from momentum_tx.testing.fuzz.play import play
+
+from .stories import ADDRESS, DOMAIN, NAME, OTHER_DOMAIN, StoryCase, broken_at, mail, small_plan
+
+
+class LimitTests(StoryCase):
+    """
+    Limits that are off by one.
+    """
+
+    def test_of_domain(self) -> None:
+        """
+        A hook that asks for a connection beyond ``max_outbound_connections`` gets it.
+        """
+
+        def lax(attempt: Any, dr: Any) -> ConnFlag:
+            most = attempt._settings.max_outbound_connections
+            full = dr.connection_count(attempt.handle.binding_slot) > most
+            return ConnFlag.ERROR_HOST_MAX_REACHED if full else ConnFlag(0)
+
+        plan = small_plan(
+            *[mail(number) for number in range(1, 9)],
+            providers=(Part("reenter"),),
+            settings={"max_outbound_connections": 1},
+        )
+        fault = self.planted(plan, "limit exceeded", _Attempt, "_limit_refusal", lax)
+        self.assertEqual(fault.text, f"{DOMAIN}: 2 connections, max_outbound_connections allows 1")
+
+    def test_of_server(self) -> None:
+        """
+        The server as a whole has one connection more than it may.
+        """
+
+        def lax(attempt: Any, dr: Any) -> ConnFlag:
+            most = attempt._facilities.config.global_settings.server_max_outbound_connections
+            return ConnFlag.ERROR_HOST_MAX_REACHED if attempt._records.connections > most else ConnFlag(0)
+
+        plan = small_plan(
+            mail(to=(DOMAIN, OTHER_DOMAIN)),
+            domains=(DOMAIN, OTHER_DOMAIN),
+            settings={"server_max_outbound_connections": 1},
+        )
+        fault = self.planted(plan, "limit exceeded", _Attempt, "_limit_refusal", lax)
+        self.assertIn("2 connections, server_max_outbound_connections allows 1", fault.text)
+
+    def test_of_host(self) -> None:
+        """
+        An exchanger that serves two domains has one connection more than it may.
+        """
+
+        def lax(attempt: Any, host: Any) -> bool:
+            most = attempt._facilities.config.host(host.name).max_outbound_connections
+            return 0 <= most < host.connections
+
+        plan = small_plan(
+            mail(to=(DOMAIN, OTHER_DOMAIN)),
+            domains=(DOMAIN, OTHER_DOMAIN),
+            tables={f'host."{NAME}"': {"max_outbound_connections": 1}},
+        )
+        fault = self.planted(plan, "limit exceeded", _Attempt, "_full", lax)
+        self.assertIn("2 connections, max_outbound_connections of host allows 1", fault.text)
+
+    def with_one_more(self, option: str) -> Callable[..., None]:
+        """
+        A session's beginning that reads an option as one more than it is.
+        """
+        begin = Session.__init__
+
+        def lax(session: Any, sessions: Any, handle: Any) -> None:
+            begin(session, sessions, handle)
+            session._settings = replace(session._settings, **{option: getattr(session._settings, option) + 1})
+
+        return lax
+
+    def test_deliveries_of_connection(self) -> None:
+        """
+        A session delivers one message more than ``max_deliveries_per_connection``.
+        """
+        option = "max_deliveries_per_connection"
+        plan = small_plan(
+            *[mail(number) for number in range(1, 5)], settings={option: 2, "max_outbound_connections": 1}
+        )
+        fault = self.planted(plan, "limit exceeded", Session, "__init__", self.with_one_more(option))
+        self.assertEqual(fault.text, f"{DOMAIN}: a message after 2 deliveries on one connection")
+
+    def test_recipients_of_connection(self) -> None:
+        """
+        A session names one recipient more than ``max_recipients_per_connection``.
+        """
+        option = "max_recipients_per_connection"
+        plan = small_plan(mail(to=(DOMAIN,) * 5), settings={option: 2, "max_outbound_connections": 1})
+        fault = self.planted(plan, "limit exceeded", Session, "__init__", self.with_one_more(option))
+        self.assertEqual(fault.text, f"{DOMAIN}: 3 recipients on one connection")
+
+    def test_most(self) -> None:
+        """
+        It knows how many connections were open at once, and that none is when all is over.
+        """
+        plan = small_plan(mail(to=(DOMAIN, OTHER_DOMAIN)), domains=(DOMAIN, OTHER_DOMAIN))
+        ends = self.player(plan).stage.ends
+        self.assertEqual((ends.most, ends.open), (2, {}))
+
+
+class ForbiddenTests(StoryCase):
+    """
+    Times at which nothing may be begun.
+    """
+
+    def test_suspended(self) -> None:
+        """
+        A domain whose delivery is suspended is connected to.
+        """
+
+        def eager(maintainer: Any, dr: Any, now: float) -> None:
+            for slot in dr.mail_queue.active_slots():
+                maintainer._open_missing(dr, slot, now)
+
+        table = f'domain."{DOMAIN}"'
+        plan = small_plan(
+            Step(0.5, "reload", {"header": table, "options": {"suspend_delivery": True}}),
+            mail(),
+            Step(20.0, "reload", {"header": table, "options": {"suspend_delivery": False}}),
+        )
+        fault = self.planted(plan, "connection while suspended", Maintainer, "_connect", eager)
+        self.assertEqual(fault.text, f"{DOMAIN} from slot 0")
+
+    def stopping(self) -> Plan:
+        """
+        The service is asked to stop while a receiver thinks, with mail that
+        becomes due before that has thought, and mail that is due.
+        """
+        slow, busy = "198.51.100.2", "mx2.peer.example"
+        plan = small_plan(
+            mail(1, to=(OTHER_DOMAIN,)),
+            mail(2, to=(OTHER_DOMAIN,), at=2.0),
+            mail(3, at=2.0),
+            Step(3.0, "stop", {"down": 1.0}),
+            behaviours=(broken_at("RCPT", "451 4.2.0 Not now"),),
+            settings={"max_outbound_connections": 1, "shutdown_grace": 30.0},
+        )
+        plan.hosts.append(Host(busy, slow, [Part("SlowAcceptance", {"seconds": 10.0})]))
+        plan.domains.append(Domain(OTHER_DOMAIN, exchangers=[(10, busy)]))
+        return plan
+
+    def test_connection_while_stopping(self) -> None:
+        """
+        Mail that falls due during a stop is not tried any more.
+        """
+        plan = self.stopping()
+        fault = self.planted(plan, "connection while stopping", Maintainer, "stop", lambda maintainer: None)
+        self.assertEqual(fault.text, DOMAIN)
+
+    def test_attempt_while_stopping(self) -> None:
+        """
+        A session that is asked to stop takes no further message.
+        """
+        following = Session.next
+
+        def eager(session: Any) -> None:
+            stopping, session._sessions.stopping = session._sessions.stopping, False
+            following(session)
+            session._sessions.stopping = stopping
+
+        fault = self.planted(self.stopping(), "attempt while stopping", Session, "next", eager)
+        self.assertIn("r2x0@", fault.text)
+
+
+class UnknownTests(StoryCase):
+    """
+    Connections that belong to nothing.
+    """
+
+    def test_not_noted(self) -> None:
+        """
+        The descriptor that a hook is told belongs to a connection it can find.
+        """
+
+        def late(attempt: Any, fd: int) -> bool:
+            handle = attempt.handle
+            forbidden = attempt._facilities.hooks.connection_post_bind.vetoed(
+                lambda provider: provider.connection_post_bind(handle.dr, handle.binding_slot, fd, None)
+            )
+            handle.connection.descriptor = fd
+            return not forbidden
+
+        fault = self.planted(small_plan(), "unknown connection", _Attempt, "_post_bind", late)
+        self.assertIn("belongs to no connection of slot 0", fault.text)
+
+    def test_never_bound(self) -> None:
+        """
+        Nothing is connected that the hook was not asked about.
+        """
+        fault = self.planted(small_plan(), "unknown connection", _Attempt, "_post_bind", _Attempt._note_descriptor)
+        self.assertIn("never bound", fault.text)
+
+
+class EdgeTests(StoryCase):
+    """
+    The provider itself.
+    """
+
+    def test_contracts(self) -> None:
+        """
+        It is asked about every bind, forbids none, and is told of every attempt.
+        """
+        edge = Edge(lambda: self.fail("not asked yet"), Ends(), lambda rule, text: None)
+        for contract in (hooks.IConnectionPostBind, hooks.ILogAttemptV1):
+            self.assertTrue(verifyObject(contract, edge))
+
+    def test_deaf(self) -> None:
+        """
+        When its process has died it judges no attempt any more.
+        """
+        edge = Edge(lambda: self.fail("it is dead"), Ends(), lambda rule, text: None)
+        edge.deaf = True
+        edge.log_attempt_v1(None, None, 0.0, b"")
+
+
+class WireTests(StoryCase):
+    """
+    What the network shows.
+    """
+
+    def refusals(self, **line: Any) -> set[bytes]:
+        """
+        What receivers have refused for ever, as read by us, over a line.
+        """
+        plan = small_plan(behaviours=(broken_at("RCPT", "550-5.7.1 Two\r\n550 5.7.1 lines"),))
+        plan.hosts[0].line = line
+        return self.player(plan).stage.books.refusals
+
+    def test_refusals(self) -> None:
+        """
+        Every line of a refusal is known, also if it comes octet by octet.
+        """
+        whole = self.refusals()
+        self.assertLessEqual({b"550-5.7.1 Two", b"550 5.7.1 lines"}, whole)
+        self.assertEqual(self.refusals(split=1), whole)
+
+    def test_our_own_refusals(self) -> None:
+        """
+        What we say to clients is no refusal of a receiver.
+        """
+        plan = small_plan(mail(how="smtp", binding="nobody"))
+        player = self.player(plan)
+        self.assertEqual((player.stage.books.refusals, player.stage.books.letters[1].state), (set(), "refused"))
+
+    def test_trace(self) -> None:
+        """
+        Connects, octets and ends of connections are in the trace.
+        """
+        lines = play(small_plan(), keep_trace=True).lines
+        self.assertLessEqual({"dial", "sent", "read", "gone"}, {line.split()[1] for line in lines})
+        dialled = [line for line in lines if " dial " in line]
+        self.assertEqual(dialled, [f"1.000000 dial 192.0.2.1 ('{ADDRESS}', 25)"])
