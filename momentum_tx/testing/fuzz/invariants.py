@@ -175,10 +175,12 @@ class Invariants:
 
     # Before time passes.
 
-    def look_for_standstill(self) -> None:
+    def look_for_standstill(self, until: float) -> None:
         """
         Active mail that nothing is under way for, and nothing forbids to move,
         has been forgotten.
+
+        :param until: time until which nothing will happen.
         """
         stage = self._stage
         if not stage.running or not stage.ready or stage.stopping:
@@ -204,22 +206,22 @@ class Invariants:
                 # What ends by the passing of time is noticed at the next regular pass.
                 reason = self._reasons.get(key, "")
                 patience = STILL if not reason or reason in _PROMPT else interval + STILL
-                if now - since > patience:
+                if until - since > patience:
                     self._fault(
                         "standstill",
                         f"{dr.domain} slot {slot}: {dr.mail_queue.active_size(slot)} active messages stand still since"
                         f" {since:.3f} s; the last reason was {self._reasons.get(key) or 'none'}",
                     )
-            self._look_at_delayed(dr, now, interval)
+            self._look_at_delayed(dr, now, until, interval)
         self._still = seen
 
-    def _look_at_delayed(self, dr: DomainRecord, now: float, interval: float) -> None:
+    def _look_at_delayed(self, dr: DomainRecord, now: float, until: float, interval: float) -> None:
         first = dr.mail_queue.first_delayed()
         if first is None or first.next_attempt > self._stage.world.wall():
             self._late.pop(dr.domain, None)
             return
         since = self._late.setdefault(dr.domain, now)
-        if now - since > interval + STILL:
+        if until - since > interval + STILL:
             self._fault("standstill", f"{dr.domain}: delayed mail is due since {since:.3f} s and was not swept")
 
     @staticmethod

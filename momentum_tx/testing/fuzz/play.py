@@ -136,7 +136,7 @@ class Player:
                 self._settled()
                 continue
             if due is None or due > end:
-                self._invariants.look_for_standstill()
+                self._invariants.look_for_standstill(end)
                 clock.advance(max(0.0, end - clock.seconds()))
                 return True
             self._step(due)
@@ -145,7 +145,7 @@ class Player:
     def _step(self, due: float) -> None:
         clock = self.stage.world.clock
         if due > clock.seconds():
-            self._invariants.look_for_standstill()
+            self._invariants.look_for_standstill(due)
         try:
             clock.step()
         except RuntimeError as error:
