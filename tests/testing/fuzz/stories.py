@@ -9,8 +9,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.testing.fuzz.invariants import Invariants
 from momentum_tx.testing.fuzz.plan import Domain, Host, Options, Part, Plan, Step
 from momentum_tx.testing.fuzz.play import Fault, Player, Result, play
+from momentum_tx.testing.fuzz.stage import Stage
 
 #: The one receiver of a small story.
 ADDRESS = "198.51.100.1"
@@ -60,6 +62,66 @@ def broken_at(point: str, reply: str = "", **answer: Any) -> Part:
     A receiver that always does one thing at one point.
     """
     return Part("BrokenAt", {"point": point, "answer": {"reply": reply, **answer}})
+
+
+class Rehearsal:
+    """
+    A story that is looked at before it is over.
+
+    :ivar faults: (rule, text) of everything that was wrong so far.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.faults: list[tuple[str, str]] = []
+        self.stage = Stage(plan, lambda rule, text: self.faults.append((rule, text)))
+        self.invariants = Invariants(self.stage)
+        self._steps = list(plan.steps)
+
+    @property
+    def rules(self) -> list[str]:
+        """
+        The rules that were broken, each once.
+        """
+        return list(dict.fromkeys(rule for rule, _ in self.faults))
+
+    def run(self, until: float) -> Stage:
+        """
+        Let time pass, and happen what the plan says.
+        """
+        while self._steps and self._steps[0].at <= until:
+            step = self._steps.pop(0)
+            self._run(step.at)
+            self.perform(step)
+        self._run(until)
+        return self.stage
+
+    def perform(self, step: Step) -> None:
+        """
+        Let something happen that is not in the plan.
+        """
+        self.stage.events.perform(step)
+        self.settled()
+
+    def settled(self) -> None:
+        """
+        Have the judge look.
+        """
+        self.stage.after_step()
+        self.invariants.after_step()
+
+    def _run(self, until: float) -> None:
+        stage, clock = self.stage, self.stage.world.clock
+        while True:
+            due, start = clock.next_time(), stage.next_start()
+            if start is not None and start <= until and (due is None or start <= due):
+                clock.advance(max(0.0, start - clock.seconds()))
+                stage.start_again()
+            elif due is not None and due <= until:
+                clock.step()
+            else:
+                clock.advance(max(0.0, until - clock.seconds()))
+                return
+            self.settled()
 
 
 class StoryCase(SynchronousTestCase):
