@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from zope.interface import implementer
 
@@ -51,7 +52,8 @@ class ModelledTLS:
         self.negotiated: dict[str, ModelledFacts] = {}
         #: Handshakes begun: (server name, address, policy).
         self.upgrades: list[tuple[str, str, str]] = []
-        self._facts: dict[Any, ModelledFacts] = {}
+        # As long as the connection is anybody's business, and no longer.
+        self._facts: WeakKeyDictionary[Any, ModelledFacts] = WeakKeyDictionary()
 
     def upgrade(self, transport: ITransport, server_name: str, policy: str) -> None:
         """
