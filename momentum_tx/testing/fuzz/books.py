@@ -74,6 +74,9 @@ class Parcel:
     :ivar doubts: attempts of which the service knows that it does not know how
         they ended; each may have left a copy somewhere.
     :ivar ambiguous: what the message counted itself.
+    :ivar retries: failures it had counted when one was told of last.
+    :ivar retried_at: when that was.
+    :ivar least: what it has to count after a crash: ambiguous attempts, failures.
     :ivar intents: intents the journal was given for it.
     :ivar dots: final dots receivers saw for it.
     :ivar records: where the record of its end was put: segment, offset, octets.
@@ -90,7 +93,12 @@ class Parcel:
     ended_at: float = 0.0
     doubts: int = 0
     ambiguous: int = 0
+    retries: int = 0
+    retried_at: float = 0.0
+    least: tuple[int, int] = (0, 0)
     intents: int = 0
+    #: Intents there were when the present attempt began.
+    intents_before: int = 0
     dots: int = 0
     records: list[tuple[str, int, bytes]] = field(default_factory=list)
     lenient: bool = False
@@ -225,6 +233,7 @@ class Books:
         self._must_be_known(parcel, "attempted")
         parcel.attempting = True
         parcel.attempts += 1
+        parcel.intents_before = parcel.intents
 
     def _must_be_known(self, parcel: Parcel, what: str) -> None:
         if parcel.known:
@@ -247,6 +256,8 @@ class Books:
     def failed_for_now(self, recipient: bytes, note: bytes, ambiguous: int) -> None:
         """
         The service has told of a transient failure.
+
+        :param ambiguous: the message's count of ambiguous attempts.
         """
         parcel = self.find(recipient)
         if parcel is None:
@@ -261,6 +272,9 @@ class Books:
             self.count("ambiguous")
             parcel.doubts += 1
         parcel.ambiguous = ambiguous
+        # Counted here: by the time a hook hears of it the message may have counted more.
+        parcel.retries += 1
+        parcel.retried_at, parcel.lenient = self._seconds(), self.trouble
 
     def delivered(self, recipient: bytes, note: bytes) -> None:
         """
@@ -306,7 +320,7 @@ class Books:
         self.trouble = True
         now = self._seconds()
         for parcel in self.parcels.values():
-            if parcel.ended and now - parcel.ended_at <= window:
+            if now - max(parcel.ended_at, parcel.retried_at) <= window:
                 parcel.lenient = True
 
     def sent(self, letter: Letter, outcomes: list[Outcome]) -> None:
@@ -358,19 +372,25 @@ class Books:
 
     # The end of a process.
 
-    def interrupted(self, survived: Callable[[Parcel], bool], window: float) -> None:
+    def interrupted(self, survived: Callable[[Parcel], bool], window: float, power: bool = False) -> None:
         """
         The process has died: attempts under way have no outcome, and an end
         that is not on record did not happen.
 
         :param survived: whether the record of a parcel's end is there.
+        :param power: whether of a power cut.
         :param window: seconds for which an end may have been unrecorded.
         """
         now = self._seconds()
         for parcel in self.parcels.values():
+            ambiguous = parcel.ambiguous
             if parcel.attempting:
                 parcel.attempting = False
                 parcel.doubts += 1
+                # What is in the kernel's hands outlives a kill, and no power cut.
+                ambiguous += not power and not self.trouble and parcel.intents > parcel.intents_before
+            recorded = now - parcel.retried_at > window and not parcel.lenient
+            parcel.least = (ambiguous, parcel.retries) if recorded else (0, 0)
             if parcel.ended and not survived(parcel):
                 if now - parcel.ended_at > window and not parcel.lenient:
                     self._fault(
@@ -382,17 +402,21 @@ class Books:
                 parcel.doubts += 1
                 self.live += 1
 
-    def restored(self, found: dict[bytes, int]) -> None:
+    def restored(self, found: dict[bytes, tuple[int, int]]) -> None:
         """
         The service has started anew and read its spool.
 
-        :param found: recipients of all messages it has now, and how often each
-            counts itself ambiguous.
+        :param found: recipients of all messages it has now, and what each counts:
+            ambiguous attempts, failures.
         """
         self.starts += 1
         for parcel in self.parcels.values():
             here = parcel.recipient in found
-            parcel.ambiguous = found.get(parcel.recipient, parcel.ambiguous)
+            if here:
+                ambiguous, retries = counts = found[parcel.recipient]
+                if not parcel.ended and (ambiguous < parcel.least[0] or retries < parcel.least[1]):
+                    self._fault("history lost", f"it counts {counts}, and before {parcel.least}: {parcel}")
+                parcel.ambiguous, parcel.retries = ambiguous, retries
             if here and parcel.ended:
                 self._fault("came back", f"after a start it is queued again: {parcel}")
             if here and parcel.letter.state == "refused":

@@ -5,14 +5,20 @@ over.
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any, Final
 
+from ...delivery.handle import ConnectionHandle
+from ...delivery.session import Session
 from ...flags import ConnFlag
 from ...policy.candidates import eligible
 from ...policy.consequence import note_for
 from ...policy.retry import End
 from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
 from ...queues.domain import MXType
+from ...queues.message import Message, Reception
+from ...spool.records import segment_number
+from .books import DELIVERED
 
 if TYPE_CHECKING:
     from ...queues.domain import DomainRecord
@@ -36,6 +42,14 @@ _OWN_ENDS: Final = frozenset(
 )
 
 
+#: Timers that a service without mail may have: two agendas, the heartbeat, the journal.
+TIMERS: Final = 4
+#: Of so many seeds one is looked at for what is left in memory.
+LOOK_AT_MEMORY: Final = 8
+#: Stale entries a heap may keep.
+STALE: Final = 64
+#: Kinds of domains whose mail fails for ever at once.
+_VERDICTS: Final = ("null", "nxdomain", "prohibited")
 #: Reasons after whose end mail moves at once; after the others it does at the next regular pass.
 _PROMPT: Final = ("suspended", "DNS is asked", "all its mail is being moved")
 
@@ -103,6 +117,9 @@ class Invariants:
         age = stage.world.wall() - message.reception.creation_time
         if note in (End.TIME.value, End.EXPIRED.value) and age < settings.message_expiration:
             self._fault("failed too early", f"{message.recipient!r} at the age of {age:.3f} s: {note!r}")
+        most = 0 if settings.never_retry else settings.max_retries
+        if note == End.RETRIES.value and isinstance(most, int) and message.num_retries <= most:
+            self._fault("failed too early", f"{message.recipient!r} after {message.num_retries} failures: {note!r}")
         if note in _OWN_ENDS:
             domain = next((each for each in stage.plan.domains if each.name == message.domain.domain), None)
             for flag, kind in (
@@ -302,6 +319,30 @@ class Invariants:
         for parcel in stage.books.parcels.values():
             if parcel.attempting:
                 self._fault("attempt without outcome", str(parcel))
+        timers = stage.world.process.getDelayedCalls()
+        if len(timers) > TIMERS:
+            self._fault("no rest", f"{len(timers)} timers are left: {[str(timer) for timer in timers]}")
+        segments = [name for name in stage.world.files.names() if segment_number(name) is not None]
+        if len(segments) > 1 and not any("disk" in step.kind for step in stage.plan.steps):
+            self._fault("no rest", f"no mail is left, and {len(segments)} segments are: {segments}")
+        if stage.plan.seed % LOOK_AT_MEMORY == 0:
+            self._look_at_memory()
+
+    def _look_at_memory(self) -> None:
+        """
+        What is no longer needed is gone, but for the few stale entries that a
+        heap may keep.
+        """
+        gc.collect()
+        counts = dict.fromkeys((Message, Reception, ConnectionHandle, Session), 0)
+        for found in gc.get_objects():
+            kind = type(found)
+            if kind in counts:
+                counts[kind] += 1
+        stale = STALE * (1 + len(self._stage.world.service.delivery.records))
+        for kind, count in counts.items():
+            if count > (stale if kind in (Message, Reception) else 0):
+                self._fault("no rest", f"{count} objects of {kind.__name__} are left when all mail has ended")
 
     def over(self) -> None:
         """
@@ -312,5 +353,20 @@ class Invariants:
         for parcel in stage.books.parcels.values():
             if parcel.accepted and not parcel.ended:
                 self._fault("stuck", f"after the quiet it is still there: {parcel}, {parcel.note!r}")
-            if parcel.ended == "delivered" and not parcel.copies:
+            if parcel.ended == DELIVERED and not parcel.copies:
                 self._fault("falsely delivered", str(parcel))
+        if stage.plan.calm:
+            self._all_went_well()
+
+    def _all_went_well(self) -> None:
+        """
+        Where nothing was wrong, everything is delivered at its first attempt.
+        """
+        stage = self._stage
+        unreachable = {domain.name for domain in stage.plan.domains if domain.kind in _VERDICTS}
+        for parcel in stage.books.parcels.values():
+            domain = parcel.recipient.decode().partition("@")[2]
+            if domain in unreachable:
+                continue
+            if parcel.ended != DELIVERED or parcel.attempts != 1 or parcel.transients or len(parcel.copies) != 1:
+                self._fault("failed in the calm", f"{parcel}: {parcel.note!r}")

@@ -47,7 +47,8 @@ class _Making:
     def __init__(self, seed: int) -> None:
         self.dice = dice = Random(seed)
         self.plan = plan = Plan(seed)
-        count = dice.choice((0, 1, 1, 2, 2, 3, len(WEATHERS)))
+        plan.calm = dice.random() < 0.1
+        count = 0 if plan.calm else dice.choice((0, 1, 1, 2, 2, 3, len(WEATHERS)))
         self.weather = dice.sample(WEATHERS, count)
         plan.storm = dice.choice((60.0, 300.0, 900.0, 3600.0, 14400.0))
         if "network" in self.weather and dice.random() < 0.3:
@@ -85,7 +86,8 @@ class _Making:
     # The world.
 
     def _settings(self) -> None:
-        dice, settings = self.dice, self.plan.settings
+        dice, plan = self.dice, self.plan
+        settings = plan.settings
         interval = dice.choice((1.0, 5.0, 20.0, 60.0, 300.0, 1200.0))
         settings["retry_interval"] = interval
         settings["max_retry_interval"] = interval * dice.choice((1, 2, 4, 8))
@@ -114,6 +116,11 @@ class _Making:
         self._sometimes(0.2, address_metrics_lifetime=dice.choice((1.0, 60.0)))
         self._sometimes(0.3, tls=dice.choice(("ifavailable", "ifavailable", "required")))
         self._sometimes(0.1, ehlo_hostname="__message__")
+        if plan.calm:
+            # Everybody has all the time and offers all that is wanted.
+            settings.update({name: 600.0 for name in settings if name.endswith("_timeout") and name != "idle_timeout"})
+            settings["message_expiration"] = 100_000.0
+            settings["tls"] = "ifavailable"
 
     def _sometimes(self, share: float, **options: Any) -> None:
         if self.dice.random() < share:
@@ -126,8 +133,11 @@ class _Making:
             # Two addresses of one name now and then.
             name = f"mx{number if dice.random() < 0.85 else max(1, number - 1)}.peer.example"
             host = Host(name, f"198.51.100.{number}", line=self._line())
-            self._offers(host)
-            if "peers" in self.weather or dice.random() < 0.2:
+            if not self.plan.calm:
+                self._offers(host)
+            if self.plan.calm:
+                pass
+            elif "peers" in self.weather or dice.random() < 0.2:
                 host.behaviours = [self._behaviour() for _ in range(dice.choice((0, 1, 1, 2, 3)))]
             self.plan.hosts.append(host)
 

@@ -82,6 +82,7 @@ class Plan:
 
     :ivar seed: of the chance inside the world.
     :ivar storm: seconds until everything is mended and the quiet begins.
+    :ivar calm: whether there is no trouble at all, so that nothing may fail.
     :ivar shuffled: whether what is due at the same instant happens in any order.
     :ivar dns: ``scripted`` or ``wire``.
     :ivar kernel_patience: seconds after which the kernel gives a connect up; 0 for never.
@@ -96,6 +97,7 @@ class Plan:
 
     seed: int
     storm: float = 600.0
+    calm: bool = False
     shuffled: bool = False
     dns: str = "scripted"
     kernel_patience: float = 0.0

@@ -354,7 +354,7 @@ class Stage:
         else:
             after = world.files = files.kill()
         window = SYNC_WINDOW + 2 * self._disk_delay if power else 0.0
-        self.books.interrupted(lambda parcel: survived(parcel, after), window + 1e-6)
+        self.books.interrupted(lambda parcel: survived(parcel, after), window + 1e-6, power)
         self._begin_anew(down)
 
     def after_step(self) -> None:
@@ -398,15 +398,12 @@ class Stage:
         self.trace("ready")
         self.books.restored(self.found())
 
-    def found(self) -> dict[bytes, int]:
+    def found(self) -> dict[bytes, tuple[int, int]]:
         """
-        Recipients of all messages the service has, and how often each counts
-        itself ambiguous.
+        Recipients of all messages the service has, and what each counts:
+        ambiguous attempts, failures.
         """
-        found: dict[bytes, int] = {}
-        for message in self.messages():
-            found[message.recipient] = message.ambiguous
-        return found
+        return {message.recipient: (message.ambiguous, message.num_retries) for message in self.messages()}
 
     def messages(self) -> Iterator[Message]:
         """
