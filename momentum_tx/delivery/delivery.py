@@ -44,7 +44,7 @@ class Delivery:
         self.records = Records()
         self.router = Router(f, self.records, self._poke)
         self.settlement = Settlement(f, self._poke)
-        self.initiator = ConnectionInitiator(f, self.records, self.router)
+        self.initiator = ConnectionInitiator(f, self.records, self.router, self._poke)
         self.sessions = Sessions(f, self.records, self.settlement)
         self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open)
         self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions)
