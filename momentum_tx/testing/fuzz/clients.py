@@ -43,35 +43,38 @@ class Clients:
         """
         return bool(self._injections)
 
-    def _letter(self, number: int, domains: list[str], size: int) -> Letter:
+    def _letter(self, number: int, domains: list[str], size: int, eight: bool) -> Letter:
         sender = f"s{number}@sender.example"
         recipients = [f"r{number}x{index}@{domain}" for index, domain in enumerate(domains)]
         # Lines that begin with dots, and one that is only a dot.
         body = (f".{number}\r\n.\r\n..two\r\n" + "0123456789.abcdef\r\n" * (size // 19)).encode()
+        if eight:
+            body += b"Gr\xfc\xdfe\r\n"
         content = b"Subject: letter %d\r\n\r\n%b" % (number, body)
         letter = Letter(number, sender.encode(), content, tuple(recipient.encode() for recipient in recipients))
         self._books.offered(letter)
         return letter
 
-    def inject(self, number: int, domains: list[str], size: int, fields: bytes) -> None:
+    def inject(self, number: int, domains: list[str], size: int, fields: bytes, eight: bool = False) -> None:
         """
         A client begins to hand a letter over, over SMTP.
 
         :param domains: of its recipients, one each.
         :param size: octets of its body, about.
         :param fields: header fields for the service.
+        :param eight: whether its body has octets above 127.
         """
-        letter = self._letter(number, domains, size)
+        letter = self._letter(number, domains, size, eight)
         recipients = [recipient.decode() for recipient in letter.recipients]
         sender, (host, _) = letter.sender.decode(), LISTENING
         injection = inject(self._stage.world.client, LISTENING, sender, recipients, fields + letter.content, host)
         self._injections.append((letter, injection))
 
-    def send(self, number: int, domains: list[str], size: int, fields: bytes) -> None:
+    def send(self, number: int, domains: list[str], size: int, fields: bytes, eight: bool = False) -> None:
         """
         The application sends a letter; arguments as those of :meth:`inject`.
         """
-        letter = self._letter(number, domains, size)
+        letter = self._letter(number, domains, size, eight)
         observer, trace = self._stage.observer, self._stage.trace
         sending = self._stage.world.service.send(letter.sender, letter.recipients, fields + letter.content)
         self._sendings[number] = sending

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from ...interfaces import hooks
+from ...net.resolver import DNS_PORT
 from ..network import NetworkWatch
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ class WireWatch(NetworkWatch):
 
     def dialled(self, host: VirtualHost, fd: int, source: str, destination: tuple[str, int]) -> None:
         self._trace("dial", source, destination)
-        if host is self.ours and self.edge is not None:
+        # The resolver dials too.
+        if host is self.ours and self.edge is not None and destination[1] != DNS_PORT:
             self.edge.dialled(fd)
 
     def released(self, host: VirtualHost, fd: int) -> None:

@@ -9,7 +9,11 @@ import errno
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import StartupError
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
+
+from ...delivery.initiate import open_connection
+from ...errors import ConnectFailed, ConnectionNotInitiated, ConnectTimedOut, StartupError
 from ...flags import ConnFlag
 from ..dns import Fault
 from ..files import MemoryFiles
@@ -60,7 +64,16 @@ class Events:
 
     # Clients.
 
-    def _do_mail(self, number: int, how: str, to: list[str], size: int, binding: str = "", group: str = "") -> None:
+    def _do_mail(
+        self,
+        number: int,
+        how: str,
+        to: list[str],
+        size: int,
+        binding: str = "",
+        group: str = "",
+        eight: bool = False,
+    ) -> None:
         stage = self._stage
         fields = b""
         if binding:
@@ -68,9 +81,9 @@ class Events:
         elif group:
             fields = b"X-Binding-Group: %b\r\n" % group.encode()
         if how == "smtp":
-            stage.clients.inject(number, to, size, fields)
+            stage.clients.inject(number, to, size, fields, eight)
         elif stage.running and stage.ready:
-            stage.clients.send(number, to, size, fields)
+            stage.clients.send(number, to, size, fields, eight)
 
     def _do_cancel(self, number: int) -> None:
         self._stage.clients.cancel(number)
@@ -140,7 +153,7 @@ class Events:
 
     # DNS.
 
-    def _do_dns(self, fault: str, name: str, delay: float = 0.0) -> None:
+    def _do_dns(self, fault: str, name: str, delay: float = 0.0, odd: str = "") -> None:
         stage, zone = self._stage, self._stage.world.resolver
         # Without the resolver of production nobody would give a silent server up.
         silence = Fault.SILENT if stage.plan.dns == "wire" else Fault.SERVFAIL
@@ -154,15 +167,20 @@ class Events:
             zone.fault = silence
         elif fault == "all_slow":
             zone.delay = delay
+        elif fault == "odd":
+            zone.faults[name] = Fault[odd]
+        elif fault == "lossy":
+            stage.world.datagrams.loss = 0.3
         elif name in zone.mx:
             stage.books.gone.add(name)
             zone.mx.pop(name)
 
-    def _do_mend_dns(self, fault: str, name: str, delay: float = 0.0) -> None:
+    def _do_mend_dns(self, fault: str, name: str, delay: float = 0.0, odd: str = "") -> None:
         zone = self._stage.world.resolver
         zone.faults.pop(name, None)
         zone.delays.pop(name, None)
         zone.fault, zone.delay = None, 0.0
+        self._stage.world.datagrams.loss = 0.0
         self._stage.write_domain(name)
 
     # The disk.
@@ -234,6 +252,25 @@ class Events:
         if self._stage.running:
             self._stage.world.service.flush(domain or None)
 
+    def _do_open(self, domain: str, slot: int, lasts: float, cancelled: bool) -> None:
+        """
+        Somebody opens a connection of his own, by the Deferred form of the call,
+        and closes it, or gives it up.
+        """
+        stage, service = self._stage, self._stage.world.service
+        record = service.delivery.records.find(domain) if stage.running and not stage.stopping else None
+        if record is None or stage.config().path(slot, domain).suspend_delivery:
+            return
+        opening = open_connection(record, slot)
+        later = stage.world.clock.callLater
+        if cancelled:
+            later(lasts, opening.cancel)
+        opening.addCallbacks(lambda handle: later(lasts, handle.close), self._not_opened)
+
+    def _not_opened(self, failure: Failure) -> None:
+        failure.trap(CancelledError, ConnectFailed, ConnectionNotInitiated, ConnectTimedOut)
+        self._stage.books.count(f"opening: {type(failure.value).__name__}")
+
     def _do_reopen(self) -> None:
         if self._stage.running:
             self._stage.world.service.reopen_logs()
@@ -274,6 +311,7 @@ class Events:
         zone.faults.clear()
         zone.delays.clear()
         zone.fault, zone.delay = None, 0.0
+        stage.world.datagrams.loss = 0.0
         for domain in stage.plan.domains:
             stage.write_domain(domain.name)
         self._do_mend_disk()

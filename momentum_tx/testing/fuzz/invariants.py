@@ -46,7 +46,7 @@ _OWN_ENDS: Final = frozenset(
 TIMERS: Final = 4
 #: Of so many seeds one is looked at for what is left in memory.
 LOOK_AT_MEMORY: Final = 8
-#: Stale entries a heap may keep.
+#: Stale entries a heap may keep, and calls that were made the clock.
 STALE: Final = 64
 #: Kinds of domains whose mail fails for ever at once.
 _VERDICTS: Final = ("null", "nxdomain", "prohibited")
@@ -339,9 +339,9 @@ class Invariants:
             kind = type(found)
             if kind in counts:
                 counts[kind] += 1
-        stale = STALE * (1 + len(self._stage.world.service.delivery.records))
+        heaps = 1 + len(self._stage.world.service.delivery.records)
         for kind, count in counts.items():
-            if count > (stale if kind in (Message, Reception) else 0):
+            if count > (STALE * heaps if kind in (Message, Reception) else STALE):
                 self._fault("no rest", f"{count} objects of {kind.__name__} are left when all mail has ended")
 
     def over(self) -> None:

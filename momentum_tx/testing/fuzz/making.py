@@ -16,10 +16,25 @@ from .plan import Domain, Host, Options, Part, Plan, Step
 WEATHERS: Final = ("peers", "network", "dns", "disk", "crash", "operator", "hooks", "limits")
 #: The service's own addresses that bindings may use.
 SOURCES: Final = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+SOURCE_6: Final = "2001:db8::1"
 #: Where clients find the service.
 CLIENTS: Final = "127.0.0.1"
 #: Points of a session at which a receiver may break.
 POINTS: Final = ("connect", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "body", "dot", "RSET", "QUIT")
+#: Answers of name servers that are not as they should be (names of ``Fault``).
+ODD_ANSWERS: Final = (
+    "REFUSED",
+    "FORMERR",
+    "NO_EDNS",
+    "TRUNCATED",
+    "TRUNCATED_ONLY",
+    "ONE_LINK",
+    "GARBAGE",
+    "WRONG_ID",
+    "WRONG_QUESTION",
+    "REFERRAL",
+    "LOOP",
+)
 #: What it may do there.
 BREAKS: Final = (
     {"then": "close"},
@@ -116,6 +131,7 @@ class _Making:
         self._sometimes(0.2, address_metrics_lifetime=dice.choice((1.0, 60.0)))
         self._sometimes(0.3, tls=dice.choice(("ifavailable", "ifavailable", "required")))
         self._sometimes(0.1, ehlo_hostname="__message__")
+        self._sometimes(0.15, use_ipv6=True, prefer_ipv6_mxs=dice.random() < 0.5)
         if plan.calm:
             # Everybody has all the time and offers all that is wanted.
             settings.update({name: 600.0 for name in settings if name.endswith("_timeout") and name != "idle_timeout"})
@@ -132,7 +148,10 @@ class _Making:
         for number in range(1, most + 1):
             # Two addresses of one name now and then.
             name = f"mx{number if dice.random() < 0.85 else max(1, number - 1)}.peer.example"
-            host = Host(name, f"198.51.100.{number}", line=self._line())
+            address = f"198.51.100.{number}"
+            if self.plan.settings.get("use_ipv6") and dice.random() < 0.5:
+                address = f"2001:db8:7::{number}"
+            host = Host(name, address, line=self._line())
             if not self.plan.calm:
                 self._offers(host)
             if self.plan.calm:
@@ -146,6 +165,9 @@ class _Making:
         line: dict[str, Any] = {"latency": dice.choice((0.0, 0.001, 0.02, 0.2, 1.5))}
         if dice.random() < 0.3:
             line["jitter"] = dice.choice((0.001, 0.05))
+        if self.plan.calm:
+            # Slowness is trouble: what takes too long fails.
+            return line
         if dice.random() < 0.2:
             line["bandwidth"] = dice.choice((2_000, 50_000, 1_000_000))
         if dice.random() < 0.3:
@@ -273,7 +295,10 @@ class _Making:
     def _bindings(self) -> None:
         dice, plan = self.dice, self.plan
         for number in range(dice.choice((0, 0, 1, 2, 3))):
-            plan.bindings.append((f"b{number}", dice.choice((*SOURCES, ""))))
+            # A source of the one family cannot reach hosts of the other: in the calm it is not to be tried.
+            six = (SOURCE_6,) if plan.settings.get("use_ipv6") and not plan.calm else ()
+            sources = ("",) if plan.settings.get("use_ipv6") and plan.calm else (*SOURCES, *six, "")
+            plan.bindings.append((f"b{number}", dice.choice(sources)))
             if dice.random() < 0.3:
                 plan.tables[f"binding_group.g.binding.b{number}"] = {}
 
@@ -336,6 +361,8 @@ class _Making:
             "to": recipients,
             "size": size,
         }
+        if dice.random() < 0.1:
+            args["eight"] = True
         if "binding_group.g.binding.b0" in plan.tables and dice.random() < 0.5:
             args["group"] = "g"
         elif plan.bindings and dice.random() < 0.7:
@@ -381,10 +408,12 @@ class _Making:
         names = [domain.name for domain in plan.domains] + [host.name for host in plan.hosts]
         for _ in range(dice.choice((1, 2, 4))):
             at, lasts = self.moment(), dice.choice((1.0, 20.0, 120.0, plan.storm * 0.3))
-            fault = dice.choice(("servfail", "silent", "slow", "gone", "all_silent", "all_slow"))
+            fault = dice.choice(("servfail", "silent", "slow", "gone", "all_silent", "all_slow", "odd", "odd", "lossy"))
             args: dict[str, Any] = {"fault": fault, "name": dice.choice(names)}
             if fault in ("slow", "all_slow"):
                 args["delay"] = dice.choice((0.1, 3.0, 20.0))
+            if fault == "odd":
+                args["odd"] = dice.choice(ODD_ANSWERS)
             self.step(at, "dns", **args)
             self.step(at + lasts, "mend_dns", **args)
 
@@ -430,7 +459,9 @@ class _Making:
         dice, plan = self.dice, self.plan
         for _ in range(dice.choice((1, 2, 4, 6))):
             at = self.moment()
-            kind = dice.choice(("suspend", "suspend", "flush", "flush", "limits", "bad", "reopen", "stop", "clock"))
+            kind = dice.choice(
+                ("suspend", "suspend", "flush", "flush", "limits", "bad", "reopen", "stop", "clock", "open", "open")
+            )
             domain = dice.choice(plan.domains).name
             header = f'domain."{domain}"'
             if kind == "suspend":
@@ -442,6 +473,10 @@ class _Making:
             elif kind == "limits":
                 options = {"max_outbound_connections": dice.choice((1, 2, 32))}
                 self.step(at, "reload", header=dice.choice((header, "global")), options=options)
+            elif kind == "open":
+                slot = dice.randrange(1 + len(plan.bindings))
+                lasts = dice.choice((0.0, 0.1, 3.0, 100.0))
+                self.step(at, "open", domain=domain, slot=slot, lasts=lasts, cancelled=dice.random() < 0.3)
             elif kind == "stop":
                 self.step(at, "stop", down=dice.choice((0.0, 2.0, 200.0)))
             elif kind == "clock":
