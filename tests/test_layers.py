@@ -115,6 +115,7 @@ TESTED_ELSEWHERE: Final = {
     "spool/replay": "inside the journal, as above",
     "spool/segments": "inside the journal, as above",
     "spool/writer": "inside the journal, as above",
+    "testing/fuzz/__main__": "two lines; test_command and test_play run it in processes of its own",
 }
 #: Test modules that are about no single module, and what about.
 ABOUT_SEVERAL: Final = {
