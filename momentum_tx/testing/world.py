@@ -23,6 +23,7 @@ from typing import Final, Literal
 from ..config.load import parse
 from ..inject.in_process import Sending
 from ..interfaces.services import IResolver, MXKind
+from ..net.resolver import DNS_PORT
 from ..queues.domain import DomainRecord
 from ..service import OutboundService, Seams
 from ..settings import GlobalSettings
@@ -37,6 +38,7 @@ from .nameserver import NAMESERVERS, NameServer, wire_resolver
 from .network import VirtualNetwork
 from .peers import Receiver
 from .reactor import VirtualReactor
+from .summary import Summary, summarize
 from .threads import InlineThreads
 from .tls import ModelledTLS
 
@@ -316,6 +318,14 @@ class World:
         """
         self.service.mainlog.flush()
         return [record for record in parse_mainlog(self.log.content) if record.kind in kinds]
+
+    def summary(self) -> Summary:
+        """
+        What has become of all mail so far, in numbers; made to be printed.
+        """
+        elsewhere = [LISTENING, *[(address, DNS_PORT) for address in NAMESERVERS]]
+        domains = self.service.delivery.records
+        return summarize(self.clock.seconds(), self.mainlog(), domains, self.network, elsewhere)
 
     def queued(self) -> int:
         """
