@@ -6,8 +6,15 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from momentum_tx.delivery.initiate_smtp import MailConnections, initiate_connection_smtp
+from momentum_tx.errors import HookReentered
 from momentum_tx.flags import ConnFlag
-from momentum_tx.interfaces.hooks import IConnectionPostBind, ILogClientConnectionFailure, IPostInitiateConnectionSmtp
+from momentum_tx.interfaces.hooks import (
+    ICheckOutboundConnThrottle,
+    IConnectionGoal,
+    IConnectionPostBind,
+    ILogClientConnectionFailure,
+    IPostInitiateConnectionSmtp,
+)
 from momentum_tx.interfaces.records import IDomainRecord
 from momentum_tx.interfaces.services import IConnectionInitiator
 
@@ -129,6 +136,83 @@ class DeadHostTests(WorldCase):
         self.assertEqual(self.kinds(world), "RT")
         world.advance(1300)
         self.assertEqual(self.kinds(world), "RTD")
+
+
+class SuspendedTests(WorldCase):
+    """
+    Delivery is suspended while an address is being tried.
+    """
+
+    def test_next_address(self) -> None:
+        """
+        The attempt ends with the address that is being tried.
+        """
+        world = self.world()
+        for _ in range(2):
+            mx = world.exchanger("example.com")
+            world.network.refuse(mx.address)
+            world.network.line(mx.address).latency = 1.0
+        self.accept(world)
+        world.advance(0.5)
+        world.reload('[domain."example.com"]\nsuspend_delivery = true\n')
+        world.advance(3600)
+        self.assertEqual(len([place for _, place, port in world.network.dialled if port == 25]), 1)
+
+
+class LastTryTests(WorldCase):
+    """
+    A failed connection costs a message its last try.
+    """
+
+    def test_others_go_on(self) -> None:
+        """
+        The others of the domain are looked after at once, as if it had been
+        requeued.
+        """
+        world = self.world("[global]\nnever_retry = true\nconnect_timeout = 5\ndelayed_queue_scan_interval = 3600\n")
+        mx = world.exchanger("example.com")
+        world.network.black_hole(mx.address)
+        for number in range(3):
+            self.accept(world, subject=str(number))
+        world.advance(4.9)
+        self.assertEqual(self.kinds(world), "RRR")
+        world.advance(1)
+        # The others find no host left to try, one after the other.
+        self.assertEqual(self.kinds(world), "RRRTPTPTP")
+
+
+class AskedTests(WorldCase):
+    """
+    A hook that is asked something initiates a connection.
+    """
+
+    def test_throttle_grants_nothing(self) -> None:
+        """
+        It is refused before the throttle is asked: what that would have granted
+        is not lost on it.
+        """
+        asked: list[str] = []
+
+        @implementer(IConnectionGoal, ICheckOutboundConnThrottle)
+        class Greedy:
+            def connection_goal(self, dr: IDomainRecord, binding_slot: int, queued: int, goal: int) -> int:
+                try:
+                    initiate_connection_smtp(dr, binding_slot, None)  # type: ignore[arg-type]
+                except HookReentered:
+                    asked.append("refused")
+                return goal
+
+            def check_outbound_conn_throttle(
+                self, binding_id: int, dr: IDomainRecord, now: float | None, later: float
+            ) -> float:
+                asked.append("throttle")
+                return later
+
+        world = self.world(providers=[Greedy()])
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(1)
+        self.assertEqual((asked[:2], asked.count("throttle"), len(mx.ledger)), (["refused", "throttle"], 1, 1))
 
 
 class DelayTests(WorldCase):

@@ -6,9 +6,11 @@ import errno
 
 from zope.interface import implementer
 
+from momentum_tx.delivery.initiate import open_connection
 from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces.hooks import ICheckOutboundConnThrottle, IConnectionGoal, IVetoHostConnection
 from momentum_tx.interfaces.records import IDomainRecord
+from momentum_tx.testing.peers import Answer
 
 from ..worlds import BOB, SENDER, WorldCase
 
@@ -195,6 +197,48 @@ class GoalTests(WorldCase):
         self.accept(world)
         world.advance(1)
         self.assertEqual((len(first.ledger), len(second.ledger)), (0, 1))
+
+
+class WakingTests(WorldCase):
+    """
+    What makes a domain move again.
+    """
+
+    def test_hold_ends(self) -> None:
+        """
+        When a peer had enough connections no more are opened for
+        ``delayed_queue_scan_interval``, and then at once, whenever the last pass was.
+        """
+        world = self.world("[global]\nmax_deliveries_per_connection = 1\nmax_outbound_connections = 2\n")
+        mx = world.exchanger("example.com")
+        mx.max_connections = 1
+        mx.on("MAIL", Answer(b"250 2.1.0 Sender ok", after=10.0), times=1)
+        for number in range(8):
+            world.send(SENDER, [f"user{number}@example.com"], world.message(str(number)))
+        world.advance(14.5)
+        # The session that lived has ended, and the pass after that must not put it off.
+        self.assertEqual((len(mx.ledger), mx.connections), (1, 2))
+        world.advance(1)
+        self.assertGreater(len(mx.ledger), 1)
+
+    def test_own_connection(self) -> None:
+        """
+        Mail that waits because somebody's own connection takes the only place
+        leaves as soon as that is closed.
+        """
+        world = self.world("[global]\nmax_outbound_connections = 1\ndelayed_queue_scan_interval = 3600\n")
+        mx = world.exchanger("example.com")
+        record = world.service.delivery.domain_record("example.com")
+        world.service.delivery.router.ensure(record, world.wall())
+        opening = open_connection(record, 0)
+        world.advance(1)
+        handle = self.successResultOf(opening)
+        self.accept(world)
+        world.advance(60)
+        self.assertEqual(len(mx.ledger), 0)
+        handle.close()
+        world.advance(1)
+        self.assertEqual(len(mx.ledger), 1)
 
 
 class SuspensionTests(WorldCase):

@@ -40,6 +40,42 @@ retry_interval = 600
 """
 
 
+class SlowBodyTests(WorldCase):
+    """
+    Bodies that have to be read from disk.
+    """
+
+    CONFIG = "[global]\nidle_timeout = 0\nbody_cache_size = 0\nheartbeat = 0\n"
+
+    def test_nothing_is_timed(self) -> None:
+        """
+        While we read a body no timer of the peer's runs: a slow disk with
+        ``idle_timeout = 0`` neither ends the session nor keeps the reactor busy.
+        """
+        world = self.world(self.CONFIG)
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.threads.delay = 400.0
+        world.until(lambda: bool(mx.open))
+        before = world.clock.steps
+        world.advance(1000)
+        self.assertEqual((len(mx.ledger), mx.connections), (1, 1))
+        self.assertLess(world.clock.steps - before, 1000)
+
+    def test_idle_afterwards(self) -> None:
+        """
+        A session whose last message turned out not to fit its peer is idle, and
+        leaves when that has lasted long enough.
+        """
+        world = self.world(self.CONFIG)
+        mx = world.exchanger("example.com")
+        mx.size = 100
+        self.accept(world)
+        world.advance(60)
+        self.assertEqual(self.kinds(world), "RP")
+        self.assertEqual(mx.open, [])
+
+
 class SessionTests(WorldCase):
     """
     The ordinary course of a session.

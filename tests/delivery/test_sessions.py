@@ -2,7 +2,7 @@
 What sessions mean for their hosts: refused greetings, caps, TLS.
 """
 
-from momentum_tx.testing.peers import CLOSE, SILENCE, Step
+from momentum_tx.testing.peers import CLOSE, SILENCE, Answer, Step
 from momentum_tx.testing.world import World
 
 from ..worlds import BOB, WorldCase
@@ -147,6 +147,42 @@ class CapTests(WorldCase):
         self.assertEqual(len(mx.ledger), 100)
         # Only those opened together with the first could not know better.
         self.assertLess(len(world.mainlog("T")), 5)
+
+
+class SuspendedTests(WorldCase):
+    """
+    Delivery is suspended while a session lasts that comes to nothing.
+    """
+
+    SUSPENDED = '[global]\ntls = "ifavailable"\n[domain."example.com"]\nsuspend_delivery = true\n'
+
+    def test_greeting(self) -> None:
+        """
+        After a refused greeting no other host is tried, and no message suffers.
+        """
+        world = self.world()
+        for _ in range(2):
+            world.exchanger("example.com").on("connect", Answer(b"554 5.3.2 Not you", after=5.0))
+        self.accept(world)
+        world.advance(1)
+        world.reload(self.SUSPENDED)
+        world.advance(3600)
+        self.assertEqual((len(world.network.dialled), self.kinds(world)), (2, "R"))
+
+    def test_handshake(self) -> None:
+        """
+        After a failed TLS handshake the host is not spoken to in the clear.
+        """
+        world = self.world('[global]\ntls = "ifavailable"\n')
+        mx = world.exchanger("example.com")
+        mx.starttls = True
+        world.tls.failing.add(mx.address)
+        world.tls.delay = 5.0
+        self.accept(world)
+        world.advance(1)
+        world.reload(self.SUSPENDED)
+        world.advance(3600)
+        self.assertEqual((mx.connections, self.kinds(world)), (1, "R"))
 
 
 class TLSTests(WorldCase):

@@ -2,6 +2,8 @@
 ``send``: what an embedding application sees.
 """
 
+import gc
+
 from twisted.internet.defer import CancelledError
 
 from momentum_tx.errors import MessageRefused
@@ -88,6 +90,25 @@ class SendTests(WorldCase):
             self.assertEqual(refused.code, 550)
         world.advance(10)
         self.assertEqual(world.mainlog(), [])
+
+    def test_asked_later(self) -> None:
+        """
+        Whoever asks after the refusal learns of it all the same, however often;
+        whoever does not ask is not bothered.
+        """
+        world = self.world()
+        sending = world.send(SENDER, [BOB], b"bare\rreturn\r\n")
+        accepted: list[str] = []
+        sending.accepted.addCallback(accepted.append)
+        self.assertIs(sending.accepted, sending.accepted)
+        self.failureResultOf(sending.accepted, MessageRefused)
+        self.failureResultOf(sending, MessageRefused)
+        self.assertEqual(accepted, [])
+        unasked = world.send(SENDER, [BOB], b"bare\rreturn\r\n")
+        self.failureResultOf(unasked, MessageRefused)
+        del unasked
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_too_many_recipients(self) -> None:
         """
