@@ -70,7 +70,12 @@ class Invariants:
         #: The reason for which it stood still when it was looked at last.
         self._reasons: dict[tuple[str, int], str] = {}
         self._steps = 0
-        self._now = -1.0
+        #: What others keep in memory: other stories that this process has not forgotten.
+        self._before = _objects() if self._looks_at_memory else {}
+
+    @property
+    def _looks_at_memory(self) -> bool:
+        return self._stage.plan.seed % LOOK_AT_MEMORY == 0
 
     def _fault(self, rule: str, text: str) -> None:
         self._stage.fault(rule, text)
@@ -325,7 +330,7 @@ class Invariants:
         segments = [name for name in stage.world.files.names() if segment_number(name) is not None]
         if len(segments) > 1 and not any("disk" in step.kind for step in stage.plan.steps):
             self._fault("no rest", f"no mail is left, and {len(segments)} segments are: {segments}")
-        if stage.plan.seed % LOOK_AT_MEMORY == 0:
+        if self._looks_at_memory:
             self._look_at_memory()
 
     def _look_at_memory(self) -> None:
@@ -333,14 +338,9 @@ class Invariants:
         What is no longer needed is gone, but for the few stale entries that a
         heap may keep.
         """
-        gc.collect()
-        counts = dict.fromkeys((Message, Reception, ConnectionHandle, Session), 0)
-        for found in gc.get_objects():
-            kind = type(found)
-            if kind in counts:
-                counts[kind] += 1
         heaps = 1 + len(self._stage.world.service.delivery.records)
-        for kind, count in counts.items():
+        for kind, count in _objects().items():
+            count -= self._before[kind]
             if count > (STALE * heaps if kind in (Message, Reception) else STALE):
                 self._fault("no rest", f"{count} objects of {kind.__name__} are left when all mail has ended")
 
@@ -370,3 +370,16 @@ class Invariants:
                 continue
             if parcel.ended != DELIVERED or parcel.attempts != 1 or parcel.transients or len(parcel.copies) != 1:
                 self._fault("failed in the calm", f"{parcel}: {parcel.note!r}")
+
+
+def _objects() -> dict[type, int]:
+    """
+    How many there are of what a message and a connection need.
+    """
+    gc.collect()
+    counts: dict[type, int] = dict.fromkeys((Message, Reception, ConnectionHandle, Session), 0)
+    for found in gc.get_objects():
+        kind = type(found)
+        if kind in counts:
+            counts[kind] += 1
+    return counts
