@@ -137,9 +137,7 @@ class Agenda:
         self._call = None
         # An alarm may be armed again by what it rings; those wait for the next
         # call, so that a zero delay cannot keep this loop for itself.
-        # Clocks round: a call may come a hair before the time it was set for, and the hair
-        # is too short to be waited for.
-        now = max(self.clock.seconds(), self._call_at)
+        now = self.clock.seconds()
         heap = self._heap
         ringing = self._ringing
         while heap and heap[0][0] <= now:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.testing.clock import VirtualClock
 from momentum_tx.timers import Agenda, Alarm
 
 
@@ -225,20 +224,6 @@ class AgendaTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(later.rung, [1002])
         self.assertSilent()
-
-    def test_rounding(self) -> None:
-        """
-        An alarm whose time the clock misses by a hair rings all the same: what is
-        left is too short to be waited for, and would be set anew for ever.
-        """
-        draw = random.Random(1)
-        for _ in range(500):
-            clock = VirtualClock()
-            clock.advance(draw.uniform(0.0, 10.0))
-            bell = Bell(Agenda(clock))
-            bell.alarm.arm(draw.uniform(100.0, 1000.0))
-            clock.advance(1000.0)
-            self.assertEqual((len(bell.rung), clock.steps), (1, 1))
 
     def test_stop(self) -> None:
         """
