@@ -4,6 +4,7 @@ What must hold, and that it is noticed when it does not.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from momentum_tx.delivery.delivery import Delivery
@@ -21,6 +22,7 @@ from momentum_tx.queues.domain import DomainRecord, MXType
 from momentum_tx.queues.mail_queue import MailQueue
 from momentum_tx.queues.message import Message
 from momentum_tx.settings import DEFAULT_SLOT
+from momentum_tx.spool.repair import JournalWriter
 from momentum_tx.testing.fuzz import invariants
 from momentum_tx.testing.fuzz.invariants import Invariants
 from momentum_tx.testing.fuzz.plan import Part, Plan, Step
@@ -167,6 +169,21 @@ class EndTests(StoryCase):
         plan = small_plan(behaviours=(NOT_NOW,), settings={"max_retries": 1})
         result = self.innocent(plan)
         self.assertEqual((result.counts["transient"], result.counts["permanent"]), (2, 1))
+
+    def test_tries_are_not_over(self) -> None:
+        """
+        A message is not given up for its tries before it has had them.
+        """
+
+        def hasty(schedule: Any, created: float, failures: int, now: float) -> float | End:
+            return End.RETRIES
+
+        plan = small_plan(behaviours=(NOT_NOW,), settings={"max_retries": 1})
+        fault = self.planted(plan, "failed too early", RetrySchedule, "next_attempt", hasty)
+        self.assertIn("after 1 failures", fault.text)
+        self.patch(RetrySchedule, "next_attempt", hasty)
+        for settings in ({"max_retries": 0}, {"max_retries": 5, "never_retry": True}):
+            self.innocent(small_plan(behaviours=(NOT_NOW,), settings=dict(settings)))
 
 
 class RecountTests(StoryCase):
@@ -623,3 +640,77 @@ class RestTests(StoryCase):
         stage.books.parcels[b"r1x0@d0.example"].copies.clear()
         rehearsal.invariants.over()
         self.assertEqual(rehearsal.rules, ["falsely delivered"])
+
+    def test_timers(self) -> None:
+        """
+        A service without mail has no timers but a few of its own.
+        """
+        connected = _Attempt._connected
+
+        def forgetful(attempt: Any, stream: Any) -> None:
+            connected(attempt, stream)
+            for _ in range(invariants.TIMERS):
+                attempt._facilities.clock.callLater(1e6, print)
+
+        fault = self.planted(small_plan(), "no rest", _Attempt, "_connected", forgetful)
+        self.assertIn("timers are left", fault.text)
+
+    def test_segments(self) -> None:
+        """
+        A spool without mail is small, unless the disk did not let it become so.
+        """
+        letters = [mail(number, at=float(number), size=3000) for number in range(1, 6)]
+        plan = small_plan(*letters, settings={"segment_size": 4096})
+        fault = self.planted(plan, "no rest", JournalWriter, "reap", lambda writer: None)
+        self.assertIn("segments are: ['000000000001.seg', ", fault.text)
+        plan.steps.append(Step(50.0, "mend_disk"))
+        self.patch(JournalWriter, "reap", lambda writer: None)
+        self.innocent(plan)
+
+    def test_memory(self) -> None:
+        """
+        Of some seeds it is looked at what is left in memory; what others keep
+        there does not count.
+        """
+        deliver = Settlement.delivered
+        kept: list[Message] = []
+
+        def hoard(settlement: Any, message: Message, note: bytes, now: float) -> None:
+            kept.append(message)
+            deliver(settlement, message, note, now)
+
+        plan = small_plan(mail(to=(DOMAIN,) * (2 * invariants.STALE + 1)))
+        self.patch(Settlement, "delivered", hoard)
+        self.innocent(plan)
+        plan.seed = invariants.LOOK_AT_MEMORY
+        fault = self.guilty(plan, "no rest")
+        self.assertIn(f"{2 * invariants.STALE + 1} objects of Message are left", fault.text)
+        self.innocent(replace(small_plan(), seed=plan.seed))
+
+
+class CalmTests(StoryCase):
+    """
+    Where nothing is wrong, everything goes well.
+    """
+
+    def test_well(self) -> None:
+        """
+        Everything is delivered at once, but what nobody would take.
+        """
+        plan = small_plan(mail(to=(DOMAIN, OTHER_DOMAIN)), domains=(DOMAIN, OTHER_DOMAIN), calm=True)
+        for kind in ("mx", "null", "nxdomain", "prohibited"):
+            plan.domains[1].kind = kind
+            self.innocent(plan)
+
+    def test_failures(self) -> None:
+        """
+        A message that has to be tried again, that fails, or that is taken twice is noticed.
+        """
+        for behaviour in (
+            NOT_NOW,
+            broken_at("RCPT", "550 5.1.1 Nobody"),
+            Part("CloseAtDot", {"take": True}),
+        ):
+            self.innocent(small_plan(behaviours=(behaviour,)))
+            fault = self.guilty(small_plan(behaviours=(behaviour,), calm=True), "failed in the calm")
+            self.assertIn("r1x0@d0.example", fault.text)
