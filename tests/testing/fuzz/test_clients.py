@@ -57,6 +57,15 @@ class ClientsTests(StoryCase):
         self.assertTrue(2900 < len(body) < 3100, len(body))
         self.assertEqual(set(stage.books.parcels), set(letter.recipients))
 
+    def test_eight(self) -> None:
+        """
+        A letter may have octets above 127, and arrives with them.
+        """
+        for how in ("smtp", "call"):
+            stage = self.player(small_plan(mail(how=how, eight=True))).stage
+            self.assertFalse(self.letter(stage).content.isascii())
+            self.assertEqual(stage.books.counts["delivered"], 1)
+
     def test_over_smtp(self) -> None:
         """
         A client over SMTP waits for its answer, and is told once.

@@ -207,10 +207,23 @@ class DNSTests(EventCase):
             ({"fault": "servfail", "name": NAME}, ({NAME: Fault.SERVFAIL}, None, {}, 0.0)),
             ({"fault": "slow", "name": NAME, "delay": 3.0}, ({}, None, {NAME: 3.0}, 0.0)),
             ({"fault": "all_slow", "name": NAME, "delay": 3.0}, ({}, None, {}, 3.0)),
+            ({"fault": "odd", "name": NAME, "odd": "WRONG_ID"}, ({NAME: Fault.WRONG_ID}, None, {}, 0.0)),
         )
         for args, expected in cases:
             self.changes(self.faults, "dns", expected, **args)
             self.undone(self.faults, Step(0.1, "dns", args), Step(0.2, "mend_dns", args))
+
+    def test_loss(self) -> None:
+        """
+        Datagrams are lost on their way.
+        """
+
+        def look(stage: Stage) -> object:
+            return stage.world.datagrams.loss > 0.0
+
+        lossy = {"fault": "lossy", "name": NAME}
+        self.changes(look, "dns", True, **lossy)
+        self.undone(look, Step(0.1, "dns", lossy), Step(0.2, "mend_dns", lossy))
 
     def test_silence(self) -> None:
         """
@@ -428,6 +441,72 @@ class OperatorTests(EventCase):
         result = self.innocent(plan)
         self.assertEqual(result.counts["delivered"], 1)
         self.assertGreater(result.seconds, 200_000.0)
+
+
+class OpenTests(EventCase):
+    """
+    Connections that somebody opens for himself.
+    """
+
+    def step(self, lasts: float = 5.0, cancelled: bool = False, at: float = 40.0) -> Step:
+        """
+        A connection is opened, and closed after a while or given up.
+        """
+        return Step(at, "open", {"domain": DOMAIN, "slot": 0, "lasts": lasts, "cancelled": cancelled})
+
+    def test_open(self) -> None:
+        """
+        It is there for as long as it should be, no session's, and counted as any other.
+        """
+        rehearsal = Rehearsal(small_plan(mail(), self.step()))
+        stage = rehearsal.run(39.0)
+        records = stage.world.service.delivery.records
+        self.assertEqual((len(stage.ends.open), records.connections), (0, 0))
+        rehearsal.run(44.9)
+        self.assertEqual((len(stage.ends.open), records.connections, stage.observer.sessions), (1, 1, 0))
+        rehearsal.invariants.recount()
+        rehearsal.run(46.0)
+        self.assertEqual((len(stage.ends.open), records.connections), (0, 0))
+        self.innocent(small_plan(mail(), self.step()))
+
+    def test_not_opened(self) -> None:
+        """
+        Why it was not opened is counted; the call may fail in four ways.
+        """
+        refused = Step(39.0, "refuse", {"host": ADDRESS})
+        silent = Step(39.0, "silent", {"host": ADDRESS})
+        forbidden = Step(39.0, "forbid", {"host": ADDRESS})
+        for said, steps in {
+            "ConnectFailed": (refused, self.step()),
+            "ConnectTimedOut": (silent, self.step()),
+            "CancelledError": (silent, self.step(1.0, cancelled=True)),
+            "ConnectionNotInitiated": (forbidden, self.step()),
+        }.items():
+            plan = small_plan(mail(), *steps, settings={"connect_timeout": 10.0}, storm=100.0)
+            self.assertEqual(self.innocent(plan).counts[f"opening: {said}"], 1)
+
+    def test_cancelled_too_late(self) -> None:
+        """
+        What is established when it is given up is closed all the same, later.
+        """
+        result = self.innocent(small_plan(mail(), self.step(3.0, cancelled=True)))
+        self.assertEqual([what for what in result.counts if what.startswith("opening")], [])
+
+    def test_no_domain(self) -> None:
+        """
+        It is opened to domains that the service knows, while it runs, and not where
+        delivery is suspended.
+        """
+        header = f'domain."{DOMAIN}"'
+        suspend = Step(39.0, "reload", {"header": header, "options": {"suspend_delivery": True}})
+        kill = Step(39.0, "kill", {"operations": 0, "garbage": False, "down": 5.0})
+        for steps in (
+            (self.step(at=0.5), mail()),
+            (mail(), suspend, self.step()),
+            (mail(), kill, self.step()),
+            (mail(), Step(40.0, "stop", {"down": 5.0}), self.step()),
+        ):
+            self.assertEqual(self.innocent(small_plan(*steps)).counts["connections"], 1)
 
 
 class DeathTests(EventCase):
