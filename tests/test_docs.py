@@ -6,11 +6,14 @@ That the tables of flags, stages and options are whole is tested where those
 are (``test_flags``, ``test_stages``, ``config/test_reference``).
 """
 
+import io
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import TestCase, TestLoader, TestResult
 
 from twisted.internet.address import IPv4Address
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
@@ -27,6 +30,7 @@ from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.services import IConnectionInitiator
 from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.queues.message import Reception
+from momentum_tx.testing import behaviours
 
 ROOT = Path(__file__).parent.parent
 DOC = ROOT / "doc"
@@ -68,6 +72,22 @@ def blocks(page: Path, language: str) -> Iterator[str]:
     for indent, found, code in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if found == language:
             yield "\n".join(line.removeprefix(indent) for line in code.split("\n"))
+
+
+def run(page: Path) -> tuple[dict[str, Any], list[str]]:
+    """
+    Run the Python of *page*, block after block.
+
+    :returns: the names it defines, and what the blocks printed that printed anything.
+    """
+    space: dict[str, Any] = {"__name__": page.stem}
+    printed = []
+    for number, code in enumerate(blocks(page, "python"), 1):
+        with redirect_stdout(io.StringIO()) as output:
+            exec(compile(code, f"{title(page)}, block {number}", "exec"), space)
+        if output.getvalue():
+            printed.append(output.getvalue())
+    return space, printed
 
 
 def anchors(page: Path) -> set[str]:
@@ -410,8 +430,38 @@ class HookPageTests(SynchronousTestCase):
         """
         One of each class in the examples of *page* that fulfils *interface*.
         """
-        space: dict[str, Any] = {"__name__": page.stem}
-        for number, code in enumerate(blocks(page, "python"), 1):
-            exec(compile(code, f"{title(page)}, block {number}", "exec"), space)
+        space, _ = run(page)
         classes = [value for value in space.values() if isinstance(value, type) and value.__module__ == page.stem]
         return [each() for each in classes if interface.implementedBy(each)]
+
+
+class PolicyPageTests(SynchronousTestCase):
+    """
+    The page on testing a policy.
+    """
+
+    PAGE = DOC / "howto" / "test-a-policy.md"
+
+    def test_runs(self) -> None:
+        """
+        The stories of the page can be copied from it: they run, print what the
+        page says they print, and the test case passes.
+        """
+        space, printed = run(self.PAGE)
+        self.assertGreater(len(printed), 1)
+        self.assertEqual(printed, list(blocks(self.PAGE, "text")))
+        result = TestResult()
+        for value in space.values():
+            if isinstance(value, type) and value.__module__ == self.PAGE.stem and issubclass(value, TestCase):
+                TestLoader().loadTestsFromTestCase(value).run(result)
+        self.assertEqual((result.testsRun, result.errors, result.failures), (1, [], []))
+
+    def test_behaviours(self) -> None:
+        """
+        Every behaviour there is has a place in the table, and no other.
+        """
+        rows = re.findall(r"^\| (`\w+\(.*?`) \|", self.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+        named = [name for row in rows for name in re.findall(r"`(\w+)\(", row)]
+        found = [value for value in vars(behaviours).values() if isinstance(value, type)]
+        kinds = [value.__name__ for value in found if issubclass(value, behaviours.Behaviour)]
+        self.assertEqual(sorted(named), sorted({*kinds} - {"Behaviour"}))

@@ -20,6 +20,8 @@ from momentum_tx.interfaces.hooks import IConnectionGoal, ILogPermanentFailureV1
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+#: The page that tells of the policy.
+POLICY = ROOT / "doc" / "howto" / "test-a-policy.md"
 
 
 class _Record:
@@ -53,6 +55,15 @@ class ExampleTests(TestCase):
         """
         out, err, status = await self.run_example(str(EXAMPLES / "embed.py"))
         self.assertEqual((out, err, status), (b"you@recipient.example delivered 250 2.0.0 Taken\n", b"", 0))
+
+    async def test_policy(self) -> None:
+        """
+        The policy prints what its page says, whatever process it runs in, and nothing goes wrong.
+        """
+        expected = POLICY.read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0]
+        self.assertIn("messages received", expected)
+        out, err, status = await self.run_example(str(EXAMPLES / "policy.py"))
+        self.assertEqual((out.decode(), err, status), (expected, b"", 0))
 
     def test_configuration(self) -> None:
         """
