@@ -6,11 +6,13 @@ That the tables of flags, stages and options are whole is tested where those
 are (``test_flags``, ``test_stages``, ``config/test_reference``).
 """
 
+import inspect
 import io
 import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import TestCase, TestLoader, TestResult
@@ -23,7 +25,7 @@ from zope.interface.interface import InterfaceClass, Method
 from zope.interface.verify import verifyObject
 
 import momentum_tx
-from momentum_tx import ConnFlag, OutboundHooks
+from momentum_tx import ConnFlag, OutboundHooks, testing
 from momentum_tx.delivery.handle import ConnectionHandle
 from momentum_tx.hooks.points import Fold, HookPoint, Notice, Override, Veto
 from momentum_tx.interfaces import hooks as contracts
@@ -203,6 +205,7 @@ class PublicAPITests(SynchronousTestCase):
     """
 
     PAGE = DOC / "reference" / "public-api.md"
+    DOUBLES = "\n## The virtual world\n"
 
     def test_complete(self) -> None:
         """
@@ -215,9 +218,35 @@ class PublicAPITests(SynchronousTestCase):
         """
         Every name the tables document exists.
         """
-        named = re.findall(r"^\| `(\w+)", self.PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+        text = self.PAGE.read_text(encoding="utf-8").partition(self.DOUBLES)[0]
+        named = re.findall(r"^\| `(\w+)", text, re.MULTILINE)
         self.assertGreater(len(named), 20)
         self.assertEqual([name for name in named if name not in momentum_tx.__all__], [])
+
+    def test_doubles(self) -> None:
+        """
+        Every double the page names is in its module, and takes the arguments it says.
+        """
+        text = self.PAGE.read_text(encoding="utf-8").partition(self.DOUBLES)[2]
+        rows = re.findall(r"^\| `(\w+)(\(.*\))?` \| `(\w+)` \|", text, re.MULTILINE)
+        self.assertEqual(len(rows), len(re.findall(r"^\| `", text, re.MULTILINE)))
+        self.assertGreater(len(rows), 9)
+        for name, signature, module in rows:
+            found = getattr(import_module(f"momentum_tx.testing.{module}"), name)
+            if signature:
+                given = [f"{each.name}={each.default!r}" for each in inspect.signature(found).parameters.values()]
+                self.assertEqual(signature.replace('"', "'"), f"({', '.join(given)})", name)
+
+    def test_front_page_of_doubles(self) -> None:
+        """
+        The front page of the doubles names every module there is, and no other.
+        """
+        directory = Path(testing.__path__[0])
+        modules = {path.stem for path in directory.glob("*.py")} | {
+            path.parent.name for path in directory.glob("*/__init__.py")
+        }
+        named = set(re.findall(r"`[\w ]*<?~?momentum_tx\.testing\.(\w+)>?`", testing.__doc__ or ""))
+        self.assertEqual(named, modules - {"__init__"})
 
 
 @implementer(IConnectionInitiator)
