@@ -341,6 +341,12 @@ class Session:
     def _transact(self, transaction: Transaction, body: bytes) -> None:
         if transaction.ended:
             return
+        if self._sessions.stopping or self._sessions.suspended(self.dr, self._slot):
+            # So it was decided while the body was read: nothing has been said of this message yet.
+            self._transaction = None
+            transaction.give_back()
+            self._later()
+            return
         transaction.body = body
         extensions = self._machine.extensions
         refusal = transaction.refusal(extensions)

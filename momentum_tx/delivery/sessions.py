@@ -170,9 +170,14 @@ class Sessions:
         Whether there is mail to go on with; not where delivery was suspended
         while the session lasted.
         """
-        return (
-            bool(dr.mail_queue.active_size(slot)) and not self.facilities.config.path(slot, dr.domain).suspend_delivery
-        )
+        return bool(dr.mail_queue.active_size(slot)) and not self.suspended(dr, slot)
+
+    def suspended(self, dr: DomainRecord, slot: int) -> bool:
+        """
+        Whether delivery of *dr* from *slot* is suspended now, whatever the session
+        began with.
+        """
+        return self.facilities.config.path(slot, dr.domain).suspend_delivery
 
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]
@@ -190,7 +195,7 @@ class Sessions:
         """
         The message a session shall take next; it is in no queue afterwards.
         """
-        if self.settlement.busy(dr) or self.facilities.config.path(slot, dr.domain).suspend_delivery:
+        if self.settlement.busy(dr) or self.suspended(dr, slot):
             return None
         return dr.mail_queue.next_active(slot)
 

@@ -62,6 +62,34 @@ class SlowBodyTests(WorldCase):
         self.assertEqual((len(mx.ledger), mx.connections), (1, 1))
         self.assertLess(world.clock.steps - before, 1000)
 
+    def test_stopped_meanwhile(self) -> None:
+        """
+        A message whose body is being read when the service stops, or delivery is
+        suspended, is not attempted any more, and stays as it was.
+        """
+        for stop in (True, False):
+            world = self.world(self.CONFIG)
+            mx = world.exchanger("example.com")
+            self.accept(world)
+            world.threads.delay = 3.0
+            world.until(lambda mx=mx: bool(mx.open))  # type: ignore[misc]
+            world.advance(1)
+            if stop:
+                world.stop()
+            else:
+                world.reload(self.CONFIG + "suspend_delivery = true\n")
+            world.advance(60)
+            self.assertEqual((mx.ledger, mx.connections, self.kinds(world)), ([], 1, "R"))
+            self.assertEqual([line[:4] for _, line in mx.commands], [b"EHLO", b"QUIT"])
+            world.threads.delay = 0.0
+            if stop:
+                world.build()
+                world.start()
+            else:
+                world.reload(self.CONFIG)
+            world.advance(60)
+            self.assertEqual((len(mx.ledger), self.kinds(world)), (1, "RD"))
+
     def test_idle_afterwards(self) -> None:
         """
         A session whose last message turned out not to fit its peer is idle, and
