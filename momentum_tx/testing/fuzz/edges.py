@@ -106,6 +106,8 @@ class Edge:
             self._fault("limit exceeded", f"{dr.domain}: {connection.recipients} recipients on one connection")
         if self.stopping:
             self._fault("attempt while stopping", f"{msg.recipient!r}")
+        if settings.suspend_delivery:
+            self._fault("attempt while suspended", f"{msg.recipient!r}")
 
 
 class WireWatch(NetworkWatch):

@@ -244,7 +244,7 @@ class Throttling:
         granted = self._granted.setdefault(dr.domain, deque())
         while granted and moment - granted[0] >= self._seconds:
             granted.popleft()
-        if len(granted) >= self._most:
+        if len(granted) >= self._most and self._stage.storming:
             later = max(later, now + granted[0] + self._seconds - moment)
         if later <= now:
             granted.append(moment)
