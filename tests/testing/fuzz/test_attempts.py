@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from momentum_tx.delivery import initiate
-from momentum_tx.delivery.initiate import _Attempt
+from momentum_tx.delivery.initiate import ConnectionInitiator, _Attempt
 from momentum_tx.delivery.initiate_smtp import NO_CONNECTION, MailConnections
 from momentum_tx.delivery.settle import Settlement
 from momentum_tx.flags import CONN_ERROR, ConnFlag
 from momentum_tx.policy.consequence import NO_VALID_HOSTS, with_actions
 from momentum_tx.testing.fuzz.plan import Plan, Step
 
-from .stories import ADDRESS, StoryCase, mail, small_plan
+from .stories import ADDRESS, DOMAIN, NAME, Rehearsal, StoryCase, mail, small_plan
 
 #: Seconds that each attempt is given.
 PATIENCE = 5.0
@@ -273,3 +273,52 @@ class ActionTests(StoryCase):
         result = self.innocent(plan)
         self.assertEqual((result.counts["delivered"], result.counts["given back"]), (2, 1))
         self.assertNotIn("transient", result.counts)
+
+
+class RefusedTests(StoryCase):
+    """
+    For whom nothing could be begun, he waits for the next regular pass.
+    """
+
+    def refused(self, *steps: Step, **fields: Any) -> list[tuple[str, int]]:
+        """
+        The pairs of domain and slot for which nothing could be begun by 2 s.
+        """
+        rehearsal = Rehearsal(small_plan(*steps, mail(), **fields))
+        stage = rehearsal.run(2.0)
+        self.assertEqual(rehearsal.faults, [])
+        return list(stage.attempts.refused)
+
+    def test_limit(self) -> None:
+        """
+        A limit was reached.
+        """
+        self.assertEqual(self.refused(settings={"server_max_outbound_connections": 1}), [])
+        plan = {"tables": {f'host."{NAME}"': {"max_outbound_connections": 0}}}
+        self.assertEqual(self.refused(**plan), [(DOMAIN, 0)])
+
+    def test_pending(self) -> None:
+        """
+        While DNS is asked the answer is waited for, and no pass.
+        """
+        slow = Step(0.5, "dns", {"fault": "slow", "name": DOMAIN, "delay": 3.0})
+        begun: list[object] = []
+        begin = ConnectionInitiator.initiate_connection
+
+        def noted(initiator: Any, *args: Any) -> Any:
+            begun.append(args)
+            return begin(initiator, *args)
+
+        self.patch(ConnectionInitiator, "initiate_connection", noted)
+        # Whatever the maintainer does not ask for itself somebody else may.
+        own = Step(1.5, "open", {"domain": DOMAIN, "slot": 0, "lasts": 0.0, "cancelled": False})
+        self.assertEqual(self.refused(slow, own), [])
+        self.assertEqual(len(begun), 1)
+
+    def test_later(self) -> None:
+        """
+        An attempt that was begun, and failed a moment later, is followed by what
+        follows from that.
+        """
+        settings = {"mx_failures_to_delay": 0, "host_failure_retry": 0.001}
+        self.assertEqual(self.refused(Step(0.5, "refuse", {"host": ADDRESS}), settings=settings), [])

@@ -79,6 +79,15 @@ class LimitTests(StoryCase):
         fault = self.planted(plan, "limit exceeded", _Attempt, "_full", lax)
         self.assertIn("2 connections, max_outbound_connections of host allows 1", fault.text)
 
+    def test_of_host_that_may_have_none(self) -> None:
+        """
+        An exchanger that may have no connections has one.
+        """
+        plan = small_plan(tables={f'host."{NAME}"': {"max_outbound_connections": 0}})
+        self.patch(_Attempt, "_full", lambda attempt, host: False)
+        fault = self.guilty(plan, "limit exceeded")
+        self.assertIn("1 connections, max_outbound_connections of host allows 0", fault.text)
+
     def with_one_more(self, option: str) -> Callable[..., None]:
         """
         A session's beginning that reads an option as one more than it is.
