@@ -105,6 +105,8 @@ class _Shrinking:
             if step.kind != "mail":
                 continue
             yield lambda plan, index=index: _fewer_recipients(plan.steps[index].args)  # type: ignore[misc]
+            for number in range(len(step.args["to"])):
+                yield lambda plan, index=index, number=number: plan.steps[index].args["to"].pop(number)  # type: ignore[misc]
             yield lambda plan, index=index: plan.steps[index].args.update(size=10)  # type: ignore[misc]
 
 

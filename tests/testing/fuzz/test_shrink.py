@@ -106,6 +106,22 @@ class ShrinkTests(StoryCase):
         self.assertEqual([step.kind for step in small.steps], ["refuse", "mail"])
         self.assertEqual([(host.name, host.behaviours, host.extensions) for host in small.hosts], [(NAME, [], {})])
 
+    def test_one_of_many_recipients(self) -> None:
+        """
+        The recipient that it takes need not be the first one.
+        """
+        insert = MailQueue.insert_active
+
+        def forgetful(queue: Any, message: Any) -> None:
+            if not message.recipient.endswith(b"@d1.example"):
+                insert(queue, message)
+
+        self.patch(MailQueue, "insert_active", forgetful)
+        plan = self.crowded()
+        plan.steps[0].args["to"] = [DOMAIN, DOMAIN, "d1.example", DOMAIN]
+        small = shrink(plan, RULE)
+        self.assertEqual([step.args["to"] for step in small.steps], [["d1.example"]])
+
     def test_big_seed(self) -> None:
         """
         The plan of a seed with much in it becomes one that can be read.
@@ -147,7 +163,7 @@ class ShrinkTests(StoryCase):
         """
         forget_third_retry(self)
         plan = self.crowded()
-        self.assertEqual(shrink(plan, "another rule"), plan)
+        self.assertEqual(shrink(plan, "another rule", 40), plan)
 
     def test_missing_part(self) -> None:
         """
