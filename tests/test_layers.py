@@ -46,9 +46,8 @@ FLOORS: Final = {
     "service": 7,
     # Its virtual world runs the whole service.
     "testing": 8,
-    # These two run the service as well, one of them in that world.
+    # It runs the service as well.
     "demo": 9,
-    "simulate": 9,
     "tap": 10,
     "cli": 10,
 }
@@ -128,7 +127,7 @@ ABOUT_SEVERAL: Final = {
     "spool/crash": "the journal, ended at every step",
 }
 #: Directories of tests whose modules are named by behaviour.
-NAMED_BY_BEHAVIOUR: Final = frozenset({"integration", "simulate"})
+NAMED_BY_BEHAVIOUR: Final = frozenset({"integration"})
 
 
 @dataclass(frozen=True)
