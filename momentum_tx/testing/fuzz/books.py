@@ -372,13 +372,17 @@ class Books:
 
     # The end of a process.
 
-    def interrupted(self, survived: Callable[[Parcel], bool], window: float, power: bool = False) -> None:
+    def interrupted(
+        self, survived: Callable[[Parcel], bool], window: float, power: bool = False, ready: bool = True
+    ) -> None:
         """
         The process has died: attempts under way have no outcome, and an end
         that is not on record did not happen.
 
         :param survived: whether the record of a parcel's end is there.
         :param power: whether of a power cut.
+        :param ready: whether it had read its spool; if not, what it had to know is still
+            what the one before knew.
         :param window: seconds for which an end may have been unrecorded.
         """
         now = self._seconds()
@@ -390,7 +394,8 @@ class Books:
                 # What is in the kernel's hands outlives a kill, and no power cut.
                 ambiguous += not power and not self.trouble and parcel.intents > parcel.intents_before
             recorded = now - parcel.retried_at > window and not parcel.lenient
-            parcel.least = (ambiguous, parcel.retries) if recorded else (0, 0)
+            if ready:
+                parcel.least = (ambiguous, parcel.retries) if recorded else (0, 0)
             if parcel.ended and not survived(parcel):
                 if now - parcel.ended_at > window and not parcel.lenient:
                     self._fault(

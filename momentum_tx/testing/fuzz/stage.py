@@ -224,7 +224,8 @@ class Stage:
         self.spoil_tls()
         service.hooks.register_last(self.observer)
         service.hooks.register_last(self.edge)
-        for part in self.plan.providers:
+        # The throttle has the last word: what the others say must not undo what it counts.
+        for part in sorted(self.plan.providers, key=lambda part: part.kind == "throttle"):
             service.hooks.register_last(make_provider(self, part, Random(self._chance.getrandbits(64))))
         self.attempts = AttemptWatch(service, self.books, self.observer, self.fault)
 
@@ -354,7 +355,7 @@ class Stage:
         else:
             after = world.files = files.kill()
         window = SYNC_WINDOW + 2 * self._disk_delay if power else 0.0
-        self.books.interrupted(lambda parcel: survived(parcel, after), window + 1e-6, power)
+        self.books.interrupted(lambda parcel: survived(parcel, after), window + 1e-6, power, self.ready)
         self._begin_anew(down)
 
     def after_step(self) -> None:
