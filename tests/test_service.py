@@ -3,9 +3,11 @@ The whole service: start, stop, crash, reload.
 """
 
 import errno
+import gc
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from momentum_tx.config.load import parse
@@ -617,6 +619,43 @@ class HookTests(WorldCase):
         self.assertEqual(len(told), 1)
         texts = sorted(str(failure.value) for failure in self.flushLoggedErrors(RuntimeError))
         self.assertEqual(texts, ["attempt", "dec", "delivery", "inc", "initiate", "success"])
+
+    def test_coroutines(self) -> None:
+        """
+        A provider that answers a notice with a coroutine is named in the log, and
+        the interpreter has nothing to complain of.
+        """
+
+        @implementer(contracts.ILogReceptionV1, contracts.ILogAttemptV1)
+        class Waiting:
+            """
+            Answers what nobody awaits.
+            """
+
+            async def log_reception_v1(self, ac: object, msg: object, now: float | None, note: bytes | None) -> None:
+                raise AssertionError("nobody awaits this")
+
+            async def log_attempt_v1(self, msg: object, dr: object, now: float | None, note: bytes) -> None:
+                raise AssertionError("nor this")
+
+        said: list[str] = []
+
+        @implementer(ILogObserver)
+        class Reader:
+            def __call__(self, event: LogEvent) -> None:
+                said.append(str(formatEvent(event)))
+
+        reader = Reader()
+        globalLogPublisher.addObserver(reader)
+        self.addCleanup(globalLogPublisher.removeObserver, reader)
+        world = self.world(providers=[Waiting()])
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(1)
+        gc.collect()
+        self.assertEqual(len(mx.ledger), 1)
+        self.assertEqual([text.split(":")[0] for text in said], ["hook log_reception_v1", "hook log_attempt_v1"])
+        self.assertEqual(self.flushWarnings(), [])
 
     def test_order_of_a_delivery(self) -> None:
         """

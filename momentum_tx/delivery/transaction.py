@@ -117,8 +117,8 @@ class Transaction:
         host = f"{self._connection.host_name} [{self._connection.address}]".encode()
         for message in self.messages:
 
-            def tell(provider: Any, message: Message = message) -> None:
-                provider.log_attempt_v1(message, dr, now, message.code or host)
+            def tell(provider: Any, message: Message = message) -> object:
+                return provider.log_attempt_v1(message, dr, now, message.code or host)
 
             hook.notify(tell)
 

@@ -200,8 +200,8 @@ class Receiver:
             now = reception.creation_time
             for message in messages:
 
-                def tell(provider: Any, message: Message = message) -> None:
-                    provider.log_reception_v1(reception, message, now, None)
+                def tell(provider: Any, message: Message = message) -> object:
+                    return provider.log_reception_v1(reception, message, now, None)
 
                 hook.notify(tell)
         try:
