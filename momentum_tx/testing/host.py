@@ -211,11 +211,16 @@ class VirtualHost:
         (no descriptor is left) or ``ERROR_IOCTL``; 0 for nothing.
     """
 
-    def __init__(self, network: VirtualNetwork, addresses: Iterable[str]) -> None:
+    def __init__(self, network: VirtualNetwork, addresses: Iterable[str], plumb: bool = True) -> None:
+        """
+        :param plumb: whether its addresses are configured with it; else they are as
+            somebody has left them.
+        """
         self._network = network
         self.lacking = ConnFlag(0)
         self.addresses = tuple(addresses)
-        network.plumb(*self.addresses)
+        if plumb:
+            network.plumb(*self.addresses)
         #: Open ends, and the descriptors of those that were dialled.
         self._own: dict[VirtualTransport, int] = {}
         self._ports: list[VirtualPort] = []

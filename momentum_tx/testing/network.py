@@ -197,11 +197,13 @@ class VirtualNetwork:
 
     # Parties.
 
-    def host(self, *addresses: str) -> VirtualHost:
+    def host(self, *addresses: str, plumb: bool = True) -> VirtualHost:
         """
         A party with addresses of its own, which are plumbed.
+
+        :param plumb: see :class:`~momentum_tx.testing.host.VirtualHost`.
         """
-        return VirtualHost(self, addresses)
+        return VirtualHost(self, addresses, plumb)
 
     def dialer(self, host_addresses: Iterable[str]) -> VirtualHost:
         """

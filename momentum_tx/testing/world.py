@@ -124,7 +124,8 @@ class World:
         A new process with a new service, not started.
         """
         self.process = ProcessClock(self.clock)
-        self.host = self.network.host(*ADDRESSES)
+        # The machine's addresses are the machine's: a new process finds them as they are.
+        self.host = self.network.host(*ADDRESSES, plumb=False)
         self.threads = InlineThreads(self.process, self._chance())
         self.tls = ModelledTLS(self.process)
         self.reactor = VirtualReactor(self.process, self.host, self.datagrams)

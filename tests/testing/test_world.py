@@ -6,6 +6,7 @@ import errno
 
 from zope.interface import implementer
 
+from momentum_tx.errors import StartupError
 from momentum_tx.interfaces.hooks import IConnectionGoal
 from momentum_tx.interfaces.records import IDomainRecord
 from momentum_tx.testing.world import EPOCH, World
@@ -59,6 +60,18 @@ class WorldTests(WorldCase):
         """
         world = self.world()
         self.assertGreater(len(world.leftovers()), 1)
+
+    def test_addresses_are_the_machines(self) -> None:
+        """
+        An address that was taken away is not there for the next process either.
+        """
+        world = self.world('[binding.b1]\nbind_address = "192.0.2.2"\n')
+        world.network.unplumb("192.0.2.2")
+        world.kill()
+        self.assertRaises(StartupError, world.build)
+        world.network.plumb("192.0.2.2")
+        world.build()
+        world.start()
 
     def test_until(self) -> None:
         """

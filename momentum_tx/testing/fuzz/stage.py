@@ -307,6 +307,7 @@ class Stage:
             self.world.build()
         except StartupError as error:
             self.trace("start refused", str(error))
+            self.books.count("starts refused")
             self._begin_anew(START_PAUSE)
             return
         self._start()
