@@ -632,10 +632,14 @@ class HookTests(WorldCase):
             Answers what nobody awaits.
             """
 
-            async def log_reception_v1(self, ac: object, msg: object, now: float | None, note: bytes | None) -> None:
+            async def log_reception_v1(  # type: ignore[override]
+                self, ac: object, msg: object, now: float | None, note: bytes | None
+            ) -> None:
                 raise AssertionError("nobody awaits this")
 
-            async def log_attempt_v1(self, msg: object, dr: object, now: float | None, note: bytes) -> None:
+            async def log_attempt_v1(  # type: ignore[override]
+                self, msg: object, dr: object, now: float | None, note: bytes
+            ) -> None:
                 raise AssertionError("nor this")
 
         said: list[str] = []
