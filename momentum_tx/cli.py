@@ -23,10 +23,13 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
 from .config import load as config_load
+from .config.configuration import DEFAULT, Configuration
+from .config.report import dump, explanation
+from .config.stanzas import nearest
 from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
-from .errors import StartupError
+from .errors import ConfigError, StartupError
 from .service import OutboundService
 
 #: Exit status of a command that was interrupted, as shells have it.
@@ -81,12 +84,68 @@ def _check(options: argparse.Namespace) -> int:
     """
     Whether the service could start here with this configuration.
     """
-    path = options.config
-    config = config_load.load(path) if path else config_load.default()
-    service = OutboundService(_reactor(), config)
+    service = OutboundService(_reactor(), _loaded(options))
     service.bind()
     service.release()
-    sys.stdout.write(f"momentum-tx: {path or 'the default configuration'} is good\n")
+    sys.stdout.write(f"momentum-tx: {options.config or 'the default configuration'} is good\n")
+    return 0
+
+
+# config
+
+
+def _config_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser("check", help=COMMANDS["check"].help, description=COMMANDS["check"].help)
+    _check_arguments(check)
+    check.set_defaults(act=_check)
+    about = "say what an option is, where that was set, and which tables were asked"
+    explain = actions.add_parser("explain", help=about, description=about)
+    _check_arguments(explain)
+    explain.add_argument("--binding", metavar="B", default=DEFAULT, help="for mail of this binding (default: default)")
+    explain.add_argument("--domain", metavar="D", default="", help="for mail to this domain")
+    explain.add_argument("--host", metavar="H", default="", help="of this mail exchanger instead")
+    explain.add_argument("option", metavar="OPTION", help="name of the option")
+    explain.set_defaults(act=_explain)
+    about = "print all that is in force, as a file that says the same"
+    dumping = actions.add_parser("dump", help=about, description=about)
+    _check_arguments(dumping)
+    dumping.set_defaults(act=_dump)
+
+
+def _config(options: argparse.Namespace) -> int:
+    act: Callable[[argparse.Namespace], int] = options.act
+    return act(options)
+
+
+def _loaded(options: argparse.Namespace) -> Configuration:
+    return config_load.load(options.config) if options.config else config_load.default()
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """
+    Where the value of an option comes from.
+    """
+    config = _loaded(options)
+    if options.host:
+        origin = config.explain_host(options.option, options.host)
+    else:
+        slot = config.binding_slot(options.binding)
+        if slot is None:
+            known = [binding.name for binding in config.bindings]
+            raise ConfigError(
+                f"{config.source}: there is no binding {options.binding}{nearest(options.binding, known)}"
+            )
+        origin = config.explain(options.option, slot, options.domain)
+    sys.stdout.write(explanation(options.option, origin))
+    return 0
+
+
+def _dump(options: argparse.Namespace) -> int:
+    """
+    All that is in force.
+    """
+    sys.stdout.write(dump(_loaded(options)))
     return 0
 
 
@@ -197,6 +256,11 @@ COMMANDS: Final[dict[str, Command]] = {
         "check a configuration and this machine, say what is wrong, and end",
         _check_arguments,
         _check,
+    ),
+    "config": Command(
+        "check a configuration, print it, or explain one of its options",
+        _config_arguments,
+        _config,
     ),
 }
 

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from momentum_tx import cli
 
 
-class CommandLineTests(SynchronousTestCase):
+class CommandLineCase(SynchronousTestCase):
     """
-    What a user types.
+    What is printed is caught.
     """
 
     def setUp(self) -> None:
@@ -31,6 +31,12 @@ class CommandLineTests(SynchronousTestCase):
         except SystemExit as stop:
             assert isinstance(stop.code, int)
             return stop.code
+
+
+class CommandLineTests(CommandLineCase):
+    """
+    What a user types.
+    """
 
     def test_help(self) -> None:
         """
@@ -76,3 +82,64 @@ class CommandLineTests(SynchronousTestCase):
         self.assertTrue(first.startswith(f"momentum-tx: {path}:2: global.retry_intervall: unknown option"))
         self.assertTrue(second.startswith(f"momentum-tx: {path}:3: global.tls:"))
         self.assertEqual(self.out.getvalue(), "")
+
+
+class ConfigTests(CommandLineCase):
+    """
+    ``momentum-tx config``.
+    """
+
+    TEXT = """
+[domain."example.com"]
+retry_interval = 60
+[binding.b1]
+[host."mx1.example.com"]
+max_outbound_connections = 3
+"""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.mktemp()
+        Path(self.path).write_text(self.TEXT, encoding="utf-8")
+
+    def said(self, *arguments: str) -> list[str]:
+        """
+        The lines of a command that goes well.
+        """
+        action, *others = arguments
+        self.assertEqual(self.exits("config", action, "--config", self.path, *others), 0, self.err.getvalue())
+        return self.out.getvalue().splitlines()
+
+    def test_explain(self) -> None:
+        """
+        The value comes first, then where it was set.
+        """
+        lines = self.said("explain", "--domain", "example.com", "--binding", "b1", "retry_interval")
+        self.assertEqual(lines[:2], ["60.0", f'set in [domain."example.com"] at {self.path}:3'])
+
+    def test_explain_host(self) -> None:
+        """
+        Options of an exchanger are explained by its name.
+        """
+        self.assertEqual(self.said("explain", "--host", "mx1.example.com", "max_outbound_connections")[0], "3")
+
+    def test_dump(self) -> None:
+        """
+        What is in force is printed as a file.
+        """
+        lines = self.said("dump")
+        self.assertIn('[host."mx1.example.com"]', lines)
+        self.assertIn("retry_interval = 1200.0", lines)
+
+    def test_mistakes(self) -> None:
+        """
+        An option, a binding or a file that does not exist is one clear line and exit status 1.
+        """
+        for arguments, reason in (
+            (("--config", self.path, "retry_intervall"), "nearest: retry_interval"),
+            (("--config", self.path, "--binding", "b2", "tls"), "there is no binding b2"),
+            (("--config", self.path + ".not", "tls"), "cannot be read"),
+        ):
+            self.assertEqual(self.exits("config", "explain", *arguments), 1)
+            self.assertIn(reason, self.err.getvalue().splitlines()[-1])
+        self.assertEqual(self.exits("config"), 2)

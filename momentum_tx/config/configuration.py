@@ -152,6 +152,23 @@ class Configuration:
         """
         return self._slot_of.get(name)
 
+    def stanzas(self) -> Iterator[Stanza]:
+        """
+        Every table that was written, ``[global]`` first whether or not it was:
+        bindings in the order of their slots, domains and hosts in that of the file.
+        """
+        layout = self._layout
+        yield layout.top
+        for name in self._slot_of:
+            if name in layout.bindings:
+                yield from _with_domains(layout.bindings[name])
+        for group in layout.groups.values():
+            yield from _with_domains(group)
+            for binding in group.bindings.values():
+                yield from _with_domains(binding)
+        yield from _all_of(layout.domains)
+        yield from _all_of(layout.hosts)
+
     def where(self, *key_path: str) -> str:
         """
         ``file:line`` of a table or key, or of the nearest around it: for
@@ -263,6 +280,17 @@ def _candidates(container: NamedStanzas, name: str) -> Iterator[Stanza]:
     if name and name not in container.exact:
         yield Stanza((*container.path, name))
     yield from container.matching(name)
+
+
+def _with_domains(written: BindingStanzas) -> Iterator[Stanza]:
+    yield written.own
+    yield from _all_of(written.domains)
+
+
+def _all_of(container: NamedStanzas) -> Iterator[Stanza]:
+    yield from container.exact.values()
+    for _, stanza in container.patterns:
+        yield stanza
 
 
 def _unwritten(path: tuple[str, ...]) -> BindingStanzas:
