@@ -228,6 +228,19 @@ class PathSettings:
         1200.0, "Delay after the first failure; it doubles with each.", "seconds", minimum=0.01
     )
     max_retry_interval: float = option(43200.0, "Longest delay between two attempts.", "seconds", minimum=0.01)
+    retry_intervals: tuple[str, ...] = option(
+        (),
+        'Delays after the first, second and further failures, such as "90s", "5m", "2h" or "1d"; the last one repeats.'
+        " An empty list leaves it to retry_interval and max_retry_interval (ours).",
+    )
+    retry_jitter: float = option(
+        0.0,
+        "Share of each delay that chance may add to it, so that mail that failed together does not come again"
+        " together (ours).",
+        "share",
+        minimum=0,
+        maximum=1,
+    )
     max_retries: int | str = option(
         "auto",
         "Most retries: a number, none, or auto (as many as message_expiration allows).",

@@ -29,6 +29,7 @@ FLOORS: Final = {
     "errors": 1,
     "outcomes": 1,
     "settings": 1,
+    "units": 1,
     "interfaces": 2,
     "smtp": 3,
     "policy": 3,

@@ -13,6 +13,8 @@ from typing import Final
 
 import idna
 
+from ..units import duration
+
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PROVIDER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 #: RFC 1035 2.3.4, less the root label and its length octet.
@@ -173,6 +175,14 @@ def provider(text: str) -> str:
     """
     if not _PROVIDER.fullmatch(text):
         raise ValueError("is not of the form package.module:object")
+    return text
+
+
+def interval(text: str) -> str:
+    """
+    A time such as ``5m``.
+    """
+    duration(text)
     return text
 
 

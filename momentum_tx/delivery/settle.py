@@ -92,7 +92,9 @@ class Settlement:
         if hook:
             hook.notify(lambda provider: provider.log_transient_failure_v1(message, dr, now, note))
         message.num_retries += 1
-        following = self._schedule(message, dr).next_attempt(message.reception.creation_time, message.num_retries, now)
+        schedule = self._schedule(message, dr)
+        draw = self._f.rng.random() if schedule.retry_jitter else 0.0
+        following = schedule.next_attempt(message.reception.creation_time, message.num_retries, now, draw)
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
             return

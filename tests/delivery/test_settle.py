@@ -38,6 +38,36 @@ class RetryTests(WorldCase):
         self.assertEqual(failures[0]["stage"], "5")
         self.assertEqual(self.taken(mx), [BOB.encode()])
 
+    def test_listed_intervals(self) -> None:
+        """
+        With ``retry_intervals`` the delays are those of the list, and the last
+        one again and again.
+        """
+        world = self.world('[global]\nretry_intervals = ["1m", "10m"]\nidle_timeout = 0\n')
+        mx = world.exchanger("example.com")
+        times: list[float] = []
+        mx.on("MAIL", lambda session, line: times.append(round(world.clock.seconds())) or b"451 4.2.1 Not now")  # type: ignore[func-returns-value]
+        self.accept(world)
+        world.advance(2000)
+        self.assertEqual(times, [0, 60, 660, 1260, 1860])
+
+    def test_jitter(self) -> None:
+        """
+        With ``retry_jitter`` mail that failed together comes again one by one, no
+        piece of it too early.
+        """
+        world = self.world("[global]\nretry_interval = 100\nretry_jitter = 1.0\n")
+        mx = world.exchanger("example.com")
+        mx.on("MAIL", b"451 4.2.1 Not now", times=20)
+        for number in range(20):
+            world.send("a@sender.example", [f"user{number}@example.com"], world.message(str(number)))
+        world.advance(99)
+        self.assertEqual(len(mx.ledger), 0)
+        world.advance(120)
+        times = {round(taken.at) for taken in mx.ledger}
+        self.assertEqual(len(mx.ledger), 20)
+        self.assertGreater(len(times), 10)
+
     def test_expiry(self) -> None:
         """
         A message that is refused for a day is given up with 5.4.7 at the first

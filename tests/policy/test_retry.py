@@ -50,6 +50,33 @@ class WholeLifeTests(SynchronousTestCase):
         """
         self.assertEqual(life(schedule()), ([1200, 2400, 4800, 9600, 19200, 38400, 43200], End.TIME))
 
+    def test_list(self) -> None:
+        """
+        Delays one by one; the last of them repeats until the message's life is over.
+        """
+        told = schedule(retry_intervals=("5m", "30m", "2h"), message_expiration=20_000)
+        self.assertEqual(life(told), ([300, 1800, 7200, 7200, 7200], End.TIME))
+
+    def test_list_and_count(self) -> None:
+        """
+        ``max_retries`` counts through the list as well, and ``auto`` leaves it to time.
+        """
+        intervals = ("5m", "30m")
+        self.assertEqual(life(schedule(retry_intervals=intervals, max_retries=3)), ([300, 1800, 1800], End.RETRIES))
+        for expiration in (1, 299, 300, 301, 2100, 2101, 5000, 86400):
+            delays, end = life(schedule(retry_intervals=intervals, message_expiration=expiration))
+            self.assertIs(end, End.TIME, expiration)
+            self.assertGreaterEqual(sum(delays), expiration)
+
+    def test_jitter(self) -> None:
+        """
+        Chance makes a delay longer by its share at the most, and never shorter.
+        """
+        told = schedule(retry_jitter=0.5, retry_interval=100)
+        self.assertEqual([told.delay(1, draw) for draw in (0.0, 0.5, 1.0)], [100, 125, 150])
+        self.assertEqual(told.next_attempt(CREATED, 2, CREATED, 1.0), CREATED + 300)
+        self.assertEqual(schedule(retry_interval=100).delay(1, 1.0), 100)
+
     def test_momentum_example(self) -> None:
         """
         Momentum's own example: five retries at a fixed interval of 1200 s end after 6000 s, doubling after 37200 s.

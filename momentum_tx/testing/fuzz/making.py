@@ -119,6 +119,8 @@ class _Making:
         settings["body_block_timeout"] = dice.choice((5.0, 180.0))
         self._sometimes(0.3, max_retries=dice.choice((0, 1, 3, "none")))
         self._sometimes(0.05, never_retry=True)
+        self._sometimes(0.1, retry_intervals=[f"{interval}s", f"{2 * interval}s"])
+        self._sometimes(0.2, retry_jitter=dice.choice((0.1, 1.0)))
         self._sometimes(0.2, never_attempt_expired_messages=True)
         self._sometimes(0.5, host_failure_retry=dice.choice((1.0, 10.0, 60.0)))
         self._sometimes(0.3, mx_failures_to_delay=dice.choice((0, 1, 2, 5)))

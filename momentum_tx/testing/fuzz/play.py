@@ -160,7 +160,8 @@ class Player:
         Nothing goes wrong any more: everything must come to its end by itself.
         """
         stage, settings = self.stage, self._plan.settings
-        longest = float(settings.get("max_retry_interval", 43200.0))
+        # Twice, for the sake of retry_intervals and of retry_jitter.
+        longest = 4 * float(settings.get("max_retry_interval", 43200.0))
         life = float(settings.get("message_expiration", 86400.0))
         end = stage.seconds() + life + 3 * longest + QUIET + stage.set_back
         while stage.seconds() < end and not self._result.faults:
