@@ -424,7 +424,7 @@ class Stage:
         if left:
             self.fault("leftovers", f"after a stop: {left}")
         self._bury()
-        self.books.interrupted(lambda parcel: survived(parcel, self.world.files), 1e-6)
+        self.books.interrupted(lambda parcel: survived(parcel, self.world.files), 1e-6, ready=self.ready)
         self._begin_anew(self._down)
 
     def stop(self, down: float, for_good: bool = False) -> None:
