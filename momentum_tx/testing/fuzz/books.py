@@ -397,7 +397,9 @@ class Books:
             if ready:
                 parcel.least = (ambiguous, parcel.retries) if recorded else (0, 0)
             if parcel.ended and not survived(parcel):
-                if now - parcel.ended_at > window and not parcel.lenient:
+                # What a killed process has left to the kernel is synced when the next one has read it.
+                promised = ready or not power
+                if promised and now - parcel.ended_at > window and not parcel.lenient:
                     self._fault(
                         "outcome not on record",
                         f"{now - parcel.ended_at:.3f} s after its end nothing is on record of {parcel}",
