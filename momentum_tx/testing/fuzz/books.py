@@ -394,8 +394,8 @@ class Books:
                 # What is in the kernel's hands outlives a kill, and no power cut.
                 ambiguous += not power and not self.trouble and parcel.intents > parcel.intents_before
             recorded = now - parcel.retried_at > window and not parcel.lenient
-            if ready:
-                parcel.least = (ambiguous, parcel.retries) if recorded else (0, 0)
+            if ready or power:
+                parcel.least = (ambiguous, parcel.retries) if recorded and ready else (0, 0)
             if parcel.ended and not survived(parcel):
                 # What a killed process has left to the kernel is synced when the next one has read it.
                 promised = ready or not power
