@@ -19,7 +19,7 @@ from .maintainer import Maintainer
 from .records import Records
 from .routing import Router
 from .sessions import Sessions
-from .settle import BULK_SLICE, Settlement
+from .settle import Settlement
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -44,13 +44,12 @@ class Delivery:
         self.records = Records()
         self.router = Router(f, self.records, self._poke)
         self.settlement = Settlement(f, self._poke)
-        self.initiator = ConnectionInitiator(f, self.records, self.router, self._poke)
+        self.initiator = ConnectionInitiator(f, self.records, self.router)
         self.sessions = Sessions(f, self.records, self.settlement)
-        self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open)
+        self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open, self._poke)
         self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions)
         self.sessions.wire(self.connections, self.maintainer)
         self._expire = f.agenda.alarm(self._expire_records)
-        self._stopping = False
 
     def _poke(self, dr: DomainRecord) -> None:
         self.maintainer.poke(dr)
@@ -112,13 +111,11 @@ class Delivery:
     def flush(self, domain: str | None = None) -> int:
         """
         Have mail that waits for its time tried now (Momentum: ``flush domain``);
-        each such attempt counts as a retry.
-
-        The queues are gone through in slices; mail that is delayed anew
-        meanwhile is left alone.
+        each such attempt counts as a retry.  The maintainer's sweeps take it, slice
+        by slice; mail that is delayed anew meanwhile keeps its time.
 
         :param domain: the routing domain; ``None`` for every one.
-        :returns: messages that will be tried.
+        :returns: messages that no longer wait for their time.
         """
         if domain is None:
             records = list(self.records)
@@ -127,17 +124,11 @@ class Delivery:
             records = [] if found is None else [found]
         count = 0
         for dr in records:
-            count += dr.mail_queue.delayed_size()
-            self._flush_slice(dr, dr.mail_queue.delayed_size())
+            flushed = dr.mail_queue.flush()
+            if flushed:
+                count += flushed
+                self.maintainer.poke(dr)
         return count
-
-    def _flush_slice(self, dr: DomainRecord, left: int) -> None:
-        if self._stopping or not left:
-            return
-        moved = dr.mail_queue.flush(self.facilities.wall(), min(left, BULK_SLICE))
-        self.maintainer.poke(dr)
-        if moved == BULK_SLICE:
-            self.facilities.clock.callLater(0, self._flush_slice, dr, left - moved)
 
     def reconfigured(self) -> None:
         """
@@ -164,7 +155,6 @@ class Delivery:
         :param grace: seconds for the transactions.  One that still waits for
             its final reply then is recorded as ambiguous.
         """
-        self._stopping = True
         self.maintainer.stop()
         self.settlement.stop()
         self._expire.disarm()

@@ -65,6 +65,7 @@ class ConnectionHandle:
         "tries",
         "user_data",
         "when_given_up",
+        "when_released",
     )
 
     def __init__(self, dr: DomainRecord, binding_slot: int, user_data: object) -> None:
@@ -80,6 +81,8 @@ class ConnectionHandle:
         self.tries: list[Try] = []
         #: Called when the handle is closed while its attempt is under way.
         self.when_given_up: Callable[[], object] | None = None
+        #: Called when the handle no longer counts against any limit.
+        self.when_released: Callable[[], object] | None = None
         self._stop: Callable[[], object] | None = None
         self._release: Callable[[ConnectionHandle], object] | None = None
 
@@ -97,3 +100,6 @@ class ConnectionHandle:
         given_up, self.when_given_up = self.when_given_up, None
         if stop is not None and given_up is not None:
             given_up()
+        released, self.when_released = self.when_released, None
+        if release is not None and released is not None:
+            released()

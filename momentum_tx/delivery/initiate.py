@@ -141,20 +141,12 @@ class ConnectionInitiator:
     :param facilities: dialer, hooks, clocks, configuration.
     :param records: hosts, metrics, totals.
     :param router: asked for routing data that is missing.
-    :param released: told when a connection of a domain no longer counts.
     """
 
-    def __init__(
-        self,
-        facilities: Facilities,
-        records: Records,
-        router: Router,
-        released: Callable[[DomainRecord], object] = lambda dr: None,
-    ) -> None:
+    def __init__(self, facilities: Facilities, records: Records, router: Router) -> None:
         self.facilities = facilities
         self.records = records
         self.router = router
-        self.released = released
 
     def initiate_connection(
         self,
@@ -193,7 +185,6 @@ class _Attempt:
         "_finish",
         "_given_up",
         "_records",
-        "_released",
         "_router",
         "_settings",
         "_timeout",
@@ -213,7 +204,6 @@ class _Attempt:
         self._facilities = f = initiator.facilities
         self._records = initiator.records
         self._router = initiator.router
-        self._released = initiator.released
         self._settings = f.config.path(slot, dr.domain)
         self._finish = finish
         self._timeout = timeout
@@ -331,9 +321,6 @@ class _Attempt:
         self._records.connections -= 1
         self._leave_host()
         handle.connection.descriptor = -1
-        if handle.dr.mail_queue.active_size(handle.binding_slot):
-            # It may have been somebody's own connection that kept the mail waiting.
-            self._released(handle.dr)
 
     def _leave_host(self) -> None:
         if self.handle.host is not None:
@@ -345,8 +332,10 @@ class _Attempt:
         Dial the next address that does not fail at once; false if none is left.
         """
         f, handle = self._facilities, self.handle
-        if self._begun and f.config.path(handle.binding_slot, handle.dr.domain).suspend_delivery:
-            # Suspended while an address was being tried: no other is.
+        suspended = f.config.path(handle.binding_slot, handle.dr.domain).suspend_delivery
+        if self._begun and suspended and not self._settings.suspend_delivery:
+            # Suspended while an address was being tried: no other is, and no message suffers for that.
+            self._cause = ConnFlag.ERROR_HOST_MAX_REACHED
             return False
         while self._candidates:
             candidate = self._candidates.pop()

@@ -76,6 +76,8 @@ class MailConnections:
     :param initiator: begins attempts.
     :param settlement: moves or fails messages.
     :param open_session: given the handle of every connection that is established.
+    :param released: told of the domain when somebody's own connection was closed,
+        which may have kept its mail waiting.
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class MailConnections:
         initiator: ConnectionInitiator,
         settlement: Settlement,
         open_session: Callable[[ConnectionHandle], object],
+        released: Callable[[DomainRecord], object],
     ) -> None:
+        self._released = released
         self._initiator = initiator
         self._settlement = settlement
         self._open_session = open_session
@@ -106,7 +110,9 @@ class MailConnections:
                 self.contacted(handle.dr, handle.binding_slot)
             finish_connect_func(handle, error, when)
 
-        return self._initiator.initiate_connection(dr, binding, now, finished, timeout_func, user_data)
+        handle = self._initiator.initiate_connection(dr, binding, now, finished, timeout_func, user_data)
+        handle.when_released = lambda: self._released(handle.dr)
+        return handle
 
     def contacted(self, dr: DomainRecord, slot: int) -> None:
         """

@@ -210,7 +210,7 @@ class World:
         self.initiator = ConnectionInitiator(self.facilities, self.records, self.router)
         #: Handles that ``initiate_connection_smtp`` would have begun a session on.
         self.opened: list[ConnectionHandle] = []
-        self.connections = MailConnections(self.initiator, self.settlement, self.opened.append)
+        self.connections = MailConnections(self.initiator, self.settlement, self.opened.append, lambda dr: None)
         self.started = self.clock.seconds()
         self._serial = 0
 

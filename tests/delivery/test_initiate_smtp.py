@@ -5,6 +5,7 @@ Connections for mail that do not come about, and what the queue suffers.
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from momentum_tx.delivery.initiate import open_connection
 from momentum_tx.delivery.initiate_smtp import MailConnections, initiate_connection_smtp
 from momentum_tx.errors import HookReentered
 from momentum_tx.flags import ConnFlag
@@ -154,9 +155,26 @@ class SuspendedTests(WorldCase):
             world.network.line(mx.address).latency = 1.0
         self.accept(world)
         world.advance(0.5)
-        world.reload('[domain."example.com"]\nsuspend_delivery = true\n')
+        world.reload('[global]\nmax_retries = 0\n[domain."example.com"]\nsuspend_delivery = true\n')
         world.advance(3600)
         self.assertEqual(len([place for _, place, port in world.network.dialled if port == 25]), 1)
+        # No message has suffered for it.
+        self.assertEqual(self.kinds(world), "R")
+
+    def test_own_connection(self) -> None:
+        """
+        Who opens a connection of his own where delivery is suspended tries every
+        address, as anywhere.
+        """
+        world = self.world('[domain."example.com"]\nsuspend_delivery = true\n')
+        first = world.exchanger("example.com")
+        world.exchanger("example.com", 20)
+        world.network.refuse(first.address)
+        opening = open_connection(world.service.delivery.domain_record("example.com"), 0)
+        world.advance(1)
+        handle = self.successResultOf(opening)
+        self.assertEqual(len(handle.tries), 2)
+        handle.close()
 
 
 class LastTryTests(WorldCase):

@@ -2,6 +2,7 @@
 What sessions mean for their hosts: refused greetings, caps, TLS.
 """
 
+from momentum_tx.delivery.session import Session
 from momentum_tx.testing.peers import CLOSE, SILENCE, Answer, Step
 from momentum_tx.testing.world import World
 
@@ -183,6 +184,29 @@ class SuspendedTests(WorldCase):
         world.reload(self.SUSPENDED)
         world.advance(3600)
         self.assertEqual((mx.connections, self.kinds(world)), (1, "R"))
+
+
+class BeginTests(WorldCase):
+    """
+    A connection is there, and no session can begin on it.
+    """
+
+    def test_no_storm(self) -> None:
+        """
+        The domain's regular passes try again, and nothing else does.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+
+        def begin(session: Session) -> None:
+            raise OSError("no descriptor left")
+
+        self.patch(Session, "begin", begin)
+        self.accept(world)
+        world.advance(60)
+        self.assertLess(mx.connections, 10)
+        self.assertEqual(self.kinds(world), "R")
+        self.flushLoggedErrors(OSError)
 
 
 class TLSTests(WorldCase):
