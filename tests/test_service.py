@@ -542,7 +542,24 @@ class ReloadTests(WorldCase):
         dr = world.domain("example.com")
         self.assertEqual(dr.mail_queue.delayed_size(), 500)
         self.assertEqual(world.service.flush(), 500)
-        self.assertEqual(dr.mail_queue.active_size(), 200)
+        # Nothing has moved yet: a pass takes its slice, and others have their turn.
+        self.assertEqual((dr.mail_queue.active_size(), dr.mail_queue.delayed_size()), (0, 500))
+        world.advance(1)
+        retries = [message.num_retries for message in dr.mail_queue.messages()]
+        self.assertEqual(retries, [2] * 500)
+
+    def test_slots_are_kept(self) -> None:
+        """
+        A configuration that would give a binding's mail to another source is
+        refused, however it was made.
+        """
+        world = self.world('[binding.b1]\nbind_address = "192.0.2.1"\n[binding.b2]\nbind_address = "192.0.2.2"\n')
+        before = world.service.configuration
+        text = '[binding.b2]\nbind_address = "192.0.2.2"\n[binding.b1]\nbind_address = "192.0.2.1"\n'
+        for new in (parse(text), parse(text, generation=2), parse("", generation=2)):
+            self.assertRaises(StartupError, world.service.reconfigure, new)
+        self.assertIs(world.service.configuration, before)
+        world.service.reconfigure(parse(text, "mx.toml", 2, before.bindings))
 
     def test_logs(self) -> None:
         """

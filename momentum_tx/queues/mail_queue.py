@@ -78,12 +78,14 @@ class MailQueue:
     :class:`ValueError`, which in Momentum aborts the process.
     """
 
-    __slots__ = ("_active", "_active_total", "_delayed")
+    __slots__ = ("_active", "_active_total", "_delayed", "_flushed")
 
     def __init__(self) -> None:
         self._active: dict[int, _Heap] = {}
         self._active_total = 0
         self._delayed = _Heap()
+        #: Delayed mail that is to be tried now, and the ticket that all of it is below.
+        self._flushed: list[tuple[int, _Heap]] = []
 
     def insert_active(self, message: Message) -> None:
         """
@@ -131,6 +133,10 @@ class MailQueue:
         """
         The delayed message that is due first; it stays queued.
         """
+        for _, heap in self._flushed:
+            message = heap.first()
+            if message is not None:
+                return message
         return self._delayed.first()
 
     def sweep(self, now: float, limit: int) -> int:
@@ -140,7 +146,7 @@ class MailQueue:
         :param limit: the most to move at once.
         :returns: how many were moved.
         """
-        moved = 0
+        moved = self._sweep_flushed(now, limit)
         while moved < limit:
             message = self._delayed.first()
             if message is None or message.next_attempt > now:
@@ -150,23 +156,30 @@ class MailQueue:
             moved += 1
         return moved
 
-    def flush(self, now: float, limit: int) -> int:
-        """
-        Make delayed messages due, those first that would be due first.
-
-        :param now: what their ``next_attempt`` becomes, wall time.
-        :param limit: the most to move at once.
-        :returns: how many were moved.
-        """
+    def _sweep_flushed(self, now: float, limit: int) -> int:
         moved = 0
-        while moved < limit:
-            message = self._delayed.pop()
+        while self._flushed and moved < limit:
+            message = self._flushed[0][1].pop()
             if message is None:
-                break
+                del self._flushed[0]
+                continue
             message.next_attempt = min(message.next_attempt, now)
             self.insert_active(message)
             moved += 1
         return moved
+
+    def flush(self) -> int:
+        """
+        Have the next sweeps take all mail that is delayed now, due or not; what
+        is delayed from now on keeps its time.
+
+        :returns: how much there is.
+        """
+        count = self._delayed.live
+        if count:
+            self._flushed.append((next(_tickets), self._delayed))
+            self._delayed = _Heap()
+        return count
 
     def remove(self, message: Message) -> bool:
         """
@@ -175,7 +188,7 @@ class MailQueue:
         if not message.place:
             return False
         if message.place & 1:
-            self._delayed.drop(message)
+            self._delayed_heap(message).drop(message)
             return True
         heap = self._active[message.binding_slot]
         heap.drop(message)
@@ -183,6 +196,12 @@ class MailQueue:
         if not heap.live:
             del self._active[message.binding_slot]
         return True
+
+    def _delayed_heap(self, message: Message) -> _Heap:
+        for ticket, heap in self._flushed:
+            if message.place < ticket:
+                return heap
+        return self._delayed
 
     def is_active(self, message: Message) -> bool:
         """
@@ -203,6 +222,8 @@ class MailQueue:
         found: list[Message] = []
         for slot in self.active_slots():
             found.extend(self._active[slot])
+        for _, heap in self._flushed:
+            found.extend(heap)
         found.extend(self._delayed)
         return found
 
@@ -213,7 +234,7 @@ class MailQueue:
         return heap.live if heap is not None else 0
 
     def delayed_size(self) -> int:
-        return self._delayed.live
+        return self._delayed.live + sum(heap.live for _, heap in self._flushed)
 
     def size(self) -> int:
-        return self._active_total + self._delayed.live
+        return self._active_total + self.delayed_size()

@@ -128,15 +128,24 @@ class MailQueueTests(SynchronousTestCase):
 
     def test_flush(self) -> None:
         """
-        A flush makes due what would have been due first; what is due already keeps its time.
+        After a flush the sweeps take what was delayed, in slices and in the order of
+        its time; what is delayed afterwards keeps its time, however short.
         """
         later, sooner, due = self.delayed(30.0), self.delayed(20.0, 4), self.delayed(5.0)
-        self.assertEqual(self.queue.flush(10.0, 2), 2)
+        self.assertEqual(self.queue.flush(), 3)
+        self.assertEqual(self.queue.flush(), 0)
+        new = self.delayed(11.0)
+        self.assertEqual(self.sizes(), (0, 4, 4))
+        self.assertEqual(self.queue.messages(), [due, sooner, later, new])
+        self.assertEqual(self.queue.sweep(10.0, 2), 2)
         self.assertEqual((self.taken(0), self.taken(4)), ([due], [sooner]))
         self.assertEqual((due.next_attempt, sooner.next_attempt, later.next_attempt), (5.0, 10.0, 30.0))
-        self.assertEqual(self.queue.flush(10.0, 2), 1)
-        self.assertEqual(self.queue.flush(10.0, 2), 0)
-        self.assertEqual(self.taken(0), [later])
+        self.assertIs(self.queue.first_delayed(), later)
+        self.assertEqual(self.queue.sweep(10.0, 2), 1)
+        self.assertIs(self.queue.first_delayed(), new)
+        self.assertEqual(self.queue.flush(), 1)
+        self.assertTrue(self.queue.remove(new))
+        self.assertEqual((self.queue.sweep(10.0, 9), self.sizes()), (0, (1, 0, 1)))
 
     def test_one_place_only(self) -> None:
         """
