@@ -447,11 +447,12 @@ class OutboundService(Service):
         """
         Go on with another configuration; sessions finish on the one they began with.
 
-        :param new: of the next generation, with the bindings of this one in
-            their slots (see :func:`momentum_tx.config.load.parse`).
-        :raises StartupError: it does not fit this machine; the old one stays in force.
+        :param new: follows the old one (see :func:`momentum_tx.config.load.parse`).
+        :raises StartupError: it does not, or not fit this machine; the old one stays.
         """
         old = self._facilities.config
+        if not new.follows(old):
+            raise StartupError(f"{new.source}: not made to follow the configuration in force (see config.load.parse)")
         self._check_machine(new)
         for name in ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks"):
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
@@ -465,8 +466,7 @@ class OutboundService(Service):
 
     def flush(self, domain: str | None = None) -> int:
         """
-        Have mail that waits for its time tried now; see
-        :meth:`momentum_tx.delivery.delivery.Delivery.flush`.
+        See :meth:`momentum_tx.delivery.delivery.Delivery.flush`.
         """
         return self.delivery.flush(domain)
 

@@ -152,6 +152,15 @@ class Configuration:
         """
         return self._slot_of.get(name)
 
+    def follows(self, old: IConfiguration) -> bool:
+        """
+        Whether it may replace *old* in a running service: it is of a later
+        generation, and every binding of that has its slot.  Mail is queued by slot,
+        and would else leave from another address, or from none.
+        """
+        kept = self.bindings[: len(old.bindings)]
+        return self.generation > old.generation and [each.name for each in kept] == [each.name for each in old.bindings]
+
     def stanzas(self) -> Iterator[Stanza]:
         """
         Every table that was written, ``[global]`` first whether or not it was:
