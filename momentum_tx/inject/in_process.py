@@ -48,7 +48,7 @@ class Sending(Deferred[list[Outcome]]):
             self._tell()
         return self._accepted
 
-    def answered(self, answer: str | Failure) -> None:
+    def _answered(self, answer: str | Failure) -> None:
         """
         The receiver has decided.
 
@@ -148,11 +148,11 @@ class InProcess:
 
     @staticmethod
     def _accepted(reception: Reception, sending: Sending) -> None:
-        sending.answered(reception.batch_id)
+        sending._answered(reception.batch_id)
 
     def _refused(self, failure: Failure, sending: Sending, waited: list[Message]) -> Any:
         for message in waited:
             self._when_ended(message, None)
-        sending.answered(failure)
+        sending._answered(failure)
         if not sending.called:
             sending.errback(failure)

@@ -243,7 +243,8 @@ class World:
         """
         end = self.clock.seconds() + limit
         while not condition():
-            if self.clock.seconds() > end or not self.clock.step():
+            due = self.clock.next_time()
+            if due is None or due > end or not self.clock.step():
                 raise AssertionError(f"it has not come about by {self.clock.seconds():g} s")
 
     # The neighbourhood.

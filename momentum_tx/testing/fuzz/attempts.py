@@ -8,7 +8,7 @@ and with the full word, and whoever owes the actions performs each once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import ConnectionNotInitiated
 from ...flags import ConnFlag
@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     from ...service import OutboundService
     from .books import Books
     from .observer import Observer
+
+
+#: What each cause may oblige to.
+ACTIONS: Final = {
+    ConnFlag.ERROR_MX_LOOKUP_FAILED: (ConnFlag(0), ConnFlag.ACTION_PURGE_DOMAIN),
+    ConnFlag.ERROR_MX_LOOKUP_PENDING: (ConnFlag(0),),
+    ConnFlag.ERROR_HOST_MAX_REACHED: (ConnFlag(0),),
+    ConnFlag.ERROR_SMTP_NULL_MX: (ConnFlag.ACTION_PURGE_DOMAIN,),
+    ConnFlag.ERROR_PROHIBITED_IP: (ConnFlag.ACTION_PURGE_DOMAIN,),
+    ConnFlag.ERROR_NO_MXS_REACHABLE: (ConnFlag.ACTION_REQUEUE1,),
+    ConnFlag.ERROR_SOCKET: (ConnFlag.ACTION_REQUEUE1,),
+    ConnFlag.ERROR_IOCTL: (ConnFlag.ACTION_REQUEUE1,),
+    ConnFlag.ERROR_BIND: (ConnFlag.ACTION_REQUEUE1,),
+    ConnFlag.ERROR_CONNECT: (ConnFlag.ACTION_REQUEUE1,),
+    ConnFlag.ERROR_CONNECT_NETWORK: (ConnFlag.ACTION_REQUEUE1,),
+    ConnFlag.ERROR_CONNECT_TIMEOUT: (ConnFlag.ACTION_REQUEUE1,),
+}
 
 
 class Call:
@@ -126,6 +143,9 @@ class AttemptWatch:
             self._fault("flags", f"{call.domain}: {error} has {len(causes)} causes")
         for cause in causes:
             self._books.count(str(cause))
+            actions = error & ConnFlag.ACTIONS
+            if actions not in ACTIONS[cause]:
+                self._fault("flags", f"{call.domain}: {cause} obliges to {actions}")
         self._expected.append((call.domain, call.slot, error))
         if not call.returned and not error & ConnFlag.ERROR_MX_LOOKUP_PENDING:
             self.refused[call.domain, call.slot] = None

@@ -87,7 +87,8 @@ class Player:
     def _fault(self, rule: str, text: str) -> None:
         if len(self._result.faults) < MOST_FAULTS:
             self._result.faults.append(Fault(rule, text, self.stage.seconds()))
-            self.stage.trace("FAULT", rule, text)
+            self.stage.trace("FAULT", rule)
+            self.stage.trace.remark(text)
 
     def play(self) -> Result:
         """
@@ -135,9 +136,11 @@ class Player:
                 self.stage.start_again()
                 self._settled()
                 continue
-            if due is None or due > end:
+            # As the clock will round it: what it would make on the way is a step to be looked at.
+            left = max(0.0, end - clock.seconds())
+            if due is None or due > clock.seconds() + left:
                 self._invariants.look_for_standstill(end)
-                clock.advance(max(0.0, end - clock.seconds()))
+                clock.advance(left)
                 return True
             self._step(due)
         return False
@@ -177,6 +180,8 @@ class Player:
         if stage.running and stage.ready:
             self._invariants.at_rest()
             self._stop()
+        else:
+            self._fault("endless", "the service does not start")
 
     def _stop(self) -> None:
         stage = self.stage

@@ -289,6 +289,8 @@ class Stage:
         world = self.world
         self.observer.deaf = self.edge.deaf = self.journal.deaf = True
         self.clients.forsaken()
+        # What the dead one was asked for comes to nothing.
+        self._stopped = self._readying = None
         world.kill()
         self.ends.open.clear()
 

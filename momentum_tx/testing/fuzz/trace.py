@@ -38,9 +38,17 @@ class Trace:
         """
         self.events += 1
         line = f"{self._seconds():.6f} {what} {' '.join([_shown(value) for value in values])}"
-        self._digest.update(line.encode("utf-8", "surrogateescape"))
+        self._digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
         if self._keep:
             self.lines.append(line)
+
+    def remark(self, text: str) -> None:
+        """
+        Say more of what happened last, to readers alone: the text may name objects
+        by where they lie, which no two processes share.
+        """
+        if self._keep:
+            self.lines[-1] += f" {text}"
 
     def digest(self) -> str:
         """
