@@ -29,6 +29,8 @@ class Letter:
 
     :ivar state: ``offered``, ``accepted``, ``refused``, or ``unknown`` when the
         client never learnt.
+    :ivar doubtful: it was refused while the disk was in trouble: what was written of it
+        cannot be withdrawn before the disk takes a word, and may come back after a crash.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Letter:
     content: bytes
     recipients: tuple[bytes, ...]
     state: str = "offered"
+    doubtful: bool = False
 
 
 @dataclass(slots=True)
@@ -179,7 +182,7 @@ class Books:
         """
         The client was told that it is not ours.
         """
-        letter.state = "refused"
+        letter.state, letter.doubtful = "refused", self.trouble
         self.count("refused")
         for recipient in letter.recipients:
             parcel = self.parcels[recipient]
@@ -427,7 +430,9 @@ class Books:
             if here and parcel.ended:
                 self._fault("came back", f"after a start it is queued again: {parcel}")
             if here and parcel.letter.state == "refused":
-                self._fault("refused and kept", f"after a start it is queued: {parcel}")
+                if not parcel.letter.doubtful:
+                    self._fault("refused and kept", f"after a start it is queued: {parcel}")
+                parcel.letter.state = "unknown"
             if here and not parcel.known:
                 # Nobody was told that it was kept, and it was.
                 parcel.known = True
