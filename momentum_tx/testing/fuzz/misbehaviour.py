@@ -4,6 +4,7 @@ Hook providers nobody would want, and some that only want much.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from random import Random
@@ -42,7 +43,7 @@ _EVERYTHING: Final = (
 )
 
 
-class _Everywhere:
+class _Everywhere(ABC):
     """
     Answers every hook by :meth:`act`.
 
@@ -56,13 +57,13 @@ class _Everywhere:
         self.chance = chance
         self.share = float(args.get("share", 1.0))
 
+    @abstractmethod
     def act(self, hook: str, default: Any) -> Any:
         """
         What it does when it is asked or told.
 
         :param default: the answer of a provider that has no opinion.
         """
-        raise NotImplementedError
 
     def log_client_connection_failure(self, addr: Any, err: Any, dr: Any, binding_slot: int, now: Any) -> Any:
         return self.act("log_client_connection_failure", None)
