@@ -79,6 +79,7 @@ class Option:
     :ivar maximum: largest number, or ``None``.
     :ivar choices: the only words allowed, or empty.
     :ivar fixed: only the default is taken, for the rest does not exist yet.
+    :ivar differs: in what it differs from Momentum's option of the name; a sentence, or empty.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Option:
     maximum: float | None
     choices: tuple[str, ...]
     fixed: bool = False
+    differs: str = ""
 
     def allowed(self, table: Table) -> bool:
         """
@@ -254,6 +256,7 @@ def _options(owner: Any) -> dict[str, Option]:
             about.get("maximum", longest),
             about.get("choices", ()),
             about.get("fixed", False),
+            about.get("differs", ""),
         )
     return made
 

@@ -20,12 +20,14 @@ _TITLES: Final = (
 _HEAD: Final = f"""\
 # Options
 
-Written from the declarations in `momentum_tx/settings.py`; change it there.
+Written from the declarations in `momentum_tx/settings/`; change it there.
 Where a value is looked for, and how a file is written:
 [how to configure](../howto/configure.md).
 
 *Scopes* are the tables an option may stand in: `binding` and `binding_group` as
 such, and both with a `domain` table inside where `domain` is named too.
+*Differs* says where an option is not as Momentum has it; *ours* marks one that
+Momentum does not have.
 *Unset* means that the option has no value unless it is written. A number of
 seconds may have a fraction and is at most {number(LONGEST_SECONDS)} (ten years).
 """
@@ -46,7 +48,7 @@ def options_page() -> str:
 
 def _row(option: Option) -> str:
     scopes = ", ".join(level.value for level in Level if level in option.levels)
-    effect = (option.doc + _limits(option)).replace("|", "\\|")
+    effect = (option.doc + _limits(option) + _difference(option)).replace("|", "\\|")
     return f"| `{option.name}` | {_default(option)} | {option.unit} | {scopes} | {effect} |\n"
 
 
@@ -73,6 +75,10 @@ def _limits(option: Option) -> str:
     if option.maximum is not None and option.maximum != LONGEST_SECONDS:
         parts.append(f" At most {number(option.maximum)}.")
     return "".join(parts)
+
+
+def _difference(option: Option) -> str:
+    return f" *Differs:* {option.differs}" if option.differs else ""
 
 
 if __name__ == "__main__":

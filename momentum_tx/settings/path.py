@@ -1,0 +1,91 @@
+"""
+Options that are settled for a (binding, domain) pair.
+"""
+
+from dataclasses import dataclass
+
+from .option import option
+
+
+@dataclass(frozen=True, slots=True)
+class PathSettings:
+    """
+    Options settled for one (binding, domain) pair.
+    """
+
+    connect_timeout: float = option(300.0, "Deadline of a whole connection attempt.", "seconds", minimum=0.01)
+    banner_timeout: float | None = option(
+        None, "Wait for the greeting; unset means ehlo_timeout (ours).", "seconds", minimum=0.01
+    )
+    ehlo_timeout: float = option(300.0, "Wait for the reply to EHLO or HELO.", "seconds", minimum=0.01)
+    starttls_timeout: float = option(
+        60.0, "Wait for the reply to STARTTLS, and for the handshake (ours).", "seconds", minimum=0.01
+    )
+    mailfrom_timeout: float = option(300.0, "Wait for the reply to MAIL FROM.", "seconds", minimum=0.01)
+    rcptto_timeout: float = option(300.0, "Wait for a reply to RCPT TO.", "seconds", minimum=0.01)
+    data_timeout: float | None = option(
+        None, "Wait for the reply to DATA; unset means rcptto_timeout (ours).", "seconds", minimum=0.01
+    )
+    body_block_timeout: float = option(
+        180.0, "Longest time without progress while the body is sent (ours).", "seconds", minimum=0.01
+    )
+    body_timeout: float = option(
+        600.0, "Wait for the reply to the final dot; a short one causes duplicates.", "seconds", minimum=0.01
+    )
+    rset_timeout: float = option(30.0, "Wait for the reply to RSET.", "seconds", minimum=0.01)
+    quit_timeout: float = option(5.0, "Wait for the reply to QUIT (ours).", "seconds", minimum=0.01)
+    idle_timeout: float = option(5.0, "How long an idle session stays open for new mail.", "seconds", minimum=0)
+    max_outbound_connections: int = option(
+        32, "Most connections of one domain on one binding.", "connections", minimum=0
+    )
+    connection_allocation_aggressiveness: str = option(
+        "normal", "How fast the connection goal grows with the queue.", choices=("normal", "high")
+    )
+    max_deliveries_per_connection: int = option(
+        0, "Successful deliveries after which a connection is closed; 0 is no limit.", "messages", minimum=0
+    )
+    max_recipients_per_connection: int = option(
+        0, "RCPT TO commands after which a connection is closed; 0 is no limit.", "recipients", minimum=0
+    )
+    max_recipients_per_batch: int = option(100, "Most recipients of one transaction.", "recipients", minimum=1)
+    retry_interval: float = option(
+        1200.0, "Delay after the first failure; it doubles with each.", "seconds", minimum=0.01
+    )
+    max_retry_interval: float = option(43200.0, "Longest delay between two attempts.", "seconds", minimum=0.01)
+    retry_intervals: tuple[str, ...] = option(
+        (),
+        'Delays after the first, second and further failures, such as "90s", "5m", "2h" or "1d"; the last one repeats.'
+        " An empty list leaves it to retry_interval and max_retry_interval (ours).",
+    )
+    retry_jitter: float = option(
+        0.0,
+        "Share of each delay that chance may add to it, so that mail that failed together does not come again"
+        " together (ours).",
+        "share",
+        minimum=0,
+        maximum=1,
+    )
+    max_retries: int | str = option(
+        "auto",
+        "Most retries: a number, none, or auto (as many as message_expiration allows).",
+        minimum=0,
+        choices=("auto", "none"),
+    )
+    never_retry: bool = option(False, "Whether the first transient failure is final.")
+    message_expiration: float = option(86400.0, "Longest life of an undelivered message.", "seconds", minimum=0.01)
+    never_attempt_expired_messages: bool = option(
+        False, "Whether a message past its life is failed without the attempt that is due."
+    )
+    generate_bounces: bool = option(
+        False,
+        "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
+        fixed=True,
+    )
+    suspend_delivery: bool = option(False, "Whether mail waits here without any attempt.")
+    gateway: str = option("", "Name or address of the host that takes all this mail instead of the domain's own.")
+    remote_smtp_port: int = option(25, "Port connected to.", minimum=1, maximum=65535)
+    ehlo_hostname: str = option(
+        "__hostname__", "Name in EHLO: literal, __hostname__, or __message__ (the sender's domain)."
+    )
+    tls: str = option("no", "Whether STARTTLS is used.", choices=("no", "ifavailable", "required"))
+    pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")

@@ -1,0 +1,85 @@
+"""
+Options of a domain, of a mail exchanger, of a binding; and what a binding is.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from .option import DOMAIN_WIDE, Level, option
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSettings:
+    """
+    Options settled for one domain on every binding.
+    """
+
+    routes: tuple[str, ...] = option(
+        (),
+        "Next hops instead of the domain's MX records, tried in order: host, address, either with :port, or __mx__.",
+        scopes=DOMAIN_WIDE,
+    )
+    mx_failures_to_delay: int = option(
+        50,
+        "Consecutive connection failures of every address after which active mail is delayed; 0 never.",
+        "failures",
+        DOMAIN_WIDE,
+        minimum=0,
+    )
+    connect_timeout_to_delay: float = option(
+        900.0,
+        "Time spent failing to contact a domain after which active mail is delayed; 0 never.",
+        "seconds",
+        DOMAIN_WIDE,
+        minimum=0,
+    )
+    host_failure_retry: float = option(
+        120.0, "How long an address that failed is left alone, per binding.", "seconds", DOMAIN_WIDE, minimum=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """
+    Options of one mail exchanger, by name; written in ``[host]`` only.
+    """
+
+    max_outbound_connections: int = option(
+        -1, "Most connections to the host; -1 is no limit.", "connections", (Level.HOST,), minimum=-1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BindingSettings:
+    """
+    Options settled for one binding, whatever the domain.
+    """
+
+    bind_address: str = option(
+        "",
+        "Numeric address connections leave from; empty lets the kernel choose.",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """
+    A named source of connections.
+
+    :ivar name: as configured; ``default`` is slot 0 and always exists.
+    :ivar slot: the small integer that stands for it.
+    :ivar group: name of the binding group it is in, ``default`` if in none.
+    :ivar bind_address: source address; empty lets the kernel choose.
+    """
+
+    name: str
+    slot: int
+    group: str = "default"
+    bind_address: str = ""
+
+
+#: Slot of the binding named ``default``.
+DEFAULT_SLOT: Final = 0
+#: Slot of a message that has no binding yet (Momentum: EC_BINDING_SLOT_UNBOUND).
+UNBOUND: Final = -1

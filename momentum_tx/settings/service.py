@@ -1,0 +1,135 @@
+"""
+Options of the whole service.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from .option import GLOBAL, option
+
+#: Ranges no mail for a stranger's domain may lead to, unless an operator says otherwise.
+#: The host's own addresses are added at run time; mapped IPv6 forms are compared as IPv4.
+DEFAULT_PROHIBITED_HOSTS: Final = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/128",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalSettings:
+    """
+    Options of the whole service; written in ``[global]`` only.
+    """
+
+    state_dir: str = option(
+        "momentum-tx-state",
+        "Directory of the spool, the lock and, unless log_dir says otherwise, the logs.",
+        scopes=GLOBAL,
+    )
+    log_dir: str = option("", "Directory of the logs; empty means log/ under state_dir.", scopes=GLOBAL)
+    hostname: str = option("", "Our name in greetings, EHLO and trace lines; empty asks the system.", scopes=GLOBAL)
+    smtp_listen: tuple[str, ...] = option(
+        ("tcp:2525:interface=127.0.0.1",),
+        "Twisted endpoint strings on which mail is received over SMTP; an empty list receives none.",
+        scopes=GLOBAL,
+    )
+    relay_hosts: tuple[str, ...] = option(
+        ("127.0.0.0/8", "::1/128"), "Networks whose clients may send mail anywhere through us.", scopes=GLOBAL
+    )
+    trusted_hosts: tuple[str, ...] = option(
+        ("127.0.0.0/8", "::1/128"),
+        "Networks whose clients may choose a binding with X-Binding and X-Binding-Group.",
+        scopes=GLOBAL,
+    )
+    nameservers: tuple[str, ...] = option(
+        (), "DNS servers, address or address:port; empty reads the system's resolv.conf.", scopes=GLOBAL
+    )
+    prohibited_hosts: tuple[str, ...] | None = option(
+        None,
+        "Networks never connected to for an address learnt from DNS; a written list replaces the default.",
+        scopes=GLOBAL,
+    )
+    use_ipv6: bool = option(False, "Whether AAAA records are asked for and used.", scopes=GLOBAL)
+    prefer_ipv6_mxs: bool = option(
+        False, "Whether usable IPv6 addresses go first within one preference.", scopes=GLOBAL
+    )
+    min_dns_ttl: int = option(0, "Shortest life of a DNS answer used for routing.", "seconds", GLOBAL, minimum=0)
+    max_dns_ttl: int = option(
+        4294967295, "Longest life of a DNS answer used for routing.", "seconds", GLOBAL, minimum=1
+    )
+    dns_timeout: float = option(
+        5.0, "Longest wait for one DNS server before the next is asked (ours).", "seconds", GLOBAL, minimum=0.05
+    )
+    dns_cache_size: int = option(
+        100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1
+    )
+    max_message_size: int = option(
+        104_857_600, "Largest message received, as announced by SIZE (ours).", "octets", GLOBAL, minimum=1000
+    )
+    max_recipients_per_message: int = option(
+        10_000,
+        "Most recipients of one received message; over SMTP more get 452, in process the message is refused (ours).",
+        "recipients",
+        GLOBAL,
+        minimum=100,
+    )
+    max_inbound_connections: int = option(
+        2000, "Most clients that may inject at once; more get 421 (ours).", "connections", GLOBAL, minimum=1
+    )
+    max_inbound_connections_per_client: int = option(
+        500, "Most connections from one client address; more get 421 (ours).", "connections", GLOBAL, minimum=1
+    )
+    inbound_timeout: float = option(
+        300.0, "Longest silence of an injecting client (ours).", "seconds", GLOBAL, minimum=0.1
+    )
+    max_received_headers: int = option(
+        100, "Received fields at which a message counts as looping and is refused.", "fields", GLOBAL, minimum=1
+    )
+    server_max_outbound_connections: int = option(
+        20_000, "Most outbound connections of the whole server.", "connections", GLOBAL, minimum=1
+    )
+    delayed_queue_scan_interval: float = option(
+        15.0, "Longest pause between two passes of a maintainer while mail waits.", "seconds", GLOBAL, minimum=0.05
+    )
+    max_addresses_per_attempt: int = option(
+        5, "Most addresses one connection attempt tries (ours).", "addresses", GLOBAL, minimum=1
+    )
+    address_metrics_lifetime: float = option(
+        1800.0, "How long what is known of an address and a binding is kept unused.", "seconds", GLOBAL, minimum=1
+    )
+    body_cache_size: int = option(
+        268_435_456, "Most octets of message bodies kept in memory (ours).", "octets", GLOBAL, minimum=0
+    )
+    segment_size: int = option(
+        67_108_864, "Size at which a journal segment is closed (ours).", "octets", GLOBAL, minimum=4096
+    )
+    durability: str = option(
+        "group",
+        "group: nothing is answered before it is synced. unsafe: nothing is synced (needs i_accept_loss).",
+        scopes=GLOBAL,
+        choices=("group", "unsafe"),
+    )
+    i_accept_loss: bool = option(False, "Must be true for durability unsafe (ours).", scopes=GLOBAL)
+    shutdown_grace: float = option(
+        30.0, "How long running transactions may go on after a stop was asked (ours).", "seconds", GLOBAL, minimum=0
+    )
+    heartbeat: float = option(60.0, "Period of the heartbeat record; 0 writes none.", "seconds", GLOBAL, minimum=0)
+    log_receptions: bool = option(True, "Whether mainlog gets R records.", scopes=GLOBAL)
+    log_deliveries: bool = option(True, "Whether mainlog gets D records.", scopes=GLOBAL)
+    log_transient_failures: bool = option(True, "Whether mainlog gets T records.", scopes=GLOBAL)
+    log_permanent_failures: bool = option(True, "Whether mainlog gets P records.", scopes=GLOBAL)
+    hooks: tuple[str, ...] = option(
+        (), "Hook providers, package.module:object, registered in this order (ours).", scopes=GLOBAL
+    )
