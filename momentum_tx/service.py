@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any, Final
 
@@ -32,96 +31,19 @@ from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
 from .inject.smtp import SMTPInjection
-from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IThreadExecutor, ITLSUpgrade
-from .interfaces.services import IConfiguration, IResolver
-from .logs.files import ILogFile, LogFile
+from .interfaces.services import IConfiguration
+from .logs.files import ILogFile
 from .logs.mainlog import MainLog
 from .message.ids import MessageIds
-from .net import dialer as net_dialer
-from .net.datagram import QuietDatagrams
-from .net.https import HTTPSFetch
-from .net.resolver import DNSResolver, system_nameservers
-from .net.tls import OpenSSLUpgrade
-from .policy.next_hop import parse_next_hop
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
+from .seams import Seams, real_seams
 from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
-from .spool.files import DirectoryFiles
 from .spool.journal import JournalSpool
-from .spool.threads import ReactorThreads
 from .timers import Agenda
 
-#: Workers for syncs and body reads: one sync runs at a time, the rest read.
-WORKERS: Final = 4
 #: Seconds that injecting clients get for an answer that is under way at a stop.
 INJECTION_GRACE: Final = 5.0
-
-
-@dataclass(slots=True)
-class Seams:
-    """
-    What touches the world: the five seams, and the two services that exist
-    once per world.
-
-    :ivar resolver: made for the service's settings.
-    :ivar log_file: makes a log by path, its directory included; not open yet.
-    :ivar plumbed: whether an address is configured on this host.
-    :ivar own_addresses: the host's addresses.
-    :ivar system_hostname: the host's own name.
-    """
-
-    dialer: IDialer
-    listener: IListener
-    files: Callable[[str], IJournalFiles]
-    threads: IThreadExecutor
-    tls: ITLSUpgrade
-    resolver: Callable[[GlobalSettings], IResolver]
-    https: Callable[[IResolver, Callable[[str], bool]], IHTTPSFetch]
-    log_file: Callable[[str], ILogFile]
-    plumbed: Callable[[str], bool]
-    own_addresses: Callable[[], tuple[str, ...]]
-    system_hostname: Callable[[], str]
-
-
-def real_seams(reactor: Any) -> Seams:
-    """
-    The seams of the real world.
-    """
-
-    def resolver(settings: GlobalSettings) -> IResolver:
-        servers = [_nameserver(text) for text in settings.nameservers] or system_nameservers()
-        return DNSResolver(
-            QuietDatagrams(reactor),
-            servers,
-            SystemRandom(),
-            settings.dns_timeout,
-            settings.dns_cache_size,
-            settings.min_dns_ttl,
-            settings.max_dns_ttl,
-        )
-
-    def log_file(path: str) -> ILogFile:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        return LogFile(path)
-
-    return Seams(
-        dialer=net_dialer.SocketDialer(reactor),
-        listener=net_dialer.EndpointListener(reactor),
-        files=DirectoryFiles,
-        threads=ReactorThreads(reactor, WORKERS),
-        tls=OpenSSLUpgrade(),
-        resolver=resolver,
-        https=lambda resolver, prohibited: HTTPSFetch(reactor, resolver, prohibited),
-        log_file=log_file,
-        plumbed=net_dialer.plumbed,
-        own_addresses=net_dialer.own_addresses,
-        system_hostname=net_dialer.system_hostname,
-    )
-
-
-def _nameserver(text: str) -> tuple[str, int]:
-    host, port = parse_next_hop(text)
-    return host, port or 53
 
 
 class OutboundService(Service):
@@ -192,7 +114,15 @@ class OutboundService(Service):
         )
         self.delivery = Delivery(self._facilities)
         self.receiver = Receiver(
-            self._current, self.spool, self.hooks, ids, wall, random, self._hostname, self.delivery.enqueue
+            self._current,
+            self.spool,
+            self.hooks,
+            ids,
+            wall,
+            random,
+            self._hostname,
+            self._facilities.suspended,
+            self.delivery.enqueue,
         )
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)
         self._injection = SMTPInjection(

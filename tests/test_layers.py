@@ -44,6 +44,7 @@ FLOORS: Final = {
     "delivery": 5,
     "inject": 5,
     "operate": 6,
+    "seams": 6,
     "service": 7,
     # Its virtual world runs the whole service.
     "testing": 8,
@@ -85,7 +86,7 @@ CLOCKS: Final = frozenset(
 #: Whatever they draw nobody can repeat.  ``random.Random(seed)`` is not among them.
 CHANCE: Final = ("os.urandom", "random.", "secrets.", "uuid.uuid1", "uuid.uuid4")
 #: Where a source of chance of one's own is made: the one default of the composition.
-MAKES_CHANCE: Final = {"service": "random.SystemRandom"}
+MAKES_CHANCE: Final = {"seams": "random.SystemRandom", "service": "random.SystemRandom"}
 
 #: Names of Twisted that take the global reactor without being asked to.
 REACTOR_TAKERS: Final = frozenset(

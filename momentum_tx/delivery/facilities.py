@@ -5,7 +5,7 @@ What delivery is handed: every clock, seam and service it may use.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ..interfaces.services import IConfiguration, IResolver, ISpool
 from ..message.ids import MessageIds
 from ..policy.prohibited import ProhibitedHosts
 from ..timers import Agenda
+from .suspension import Suspension
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -36,6 +37,7 @@ class Facilities:
     :ivar config: the configuration in force; replaced whole at a reload.
     :ivar prohibited: addresses no stranger's DNS may lead to.
     :ivar hostname: our own name.
+    :ivar suspension: says where mail waits without an attempt.
     """
 
     clock: IReactorTime
@@ -51,6 +53,16 @@ class Facilities:
     config: IConfiguration
     prohibited: ProhibitedHosts
     hostname: str
+    suspension: Suspension = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.suspension = Suspension(self)
+
+    def suspended(self, slot: int, domain: str) -> bool:
+        """
+        Whether nothing of a (binding, domain) pair may be attempted now.
+        """
+        return self.suspension.until(slot, domain, self.wall()) > 0.0
 
     def source(self, slot: int) -> str:
         """

@@ -187,6 +187,7 @@ class _Attempt:
         "_records",
         "_router",
         "_settings",
+        "_suspended",
         "_timeout",
         "_vetoed",
         "handle",
@@ -207,6 +208,8 @@ class _Attempt:
         self._settings = f.config.path(slot, dr.domain)
         self._finish = finish
         self._timeout = timeout
+        #: Whether it began in spite of a suspension, which binds mail and nobody else.
+        self._suspended = f.suspended(slot, dr.domain)
         self._candidates: list[Candidate[HostRecord]] = []
         self._vetoed: dict[str, bool] = {}
         self._dial: IDial | None = None
@@ -332,8 +335,7 @@ class _Attempt:
         Dial the next address that does not fail at once; false if none is left.
         """
         f, handle = self._facilities, self.handle
-        suspended = f.config.path(handle.binding_slot, handle.dr.domain).suspend_delivery
-        if self._begun and suspended and not self._settings.suspend_delivery:
+        if self._begun and not self._suspended and f.suspended(handle.binding_slot, handle.dr.domain):
             # Suspended while an address was being tried: no other is, and no message suffers for that.
             self._cause = ConnFlag.ERROR_HOST_MAX_REACHED
             return False

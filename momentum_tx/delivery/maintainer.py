@@ -162,7 +162,7 @@ class Maintainer:
             return
         queue, care = dr.mail_queue, self._care(dr)
         for slot in queue.active_slots():
-            if self._f.config.path(slot, dr.domain).suspend_delivery:
+            if self._f.suspended(slot, dr.domain):
                 continue
             idle = care.idle.get(slot)
             # A copy: each that resumes leaves the list, whatever it finds.
@@ -220,6 +220,10 @@ class Maintainer:
                 wait = min(wait, dr.throttled_until - now)
             if not self._f.spool.writable():
                 wait = min(wait, SPOOL_PAUSE)
+            for slot in queue.active_slots():
+                until = self._f.suspension.until(slot, dr.domain, now)
+                if until:
+                    wait = min(wait, max(0.0, until - now))
             for until in care.held_until.values():
                 held = until - self._f.clock.seconds()
                 if held > 0:

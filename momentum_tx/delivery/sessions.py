@@ -177,7 +177,7 @@ class Sessions:
         Whether delivery of *dr* from *slot* is suspended now, whatever the session
         began with.
         """
-        return self.facilities.config.path(slot, dr.domain).suspend_delivery
+        return self.facilities.suspended(slot, dr.domain)
 
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]

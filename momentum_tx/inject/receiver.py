@@ -42,6 +42,7 @@ class Receiver:
     :param wall: wall time.
     :param random: chooses from binding groups.
     :param hostname: our name, for the trace field.
+    :param suspended: whether delivery of a domain from a slot is suspended.
     :param enqueue: takes the durable messages over.
     """
 
@@ -56,6 +57,7 @@ class Receiver:
         wall: Callable[[], float],
         random: Random,
         hostname: str,
+        suspended: Callable[[int, str], bool],
         enqueue: Callable[[Sequence[Message]], object],
     ) -> None:
         self._config = config
@@ -65,6 +67,7 @@ class Receiver:
         self._wall = wall
         self._random = random
         self._hostname = hostname
+        self._suspended = suspended
         self._enqueue = enqueue
         #: Why nothing is taken, set by the owner while it starts or stops.
         self.closed: tuple[int, str] | None = None
@@ -190,7 +193,7 @@ class Receiver:
                     group=group,
                 )
         domain = canonical_domain(split_address(message.recipient)[1])
-        return choose_from_group(slots, lambda slot: config.path(slot, domain).suspend_delivery, self._random)
+        return choose_from_group(slots, lambda slot: self._suspended(slot, domain), self._random)
 
     def _durable(self, _: None, reception: Reception) -> Reception:
         messages = [message for message in reception.messages if message is not None]

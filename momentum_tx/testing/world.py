@@ -25,7 +25,8 @@ from ..inject.in_process import Sending
 from ..interfaces.services import IResolver, MXKind
 from ..net.resolver import DNS_PORT
 from ..queues.domain import DomainRecord
-from ..service import OutboundService, Seams
+from ..seams import Seams
+from ..service import OutboundService
 from ..settings import GlobalSettings
 from .clock import ProcessClock, VirtualClock
 from .datagrams import Datagrams

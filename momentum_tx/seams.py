@@ -1,0 +1,95 @@
+"""
+What touches the world, in one object: the seams of the real world, or the
+doubles of another one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any, Final
+
+from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IThreadExecutor, ITLSUpgrade
+from .interfaces.services import IResolver
+from .logs.files import ILogFile, LogFile
+from .net import dialer as net_dialer
+from .net.datagram import QuietDatagrams
+from .net.https import HTTPSFetch
+from .net.resolver import DNSResolver, system_nameservers
+from .net.tls import OpenSSLUpgrade
+from .policy.next_hop import parse_next_hop
+from .settings import GlobalSettings
+from .spool.files import DirectoryFiles
+from .spool.threads import ReactorThreads
+
+#: Workers for syncs and body reads: one sync runs at a time, the rest read.
+WORKERS: Final = 4
+
+
+@dataclass(slots=True)
+class Seams:
+    """
+    What touches the world: the five seams, and the two services that exist
+    once per world.
+
+    :ivar resolver: made for the service's settings.
+    :ivar log_file: makes a log by path, its directory included; not open yet.
+    :ivar plumbed: whether an address is configured on this host.
+    :ivar own_addresses: the host's addresses.
+    :ivar system_hostname: the host's own name.
+    """
+
+    dialer: IDialer
+    listener: IListener
+    files: Callable[[str], IJournalFiles]
+    threads: IThreadExecutor
+    tls: ITLSUpgrade
+    resolver: Callable[[GlobalSettings], IResolver]
+    https: Callable[[IResolver, Callable[[str], bool]], IHTTPSFetch]
+    log_file: Callable[[str], ILogFile]
+    plumbed: Callable[[str], bool]
+    own_addresses: Callable[[], tuple[str, ...]]
+    system_hostname: Callable[[], str]
+
+
+def real_seams(reactor: Any) -> Seams:
+    """
+    The seams of the real world.
+    """
+
+    def resolver(settings: GlobalSettings) -> IResolver:
+        servers = [_nameserver(text) for text in settings.nameservers] or system_nameservers()
+        return DNSResolver(
+            QuietDatagrams(reactor),
+            servers,
+            SystemRandom(),
+            settings.dns_timeout,
+            settings.dns_cache_size,
+            settings.min_dns_ttl,
+            settings.max_dns_ttl,
+        )
+
+    def log_file(path: str) -> ILogFile:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        return LogFile(path)
+
+    return Seams(
+        dialer=net_dialer.SocketDialer(reactor),
+        listener=net_dialer.EndpointListener(reactor),
+        files=DirectoryFiles,
+        threads=ReactorThreads(reactor, WORKERS),
+        tls=OpenSSLUpgrade(),
+        resolver=resolver,
+        https=lambda resolver, prohibited: HTTPSFetch(reactor, resolver, prohibited),
+        log_file=log_file,
+        plumbed=net_dialer.plumbed,
+        own_addresses=net_dialer.own_addresses,
+        system_hostname=net_dialer.system_hostname,
+    )
+
+
+def _nameserver(text: str) -> tuple[str, int]:
+    host, port = parse_next_hop(text)
+    return host, port or 53
