@@ -13,6 +13,7 @@ from typing import Final
 
 import idna
 
+from ..policy.reply_rules import ReplyRule
 from ..units import duration
 
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -183,6 +184,14 @@ def interval(text: str) -> str:
     A time such as ``5m``.
     """
     duration(text)
+    return text
+
+
+def reply_rule(text: str) -> str:
+    """
+    A class of replies and delays, such as ``421: 5m 10m``.
+    """
+    ReplyRule.parse(text)
     return text
 
 

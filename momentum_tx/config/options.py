@@ -54,6 +54,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "nameservers": names.nameserver,
         "prohibited_hosts": names.network,
         "relay_hosts": names.network,
+        "retry_by_reply": names.reply_rule,
         "retry_intervals": names.interval,
         "routes": names.route,
         "smtp_listen": names.listener,

@@ -94,7 +94,8 @@ class Settlement:
         message.num_retries += 1
         schedule = self._schedule(message, dr)
         draw = self._f.rng.random() if schedule.retry_jitter else 0.0
-        following = schedule.next_attempt(message.reception.creation_time, message.num_retries, now, draw)
+        created = message.reception.creation_time
+        following = schedule.next_attempt(created, message.num_retries, now, draw, note, stage)
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
             return

@@ -2,8 +2,8 @@
 When a message is tried again, and when it is given up.
 
 Source: Momentum, options ``retry_interval``, ``max_retry_interval``,
-``max_retries``, ``message_expiration``, ``never_retry``; ``retry_intervals`` and
-``retry_jitter`` are ours.
+``max_retries``, ``message_expiration``, ``never_retry``; ``retry_intervals``,
+``retry_by_reply`` and ``retry_jitter`` are ours.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import enum
 from dataclasses import dataclass
 
 from ..settings import PathSettings
+from ..stages import Stage
 from ..units import duration
+from .reply_rules import Failure, ReplyRule
 
 
 class End(enum.Enum):
@@ -36,6 +38,7 @@ class RetrySchedule:
     :ivar retry_intervals: delays one by one, seconds, the last of which repeats; empty
         if they double.
     :ivar retry_jitter: share of a delay that chance may add.
+    :ivar retry_by_reply: delays for what was said; the first rule that suits decides.
     """
 
     retry_interval: float
@@ -44,6 +47,7 @@ class RetrySchedule:
     message_expiration: float
     retry_intervals: tuple[float, ...] = ()
     retry_jitter: float = 0.0
+    retry_by_reply: tuple[ReplyRule, ...] = ()
 
     @classmethod
     def of(cls, settings: PathSettings) -> RetrySchedule:
@@ -56,6 +60,7 @@ class RetrySchedule:
             settings.message_expiration,
         )
         intervals = tuple(duration(text) for text in settings.retry_intervals)
+        rules = tuple(ReplyRule.parse(text) for text in settings.retry_by_reply)
         configured = settings.max_retries
         if settings.never_retry:
             most: int | None = 0
@@ -64,25 +69,33 @@ class RetrySchedule:
         elif isinstance(configured, int):
             most = configured
         else:
-            most = automatic_retries(interval, longest, life, intervals)
-        return cls(interval, longest, most, life, intervals, settings.retry_jitter)
+            most = automatic_retries(interval, longest, life, intervals, rules)
+        return cls(interval, longest, most, life, intervals, settings.retry_jitter, rules)
 
-    def delay(self, failures: int, draw: float = 0.0) -> float:
+    def delay(self, failures: int, draw: float = 0.0, note: bytes = b"", stage: Stage = Stage.UNKNOWN) -> float:
         """
         Seconds to wait after the *failures*-th failure, one or more.
 
         :param draw: chance, 0 to 1.
+        :param note: the status text of the failure.
+        :param stage: where the attempt stood.
         """
-        return self._plain_delay(failures) * (1.0 + self.retry_jitter * draw)
-
-    def _plain_delay(self, failures: int) -> float:
         intervals = self.retry_intervals
-        if intervals:
-            return intervals[min(failures, len(intervals)) - 1]
-        # Beyond 2**40 the cap has long decided, and a float cannot overflow.
-        return min(self.retry_interval * 2.0 ** min(failures - 1, 40), self.max_retry_interval)
+        if self.retry_by_reply:
+            failure = Failure.of(note, stage)
+            intervals = next((rule.intervals for rule in self.retry_by_reply if rule.suits(failure)), intervals)
+        plain = _delay(failures, self.retry_interval, self.max_retry_interval, intervals)
+        return plain * (1.0 + self.retry_jitter * draw)
 
-    def next_attempt(self, created: float, failures: int, now: float, draw: float = 0.0) -> float | End:
+    def next_attempt(
+        self,
+        created: float,
+        failures: int,
+        now: float,
+        draw: float = 0.0,
+        note: bytes = b"",
+        stage: Stage = Stage.UNKNOWN,
+    ) -> float | End:
         """
         When to try again after the *failures*-th failure.
 
@@ -93,35 +106,46 @@ class RetrySchedule:
         :param failures: attempts that failed, this one included.
         :param now: wall time.
         :param draw: chance, 0 to 1, for ``retry_jitter``.
+        :param note: the status text of the failure, for ``retry_by_reply``.
+        :param stage: where the attempt stood, for the same.
         """
         if now - created >= self.message_expiration:
             return End.TIME
         if self.max_retries is not None and failures > self.max_retries:
             return End.RETRIES
-        return now + self.delay(failures, draw)
+        return now + self.delay(failures, draw, note, stage)
+
+
+def _delay(failures: int, interval: float, longest: float, intervals: tuple[float, ...]) -> float:
+    if intervals:
+        return intervals[min(failures, len(intervals)) - 1]
+    # Beyond 2**40 the cap has long decided, and a float cannot overflow.
+    return min(interval * 2.0 ** min(failures - 1, 40), longest)
 
 
 def automatic_retries(
-    retry_interval: float, max_retry_interval: float, message_expiration: float, intervals: tuple[float, ...] = ()
+    retry_interval: float,
+    max_retry_interval: float,
+    message_expiration: float,
+    intervals: tuple[float, ...] = (),
+    rules: tuple[ReplyRule, ...] = (),
 ) -> int:
     """
     ``max_retries = auto``: as many retries as it takes to pass the message's
     life, so that time decides in ordinary running and the count only stops what
-    an operator's flushes would prolong.
+    an operator's flushes would prolong.  Where the delays depend on what is said,
+    each failure is taken for the one that waits least.
     """
+    lists = (intervals, *(rule.intervals for rule in rules))
+    longest = max(map(len, lists))
     spent, retries = 0.0, 0
-    for step in intervals:
-        if spent >= message_expiration:
-            return retries
-        spent += step
-        retries += 1
-    if intervals:
-        return retries + max(0, int((message_expiration - spent) // intervals[-1]) + 1)
     while spent < message_expiration:
-        step = min(retry_interval * 2.0 ** min(retries, 40), max_retry_interval)
-        if step >= max_retry_interval:
+        failures = retries + 1
+        step = min(_delay(failures, retry_interval, max_retry_interval, each) for each in lists)
+        doubled = retry_interval * 2.0 ** min(retries, 40)
+        if failures >= longest and (intervals or doubled >= max_retry_interval or retries >= 40):
             # From here on every step is the same: no need to walk them.
-            return retries + int((message_expiration - spent) // max_retry_interval) + 1
+            return retries + int((message_expiration - spent) // step) + 1
         spent += step
         retries += 1
     return retries

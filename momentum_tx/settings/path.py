@@ -57,6 +57,12 @@ class PathSettings:
         'Delays after the first, second and further failures, such as "90s", "5m", "2h" or "1d"; the last one repeats.'
         " An empty list leaves it to retry_interval and max_retry_interval (ours).",
     )
+    retry_by_reply: tuple[str, ...] = option(
+        (),
+        'Delays by what was said, such as "421: 5m 10m", "45x 4.7.x: 5m", "4.2.2: 6h", "/grey.?list/: 10m",'
+        ' "internal: 5m", "no_connection: 2m" or "no_reply: 15m"; the first that suits is used like retry_intervals,'
+        " and where none does those hold (ours).",
+    )
     retry_jitter: float = option(
         0.0,
         "Share of each delay that chance may add to it, so that mail that failed together does not come again"

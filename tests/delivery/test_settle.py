@@ -51,6 +51,37 @@ class RetryTests(WorldCase):
         world.advance(2000)
         self.assertEqual(times, [0, 60, 660, 1260, 1860])
 
+    def test_by_reply(self) -> None:
+        """
+        With ``retry_by_reply`` greylisting is retried soon, a full mailbox late, a peer that cannot be reached
+        by its own list, and all else by the ordinary schedule.
+        """
+        world = self.world(
+            '[global]\nretry_by_reply = ["45x 4.7.x: 5m", "4.2.2: 6h", "no_connection: 2m"]\nidle_timeout = 0\n'
+            "host_failure_retry = 1\n"
+        )
+        for domain, reply, later in (
+            ("grey.example", b"450 4.7.1 Greylisted", 300),
+            ("full.example", b"452 4.2.2 Mailbox full", 21600),
+            ("busy.example", b"451 4.3.2 Not now", 1200),
+        ):
+            world.exchanger(domain).on("RCPT", reply, times=1)
+            self.accept(world, [f"bob@{domain}"])
+            self.assertEqual(self.due_after(world, domain), later)
+        world.exchanger("down.example", address="198.51.100.99").down()
+        self.accept(world, ["bob@down.example"])
+        self.assertEqual(self.due_after(world, "down.example"), 120)
+
+    def due_after(self, world: World, domain: str) -> int:
+        """
+        Seconds from the failure of the only message of *domain* to its next attempt.
+        """
+        world.advance(1)
+        queue = world.domain(domain).mail_queue
+        self.assertEqual((queue.active_size(), queue.delayed_size()), (0, 1))
+        (message,) = queue.messages()
+        return round(message.next_attempt - float(world.mainlog("T")[-1]["time"]))
+
     def test_jitter(self) -> None:
         """
         With ``retry_jitter`` mail that failed together comes again one by one, no

@@ -7,8 +7,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.policy.reply_rules import ReplyRule
 from momentum_tx.policy.retry import End, RetrySchedule, automatic_retries
 from momentum_tx.settings import PathSettings
+from momentum_tx.stages import Stage
 
 #: A wall time like any.
 CREATED = 1_700_000_000.0
@@ -76,6 +78,40 @@ class WholeLifeTests(SynchronousTestCase):
         self.assertEqual([told.delay(1, draw) for draw in (0.0, 0.5, 1.0)], [100, 125, 150])
         self.assertEqual(told.next_attempt(CREATED, 2, CREATED, 1.0), CREATED + 300)
         self.assertEqual(schedule(retry_interval=100).delay(1, 1.0), 100)
+
+    def test_by_reply(self) -> None:
+        """
+        The first rule that suits what was said gives the delay, counted by the message's failures whatever they
+        were; the ordinary delays hold where none suits, and chance adds to all of them.
+        """
+        told = schedule(
+            retry_by_reply=("450 4.7.x: 5m 10m", "4xx: 1h", "no_connection: 1m"), retry_interval=7, retry_jitter=1.0
+        )
+        grey, busy, full = b"450 4.7.1 Greylisted", b"421 4.3.2 Busy", b"452 4.2.2 Full"
+        ours = b"451 4.4.1 [internal] No valid hosts"
+        for failures, note, stage, delay in (
+            (1, grey, Stage.AFTER_RCPT_TO, 300),
+            (2, grey, Stage.AFTER_RCPT_TO, 600),
+            (3, busy, Stage.AFTER_EHLO, 3600),
+            (4, grey, Stage.AFTER_RCPT_TO, 600),
+            (5, full, Stage.AFTER_RCPT_TO, 3600),
+            (6, ours, Stage.NOT_CONNECTED, 60),
+            (2, ours, Stage.UNKNOWN, 14),
+            (3, b"", Stage.UNKNOWN, 28),
+        ):
+            self.assertEqual(told.delay(failures, 0.0, note, stage), delay, note)
+            self.assertEqual(told.delay(failures, 0.5, note, stage), delay * 1.5, note)
+        self.assertEqual(told.next_attempt(CREATED, 1, CREATED, 0.0, grey, Stage.AFTER_RCPT_TO), CREATED + 300)
+
+    def test_by_reply_and_ends(self) -> None:
+        """
+        Age and count hold whatever was said.
+        """
+        told = schedule(retry_by_reply=("4xx: 1m",), max_retries=2, message_expiration=1000)
+        said = (b"450 Not now", Stage.AFTER_RCPT_TO)
+        self.assertEqual(told.next_attempt(CREATED, 2, CREATED + 999, 0.0, *said), CREATED + 1059)
+        self.assertIs(told.next_attempt(CREATED, 3, CREATED + 999, 0.0, *said), End.RETRIES)
+        self.assertIs(told.next_attempt(CREATED, 1, CREATED + 1000, 0.0, *said), End.TIME)
 
     def test_momentum_example(self) -> None:
         """
@@ -183,6 +219,17 @@ class AutomaticTests(SynchronousTestCase):
             automatic, unlimited = life(schedule(**options)), life(schedule(max_retries="none", **options))
             self.assertEqual(automatic, unlimited, options)
             self.assertIs(automatic[1], End.TIME, options)
+
+    def test_short_delays_by_reply(self) -> None:
+        """
+        A peer that has a message tried every minute does not use its retries up before its time, whatever else is
+        said in between.
+        """
+        rules = tuple(ReplyRule.parse(text) for text in ("450: 1m 1h", "421: 1h 1m"))
+        self.assertEqual(automatic_retries(1200, 43200, 3600, (), rules), 60 + 1)
+        self.assertEqual(automatic_retries(1200, 43200, 3600, (7200.0,), rules), 60 + 1)
+        self.assertEqual(automatic_retries(10, 20, 3600, (), rules), 180 + 1)
+        self.assertEqual(automatic_retries(10, 20, 3600, (7.0,), rules), 514 + 1)
 
     def test_flushes_consume(self) -> None:
         """

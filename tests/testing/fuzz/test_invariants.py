@@ -155,7 +155,7 @@ class EndTests(StoryCase):
         A message is not given up for its age before it has reached it.
         """
 
-        def hasty(schedule: Any, created: float, failures: int, now: float, draw: float) -> float | End:
+        def hasty(schedule: Any, created: float, failures: int, now: float, *rest: Any) -> float | End:
             return End.TIME if now - created > 100.0 else now + 10.0
 
         plan = small_plan(behaviours=(NOT_NOW,), storm=400.0, settings={"max_retries": "none"})
@@ -177,7 +177,7 @@ class EndTests(StoryCase):
         A message is not given up for its tries before it has had them.
         """
 
-        def hasty(schedule: Any, created: float, failures: int, now: float, draw: float) -> float | End:
+        def hasty(schedule: Any, created: float, failures: int, now: float, *rest: Any) -> float | End:
             return End.RETRIES
 
         plan = small_plan(behaviours=(NOT_NOW,), settings={"max_retries": 1})
@@ -668,7 +668,7 @@ class RestTests(StoryCase):
         """
         plan = small_plan(behaviours=(NOT_NOW,))
         fault = self.planted(
-            plan, "stuck", RetrySchedule, "next_attempt", lambda schedule, created, failures, now, draw: now + 1e6
+            plan, "stuck", RetrySchedule, "next_attempt", lambda schedule, created, failures, now, *rest: now + 1e6
         )
         self.assertIn("r1x0@d0.example", fault.text)
         self.assertIn("451 4.2.0 Not now", fault.text)
