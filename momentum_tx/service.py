@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from random import Random, SystemRandom
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -31,6 +31,7 @@ from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
 from .inject.smtp import SMTPInjection
+from .inject.wishes import Wishes
 from .interfaces.services import IConfiguration
 from .logs.files import ILogFile
 from .logs.mainlog import MainLog
@@ -351,11 +352,13 @@ class OutboundService(Service):
 
     # What may be asked of it.
 
-    def send(self, sender: str | bytes, recipients: Sequence[str | bytes], message: str | bytes) -> Sending:
+    def send(
+        self, sender: str | bytes, recipients: Sequence[str | bytes], message: str | bytes, **said: Unpack[Wishes]
+    ) -> Sending:
         """
         Submit one message; see :meth:`momentum_tx.inject.in_process.InProcess.send`.
         """
-        return self._in_process.send(sender, recipients, message)
+        return self._in_process.send(sender, recipients, message, **said)
 
     def reopen_logs(self) -> None:
         """

@@ -182,10 +182,11 @@ class PageTests(SynchronousTestCase):
 
     def test_decisions(self) -> None:
         """
-        Decisions are numbered without a gap, and each says context, decision and consequences.
+        No two decisions have one number, and each says context, decision and consequences.
         """
         decisions = sorted((DOC / "explanation" / "decisions").glob("[0-9]*.md"))
-        self.assertEqual([page.name[:4] for page in decisions], [f"{n:04}" for n in range(1, len(decisions) + 1)])
+        # Numbers are given out before pages are written, so that there may be gaps for a while.
+        self.assertEqual(len({page.name[:4] for page in decisions}), len(decisions))
         for page in decisions:
             headings = _HEADING.findall(page.read_text(encoding="utf-8"))[1:]
             self.assertEqual(headings, ["Context", "Decision", "Consequences"], title(page))

@@ -94,8 +94,10 @@ class Settlement:
         message.num_retries += 1
         schedule = self._schedule(message, dr)
         draw = self._f.rng.random() if schedule.retry_jitter else 0.0
-        created = message.reception.creation_time
-        following = schedule.next_attempt(created, message.num_retries, now, draw, note, stage)
+        reception = message.reception
+        following = schedule.next_attempt(
+            reception.began, message.num_retries, now, draw, note, stage, reception.expires
+        )
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
             return
@@ -151,12 +153,15 @@ class Settlement:
         given up then.
         """
         dr = self._domain(message)
-        settings = self._f.config.path(message.binding_slot, dr.domain)
-        if (
-            not settings.never_attempt_expired_messages
-            or now - message.reception.creation_time < settings.message_expiration
-        ):
-            return False
+        reception = message.reception
+        if reception.expires:
+            # Its injector says that it is of no use from then on.
+            if now < reception.expires:
+                return False
+        else:
+            settings = self._f.config.path(message.binding_slot, dr.domain)
+            if not settings.never_attempt_expired_messages or now - reception.began < settings.message_expiration:
+                return False
         self.permanent(message, End.EXPIRED.value, Stage.UNKNOWN, now)
         return True
 

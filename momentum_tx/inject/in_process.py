@@ -5,6 +5,8 @@ Submitting mail from the embedding application.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,6 +19,7 @@ from ..queues.message import Message, Reception
 from ..smtp.addresses import check_address
 from ..smtp.body import check_content
 from .receiver import Receiver
+from .wishes import wall_time
 
 
 class Sending(Deferred[list[Outcome]]):
@@ -97,18 +100,49 @@ class InProcess:
         self._receiver = receiver
         self._when_ended = when_ended
 
-    def send(self, sender: str | bytes, recipients: Sequence[str | bytes], message: str | bytes) -> Sending:
+    def send(
+        self,
+        sender: str | bytes,
+        recipients: Sequence[str | bytes],
+        message: str | bytes,
+        *,
+        binding: str = "",
+        binding_group: str = "",
+        tenant: str = "",
+        campaign: str = "",
+        priority: str = "",
+        not_before: float | datetime | None = None,
+        expires: float | datetime | None = None,
+    ) -> Sending:
         """
-        Submit one message.
+        Submit one message.  What is said by keyword counts before what a header
+        field of *message* says.
 
         :param sender: reverse path, empty for the null sender.
         :param recipients: addresses, at least one.
         :param message: header, blank line, body; ``str`` is encoded as UTF-8.
             Line ends are CRLF, or LF throughout.
+        :param binding: name of the binding it leaves from.
+        :param binding_group: name of a group to choose one from; *binding* decides
+            if both are there.
+        :param tenant: whose mail it is, at most 64 printable ASCII characters, as the next two.
+        :param campaign: what it was sent for.
+        :param priority: how urgent it is, a name that the configuration knows.
+        :param not_before: when it may be attempted first: epoch seconds, or with a time zone.
+        :param expires: when its life ends; ``None`` for what ``message_expiration`` says.
         """
         sending = Sending()
         try:
-            submission = self._submission(_as_bytes(sender), [_as_bytes(each) for each in recipients], message)
+            submission = replace(
+                self._submission(_as_bytes(sender), [_as_bytes(each) for each in recipients], message),
+                binding=binding,
+                binding_group=binding_group,
+                tenant=tenant,
+                campaign=campaign,
+                priority=priority,
+                not_before=wall_time(not_before),
+                expires=wall_time(expires),
+            )
         except ValueError as error:
             self._refused(Failure(MessageRefused(550, f"5.6.0 {error}")), sending, [])
             return sending

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -20,13 +20,10 @@ from ..message.headers import count_received, prepend_field, take_fields
 from ..message.ids import MessageIds
 from ..message.trace import received
 from ..policy.bindings import choose_from_group
-from ..queues.message import Message, Reception
+from ..queues.message import Message, Reception, traits_of
 from ..settings import DEFAULT_SLOT
 from ..smtp.addresses import canonical_domain, split_address
-
-_X_BINDING: Final = b"x-binding"
-_X_BINDING_GROUP: Final = b"x-binding-group"
-_CHOICES: Final = frozenset({_X_BINDING, _X_BINDING_GROUP})
+from .wishes import FIELDS, check, obey, shown
 
 
 @implementer(IReceiver)
@@ -113,10 +110,12 @@ class Receiver:
         if len(submission.recipients) > most:
             raise MessageRefused(550, f"5.5.3 Too many recipients: {len(submission.recipients)}, {most} are possible")
         recipients = [self._routable(recipient) for recipient in submission.recipients]
-        chosen: dict[bytes, bytes] = {}
         if submission.trusted:
-            chosen, content = take_fields(content, _CHOICES)
+            said, content = take_fields(content, FIELDS)
+            if said:
+                submission = obey(submission, said)
         now = self._wall()
+        submission = check(submission, now)
         batch_id = self._ids.next()
         field = received(
             submission.helo,
@@ -138,8 +137,11 @@ class Receiver:
             submission.recv_from,
             submission.eight_bit,
             submission.smtputf8,
+            traits_of(submission.tenant, submission.campaign, submission.priority),
+            submission.not_before,
+            submission.expires,
         )
-        slot, group = self._source(chosen)
+        slot, group = self._source(submission)
         for recipient in recipients:
             message = reception.add(self._ids.next(), recipient)
             message.binding_slot = slot
@@ -158,24 +160,19 @@ class Receiver:
             raise MessageRefused(553, f"5.1.3 Bad recipient domain: {error}") from None
         return recipient
 
-    def _source(self, chosen: dict[bytes, bytes]) -> tuple[int, str]:
+    def _source(self, submission: Submission) -> tuple[int, str]:
         """
         Binding slot and group an injector asked for.
         """
-        if not chosen:
-            return DEFAULT_SLOT, ""
-        config = self._config()
-        name = chosen.get(_X_BINDING)
-        if name is not None:
-            slot = config.binding_slot(name.decode("utf-8", "replace"))
+        name, group = submission.binding, submission.binding_group
+        if name:
+            slot = self._config().binding_slot(name)
             if slot is None:
                 # To send from some other address would be worse than not to send.
-                raise MessageRefused(550, f"5.6.0 X-Binding: there is no binding {_shown(name)}")
+                raise MessageRefused(550, f"5.6.0 X-Binding: there is no binding {shown(name)}")
             return slot, ""
-        name = chosen[_X_BINDING_GROUP]
-        group = name.decode("utf-8", "replace")
-        if not config.groups.get(group):
-            raise MessageRefused(550, f"5.6.0 X-Binding-Group: there is no binding group {_shown(name)}")
+        if group and not self._config().groups.get(group):
+            raise MessageRefused(550, f"5.6.0 X-Binding-Group: there is no binding group {shown(group)}")
         return DEFAULT_SLOT, group
 
     def _choose(self, message: Message, group: str) -> int:
@@ -221,7 +218,3 @@ class Receiver:
 
 def _batch_id(reception: Reception) -> str:
     return reception.batch_id
-
-
-def _shown(name: bytes) -> str:
-    return repr(name.decode("ascii", "replace")[:64])

@@ -25,6 +25,11 @@ class IReception(Interface):
     size: int = Attribute("Octets of the message, trace header included.")
     recv_method: str = Attribute("``esmtp``, ``smtp`` or ``internal``.")
     recv_from: str = Attribute("Address of the injecting client.")
+    tenant: str = Attribute("Whose mail it is, as the injector says; empty if that was not said.")
+    campaign: str = Attribute("What it was sent for; empty if that was not said.")
+    priority: str = Attribute("How urgent it is, a name of the operator's; empty if that was not said.")
+    not_before: float = Attribute("Wall time before which it is not attempted; 0 if it need not wait.")
+    expires: float = Attribute("Wall time at which its life ends; 0 if ``message_expiration`` says.")
 
 
 class IMessage(Interface):

@@ -247,7 +247,14 @@ class Submission:
     :ivar recv_from: client address; empty in process.
     :ivar helo: name the client gave; empty in process.
     :ivar conn_id: id of the inbound connection.
-    :ivar trusted: whether X-Binding fields are obeyed (and removed).
+    :ivar trusted: whether X-Binding fields and their like are obeyed (and removed).
+    :ivar binding: name of the binding it is to leave from; empty for none named.
+    :ivar binding_group: name of a group to choose one from; *binding* decides if both are there.
+    :ivar tenant: whose mail it is; empty for none, as the next two.
+    :ivar campaign: what it was sent for.
+    :ivar priority: how urgent it is.
+    :ivar not_before: wall time before which it is not attempted; 0 for now.
+    :ivar expires: wall time at which its life ends; 0 if ``message_expiration`` says.
     """
 
     sender: bytes
@@ -260,6 +267,13 @@ class Submission:
     helo: str = ""
     conn_id: str = "00/00-00000-00000000"
     trusted: bool = True
+    binding: str = ""
+    binding_group: str = ""
+    tenant: str = ""
+    campaign: str = ""
+    priority: str = ""
+    not_before: float = 0.0
+    expires: float = 0.0
 
 
 class IReceiver(Interface):

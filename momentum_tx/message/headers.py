@@ -9,6 +9,7 @@ its line.  Source: RFC 5322 2.2, 3.6.8 and 4.5.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 #: Octets of a header block we look at.  Real ones have a few thousand; what is
@@ -71,6 +72,10 @@ def take_fields(content: bytes, names: frozenset[bytes]) -> tuple[dict[bytes, by
     :returns: (value by lower-case name, the message without the fields).
     """
     head = content[: header_end(content)].lower()
+    common = _common(names)
+    if not head.startswith(common) and b"\r\n" + common not in head:
+        # One look is enough for most mail.
+        return {}, content
     for name in names:
         if head.startswith(name) or b"\r\n" + name in head:
             break
@@ -84,6 +89,18 @@ def take_fields(content: bytes, names: frozenset[bytes]) -> tuple[dict[bytes, by
             values[name] = value
             block.remove(name)
     return values, block.content() if values else content
+
+
+@lru_cache(16)
+def _common(names: frozenset[bytes]) -> bytes:
+    """
+    What all *names* begin with.
+    """
+    first, last = min(names), max(names)
+    length = 0
+    while first[length : length + 1] == last[length : length + 1] != b"":
+        length += 1
+    return first[:length]
 
 
 def count_received(content: bytes) -> int:

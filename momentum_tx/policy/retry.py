@@ -39,6 +39,7 @@ class RetrySchedule:
         if they double.
     :ivar retry_jitter: share of a delay that chance may add.
     :ivar retry_by_reply: delays for what was said; the first rule that suits decides.
+    :ivar automatic: whether *max_retries* was computed from *message_expiration*.
     """
 
     retry_interval: float
@@ -48,6 +49,7 @@ class RetrySchedule:
     retry_intervals: tuple[float, ...] = ()
     retry_jitter: float = 0.0
     retry_by_reply: tuple[ReplyRule, ...] = ()
+    automatic: bool = False
 
     @classmethod
     def of(cls, settings: PathSettings) -> RetrySchedule:
@@ -70,7 +72,8 @@ class RetrySchedule:
             most = configured
         else:
             most = automatic_retries(interval, longest, life, intervals, rules)
-        return cls(interval, longest, most, life, intervals, settings.retry_jitter, rules)
+        automatic = configured == "auto" and not settings.never_retry
+        return cls(interval, longest, most, life, intervals, settings.retry_jitter, rules, automatic)
 
     def delay(self, failures: int, draw: float = 0.0, note: bytes = b"", stage: Stage = Stage.UNKNOWN) -> float:
         """
@@ -95,25 +98,37 @@ class RetrySchedule:
         draw: float = 0.0,
         note: bytes = b"",
         stage: Stage = Stage.UNKNOWN,
+        expires: float = 0.0,
     ) -> float | End:
         """
         When to try again after the *failures*-th failure.
 
         The age is judged at the moment of the failure, as Momentum does; the
-        attempt that is then due may still come after the message's life.
+        attempt that is then due may still come after the message's life.  A
+        message with an end of its own is given up when its next attempt would not
+        come before that.
 
-        :param created: wall time of the reception.
+        :param created: when the message's life began, wall time.
         :param failures: attempts that failed, this one included.
         :param now: wall time.
         :param draw: chance, 0 to 1, for ``retry_jitter``.
         :param note: the status text of the failure, for ``retry_by_reply``.
         :param stage: where the attempt stood, for the same.
+        :param expires: wall time at which the message's life ends; 0 if
+            *message_expiration* says.
         """
-        if now - created >= self.message_expiration:
+        if now >= expires if expires else now - created >= self.message_expiration:
             return End.TIME
-        if self.max_retries is not None and failures > self.max_retries:
+        most = self.max_retries
+        if most is not None and failures > most and expires and self.automatic:
+            life = expires - created
+            most = automatic_retries(
+                self.retry_interval, self.max_retry_interval, life, self.retry_intervals, self.retry_by_reply
+            )
+        if most is not None and failures > most:
             return End.RETRIES
-        return now + self.delay(failures, draw, note, stage)
+        due = now + self.delay(failures, draw, note, stage)
+        return End.TIME if expires and due >= expires else due
 
 
 def _delay(failures: int, interval: float, longest: float, intervals: tuple[float, ...]) -> float:

@@ -7,7 +7,8 @@ recipient of it (Momentum: ``ec_message``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from zope.interface import implementer
 
@@ -17,6 +18,34 @@ from ..stages import Stage
 
 if TYPE_CHECKING:
     from .domain import Connection, DomainRecord
+
+
+class Traits(NamedTuple):
+    """
+    What the injector says a message is, each empty for nothing; the names mean
+    what the operator wants them to mean.  Mail of equal traits is one *class*.
+
+    :ivar tenant: whose mail it is.
+    :ivar campaign: what it was sent for.
+    :ivar priority: how urgent it is.
+    """
+
+    tenant: str = ""
+    campaign: str = ""
+    priority: str = ""
+
+
+#: Those of most mail.
+NO_TRAITS: Final = Traits()
+
+
+@lru_cache(4096)
+def traits_of(tenant: str, campaign: str, priority: str) -> Traits:
+    """
+    The traits of these names.  One object serves all mail of a class, so that a
+    million messages do not keep a million copies.
+    """
+    return Traits(tenant, campaign, priority) if tenant or campaign or priority else NO_TRAITS
 
 
 @implementer(IReception)
@@ -32,9 +61,11 @@ class Reception:
         "conn_id",
         "creation_time",
         "eight_bit",
+        "expires",
         "key",
         "live",
         "messages",
+        "not_before",
         "recv_from",
         "recv_method",
         "sender",
@@ -42,6 +73,7 @@ class Reception:
         "size",
         "smtputf8",
         "spool",
+        "traits",
     )
 
     def __init__(
@@ -55,6 +87,9 @@ class Reception:
         recv_from: str = "",
         eight_bit: bool = False,
         smtputf8: bool = False,
+        traits: Traits = NO_TRAITS,
+        not_before: float = 0.0,
+        expires: float = 0.0,
     ) -> None:
         self.sender = sender
         self.creation_time = creation_time
@@ -65,6 +100,9 @@ class Reception:
         self.recv_from = recv_from
         self.eight_bit = eight_bit
         self.smtputf8 = smtputf8
+        self.traits = traits
+        self.not_before = not_before
+        self.expires = expires
         #: Every message of the reception by index; a finished one is ``None``.
         self.messages: list[Message | None] = []
         #: The messages by domain record, where there is more than one: who may share a transaction.
@@ -77,6 +115,25 @@ class Reception:
         self.key = 0
         #: The spool's own note of where the reception lies.
         self.spool: object = None
+
+    @property
+    def tenant(self) -> str:
+        return self.traits.tenant
+
+    @property
+    def campaign(self) -> str:
+        return self.traits.campaign
+
+    @property
+    def priority(self) -> str:
+        return self.traits.priority
+
+    @property
+    def began(self) -> float:
+        """
+        When its life began, wall time: with its reception, or later if it was to wait.
+        """
+        return max(self.creation_time, self.not_before)
 
     def add(self, id: str, recipient: bytes) -> Message:
         """
@@ -132,7 +189,7 @@ class Message:
         self.recipient = recipient
         self.binding_slot = UNBOUND
         self.domain: DomainRecord | None = None
-        self.next_attempt = reception.creation_time
+        self.next_attempt = reception.not_before or reception.creation_time
         self.num_retries = 0
         self.code = b""
         self.stage = Stage.UNKNOWN

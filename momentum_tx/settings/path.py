@@ -78,7 +78,12 @@ class PathSettings:
         choices=("auto", "none"),
     )
     never_retry: bool = option(False, "Whether the first transient failure is final.")
-    message_expiration: float = option(86400.0, "Longest life of an undelivered message.", "seconds", minimum=0.01)
+    message_expiration: float = option(
+        86400.0,
+        "Longest life of an undelivered message; one that was sent with an end of its own has that instead.",
+        "seconds",
+        minimum=0.01,
+    )
     never_attempt_expired_messages: bool = option(
         False, "Whether a message past its life is failed without the attempt that is due."
     )

@@ -50,7 +50,8 @@ class GlobalSettings:
     )
     trusted_hosts: tuple[str, ...] = option(
         ("127.0.0.0/8", "::1/128"),
-        "Networks whose clients may choose a binding with X-Binding and X-Binding-Group.",
+        "Networks whose clients are obeyed when they say in header fields what a message is: X-Binding, X-Tenant"
+        " and the like.",
         scopes=GLOBAL,
     )
     nameservers: tuple[str, ...] = option(

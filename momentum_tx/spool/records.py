@@ -14,7 +14,7 @@ import zlib
 from typing import Final, NamedTuple
 
 from ..errors import SpoolError
-from ..queues.message import Message, Reception
+from ..queues.message import NO_TRAITS, Message, Reception, Traits, traits_of
 
 #: First octets of every segment.
 SEGMENT_MAGIC: Final = b"MTXSEG"
@@ -39,6 +39,8 @@ WITHDRAWN: Final = 6
 KINDS: Final = frozenset((RECEPTION, INTENT, DELIVERED, FAILED, REQUEUED, WITHDRAWN))
 #: Version of the coding of the metas; a record with another one is refused at start.
 RECORD_VERSION: Final = 1
+#: Version of a reception that has traits or times; the others stay readable for programs that know none.
+TRAITS_VERSION: Final = 2
 
 #: Replies are kept up to the length a reply line may have (RFC 5321 4.5.3.1.5).
 MAX_NOTE: Final = 512
@@ -63,11 +65,13 @@ _ONE = struct.Struct("<BBIIQII")
 _INDEX = struct.Struct("<I")
 _REQUEUED = struct.Struct("<IIdBIB")
 _ENVELOPE = struct.Struct("<dQB")
+_TIMES = struct.Struct("<dd")
 _NEXT = struct.Struct("<dH")
 _SHORT = struct.Struct("<H")
 
 _EIGHT_BIT: Final = 1
 _SMTPUTF8: Final = 2
+_TRAITS: Final = 4
 
 _NAME = re.compile(r"([0-9]{12})\.seg", re.ASCII)
 
@@ -135,6 +139,9 @@ class Envelope(NamedTuple):
     eight_bit: bool
     smtputf8: bool
     recipients: tuple[Recipient, ...]
+    traits: Traits = NO_TRAITS
+    not_before: float = 0.0
+    expires: float = 0.0
 
 
 class Ended(NamedTuple):
@@ -251,7 +258,8 @@ def check(octets: bytes, head: Head, salt: int) -> None:
     """
     if zlib.crc32(memoryview(octets)[_FRAME.size :], salt) != head.checksum:
         raise RecordError("checksum differs")
-    if head.kind not in KINDS or head.version != RECORD_VERSION:
+    newest = TRAITS_VERSION if head.kind == RECEPTION else RECORD_VERSION
+    if head.kind not in KINDS or not RECORD_VERSION <= head.version <= newest:
         raise UnknownFormat(f"record kind {head.kind} version {head.version} at key {head.key}")
 
 
@@ -314,6 +322,10 @@ def encode_reception(key: int, reception: Reception, bindings: list[str], body: 
     :raises RecordError: a field is longer than the format allows.
     """
     flags = (_EIGHT_BIT if reception.eight_bit else 0) | (_SMTPUTF8 if reception.smtputf8 else 0)
+    version = RECORD_VERSION
+    if reception.traits is not NO_TRAITS or reception.not_before or reception.expires:
+        flags |= _TRAITS
+        version = TRAITS_VERSION
     names = list(dict.fromkeys(bindings))
     slots = {name: slot for slot, name in enumerate(names)}
     try:
@@ -328,6 +340,9 @@ def encode_reception(key: int, reception: Reception, bindings: list[str], body: 
         _text(reception.recv_from),
     ):
         parts.append(_field(field))
+    if flags & _TRAITS:
+        parts.append(_TIMES.pack(reception.not_before, reception.expires))
+        parts.extend(_field(_text(trait, 255)) for trait in reception.traits)
     parts.append(_SHORT.pack(len(names)))
     parts.extend(_field(_text(name, 255)) for name in names)
     for message, binding in zip(reception.messages, bindings, strict=True):
@@ -339,7 +354,7 @@ def encode_reception(key: int, reception: Reception, bindings: list[str], body: 
     meta = b"".join(parts)
     if len(meta) > MAX_META or len(body) > MAX_BODY:
         raise RecordError(f"reception of {len(meta)} + {len(body)} octets is too large")
-    return _HEAD.pack(RECEPTION, RECORD_VERSION, len(meta), len(body), key, zlib.crc32(body)) + meta
+    return _HEAD.pack(RECEPTION, version, len(meta), len(body), key, zlib.crc32(body)) + meta
 
 
 def body_checksum(payload: bytes) -> int:
@@ -387,6 +402,14 @@ def _decode_reception(meta: bytes) -> Envelope:
     for _ in range(5):
         field, at = _take(meta, at)
         fields.append(field)
+    not_before = expires = 0.0
+    traits = []
+    if flags & _TRAITS:
+        not_before, expires = _TIMES.unpack_from(meta, at)
+        at += _TIMES.size
+        for _ in range(3):
+            field, at = _take(meta, at)
+            traits.append(field.decode())
     count = _SHORT.unpack_from(meta, at)[0]
     at += 2
     names = []
@@ -410,6 +433,9 @@ def _decode_reception(meta: bytes) -> Envelope:
         bool(flags & _EIGHT_BIT),
         bool(flags & _SMTPUTF8),
         tuple(recipients),
+        traits_of(*traits) if traits else NO_TRAITS,
+        not_before,
+        expires,
     )
 
 

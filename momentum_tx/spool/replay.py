@@ -165,6 +165,9 @@ class Replay:
             envelope.recv_from,
             envelope.eight_bit,
             envelope.smtputf8,
+            envelope.traits,
+            envelope.not_before,
+            envelope.expires,
         )
         reception.key = key
         reception.spool = place

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, Unpack
 
 from ..config.load import parse
 from ..inject.in_process import Sending
+from ..inject.wishes import Wishes
 from ..interfaces.services import IResolver, MXKind
 from ..net.resolver import DNS_PORT
 from ..queues.domain import DomainRecord
@@ -305,11 +306,11 @@ class World:
         self.until(lambda: bool(injection.reply) or injection.over)
         return injection.reply
 
-    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> Sending:
+    def send(self, sender: str, recipients: Sequence[str], content: bytes, **said: Unpack[Wishes]) -> Sending:
         """
         Submit a message in process.
         """
-        return self.service.send(sender, list(recipients), content)
+        return self.service.send(sender, list(recipients), content, **said)
 
     # What can be seen.
 

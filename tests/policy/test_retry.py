@@ -145,6 +145,26 @@ class WholeLifeTests(SynchronousTestCase):
         ):  # fmt: skip
             self.assertEqual(life(schedule(**options)), (delays, end), options)
 
+    def test_own_end(self) -> None:
+        """
+        A message with an end of its own is given up when no further attempt comes before it; ``auto`` counts
+        for that life, and a written count stays.
+        """
+        for options, expires, following in (
+            ({"retry_interval": 100}, 100, End.TIME),
+            ({"retry_interval": 100}, 100.5, 100),
+            ({"retry_interval": 100, "message_expiration": 1}, 101, 100),
+            ({"retry_interval": 100, "max_retries": 0}, 101, End.RETRIES),
+            ({"retry_interval": 100, "max_retries": "none", "message_expiration": 1}, 101, 100),
+        ):
+            due = schedule(**options).next_attempt(CREATED, 1, CREATED, expires=CREATED + expires)
+            self.assertEqual(due if isinstance(due, End) else due - CREATED, following, options)
+        short = schedule(retry_interval=100, max_retry_interval=100, message_expiration=300)
+        self.assertIs(short.next_attempt(CREATED, 5, CREATED + 299), End.RETRIES)
+        self.assertEqual(short.next_attempt(CREATED, 9, CREATED + 800, expires=CREATED + 1000), CREATED + 900)
+        self.assertIs(short.next_attempt(CREATED, 12, CREATED + 850, expires=CREATED + 1000), End.RETRIES)
+        self.assertIs(short.next_attempt(CREATED, 1, CREATED + 10, expires=CREATED + 10), End.TIME)
+
     def test_slow_attempts(self) -> None:
         """
         The delay runs from the failure, so that a peer that takes an hour to refuse gets fewer attempts.

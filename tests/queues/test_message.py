@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.interfaces.records import IMessage, IReception
-from momentum_tx.queues.message import Reception
+from momentum_tx.queues.message import NO_TRAITS, Reception, Traits, traits_of
 from momentum_tx.settings import UNBOUND
 from momentum_tx.stages import Stage
 
@@ -50,6 +50,30 @@ class ReceptionTests(SynchronousTestCase):
         self.assertIs(message.domain, None)
         self.assertIs(message.connection, None)
         self.assertEqual((message.place, message.transferred), (0, 0))
+
+    def test_traits(self) -> None:
+        """
+        A reception has the traits it was given; nobody's mail has none.
+        """
+        self.assertIs(self.reception.traits, NO_TRAITS)
+        self.assertEqual((self.reception.tenant, self.reception.campaign, self.reception.priority), ("", "", ""))
+        made = Reception(b"", 0.0, 1, "b", traits=Traits("acme", "spring", "high"))
+        self.assertEqual((made.tenant, made.campaign, made.priority), ("acme", "spring", "high"))
+
+    def test_shared_traits(self) -> None:
+        """
+        Mail of one class shares one object.
+        """
+        self.assertIs(traits_of("acme", "", "".join(("hi", "gh"))), traits_of("acme", "", "high"))
+        self.assertIs(traits_of("", "", ""), NO_TRAITS)
+
+    def test_held(self) -> None:
+        """
+        A reception that is to wait begins its life when that is over, and its messages are due then.
+        """
+        self.assertEqual((self.reception.began, self.reception.expires), (1700000000.5, 0.0))
+        held = Reception(b"", 1700000000.5, 1, "b", not_before=1700000100.0)
+        self.assertEqual((held.began, held.add("m1", b"r").next_attempt), (1700000100.0, 1700000100.0))
 
     def test_life(self) -> None:
         """

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from momentum_tx.errors import SpoolError
 from momentum_tx.interfaces.services import ISpool
-from momentum_tx.queues.message import Message, Reception
+from momentum_tx.queues.message import Message, Reception, Traits
 from momentum_tx.stages import Stage
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ def state(message: Message) -> tuple[object, ...]:
         of.recv_from,
         of.eight_bit,
         of.smtputf8,
+        of.traits,
+        of.not_before,
+        of.expires,
         message.id,
         message.index,
         message.recipient,
@@ -215,6 +218,24 @@ class SpoolContract(SpoolCase):
         self.assertEqual(self.read(found[0].reception), BODY)
         self.assertIs(found[0].reception, found[1].reception)
         self.assertEqual(found[0].reception.live, 2)
+        self.stop()
+
+    def test_traits(self) -> None:
+        """
+        Traits and times of a reception are as they were after a restart, beside one that has none.
+        """
+        self.open()
+        made = Reception(
+            b"from@example.org", 1000.5, 24, "b1", traits=Traits("acme", "", "high"), not_before=2000.25, expires=3000.5
+        )
+        made.add("m1", b"a@example.com")
+        plain = self.keep(reception())
+        before = [state(first(self.keep(made))), state(first(plain))]
+        for _ in range(2):
+            found = self.restart()
+            self.assertEqual(sorted((state(message) for message in found), key=repr), sorted(before, key=repr))
+        (held,) = [message for message in found if message.reception.tenant]
+        self.assertEqual((held.reception.priority, held.next_attempt), ("high", 2000.25))
         self.stop()
 
     def test_no_binding(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError
-from momentum_tx.queues.message import Message, Reception
+from momentum_tx.queues.message import NO_TRAITS, Message, Reception, Traits
 from momentum_tx.spool import records
 from momentum_tx.stages import Stage
 
@@ -154,6 +154,62 @@ class RecordTests(SynchronousTestCase):
         assert isinstance(meta, records.Envelope)
         self.assertEqual(tuple(meta[:9]), fields)
         self.assertEqual([tuple(recipient) for recipient in meta.recipients], messages)
+        self.assertEqual((head.version, meta.traits, meta.not_before, meta.expires), (1, NO_TRAITS, 0.0, 0.0))
+
+    @given(st.tuples(TEXT, TEXT, TEXT), FINITE, FINITE)
+    @settings(max_examples=100, deadline=None)
+    def test_traits(self, traits: tuple[str, str, str], not_before: float, expires: float) -> None:
+        """
+        Traits and times come back as they were; a program that does not know them refuses the record.
+        """
+        made = Reception(b"a@example.com", 1.0, 2, "b", traits=Traits(*traits), not_before=not_before, expires=expires)
+        made.add("m1", b"b@example.com")
+        head, meta = read_back(records.encode_reception(1, made, ["b1"], b""))
+        assert isinstance(meta, records.Envelope)
+        self.assertEqual((head.version, meta.traits), (2, traits))
+        self.assertEqual((meta.not_before, meta.expires), (not_before, expires))
+        self.assertEqual([each.id for each in meta.recipients], ["m1"])
+
+    def test_old_receptions(self) -> None:
+        """
+        A reception as version 1 wrote it, octet for octet, is read, and one without traits is written like it.
+        """
+        written = bytes.fromhex(
+            "0101"
+            "4f000000"
+            "00000000"
+            "0700000000000000"
+            "00000000"
+            "000000000000f03f"
+            "0200000000000000"
+            "01"
+            "0100610200" + "6231" + "0000" + "0400736d7470" + "0000"
+            "01000200" + "6231"
+            "00000000000000400000" + "02006d31" + "0100" + "72"
+        )
+        made = Reception(b"a", 1.0, 2, "b1", "", "smtp", "", True)
+        made.add("m1", b"r").next_attempt = 2.0
+        payload = records.encode_reception(7, made, ["b1"], b"")
+        meta_length = len(payload) - records.PAYLOAD_HEADER
+        written = written[:2] + meta_length.to_bytes(4, "little") + written[6:]
+        self.assertEqual(payload, written)
+        _, meta = read_back(written)
+        self.assertEqual(
+            meta,
+            records.Envelope(
+                b"a", 1.0, 2, "b1", "", "smtp", "", True, False, (records.Recipient("m1", b"r", "b1", 2.0),)
+            ),
+        )
+
+    def test_versions(self) -> None:
+        """
+        Only a reception has a second version, and nothing a third.
+        """
+        for kind, version in ((records.INTENT, 2), (records.REQUEUED, 2), (records.RECEPTION, 3), (records.INTENT, 0)):
+            payload = bytearray(records.encode_withdrawn(5))
+            payload[:2] = kind, version
+            octets = records.frame(bytes(payload), 1)
+            self.assertRaises(records.UnknownFormat, records.check, octets, records.decode_head(octets), 1)
 
     @given(
         st.integers(0, 2**32 - 1),
@@ -206,6 +262,7 @@ class RecordTests(SynchronousTestCase):
         """
         rng = random.Random(3)
         made = contract.reception(b"a@example.com", b"b@example.com")
+        made.traits = Traits("acme", "spring", "high")
         meta = records.encode_reception(1, made, ["b1", "b2"], b"")[records.PAYLOAD_HEADER :]
         for _ in range(3000):
             broken = bytearray(meta)
