@@ -120,9 +120,8 @@ class OutboundService(Service):
             self.hooks,
             ids,
             wall,
-            random,
             self._hostname,
-            self._facilities.suspended,
+            self.delivery.choice.choose,
             self.delivery.enqueue,
         )
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)

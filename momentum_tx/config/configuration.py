@@ -97,8 +97,7 @@ class Configuration:
         self._slot_of = {name: slot for slot, name in enumerate(binding_names)}
         self.global_settings = _settle(GlobalSettings, (layout.top,))
         self.bindings = tuple(
-            Binding(name, slot, group_of.get(name, DEFAULT), self._bind_address(slot))
-            for slot, name in enumerate(binding_names)
+            self._binding(name, slot, group_of.get(name, DEFAULT)) for slot, name in enumerate(binding_names)
         )
         self.groups = self._members()
         self._paths: dict[tuple[int, str], PathSettings] = {}
@@ -247,8 +246,9 @@ class Configuration:
         alone = layout.bindings.get(name) or _unwritten(("binding", name))
         return _Slot((inside.domains, alone.domains, group.domains), (inside.own, alone.own, group.own))
 
-    def _bind_address(self, slot: int) -> str:
-        return _settle(BindingSettings, (*self._slots[slot].plain, self._layout.top)).bind_address
+    def _binding(self, name: str, slot: int, group: str) -> Binding:
+        settings = _settle(BindingSettings, (*self._slots[slot].plain, self._layout.top))
+        return Binding(name, slot, group, settings.bind_address, settings.group_weight)
 
     def _members(self) -> dict[str, tuple[int, ...]]:
         members: dict[str, list[int]] = {name: [] for name in self._layout.groups}

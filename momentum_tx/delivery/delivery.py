@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from ..outcomes import Outcome
 from ..queues.domain import DomainRecord
 from ..queues.message import Message
+from .choice import BindingChoice
 from .initiate import ConnectionInitiator
 from .initiate_smtp import MailConnections
 from .maintainer import Maintainer
@@ -42,6 +43,7 @@ class Delivery:
     def __init__(self, facilities: Facilities) -> None:
         self.facilities = f = facilities
         self.records = Records()
+        self.choice = BindingChoice(f)
         self.router = Router(f, self.records, self._poke)
         self.settlement = Settlement(f, self._poke)
         self.initiator = ConnectionInitiator(f, self.records, self.router)

@@ -1,13 +1,15 @@
 """
 Whether delivery of a domain from a binding is suspended at the moment, and why.
 
-Source: Momentum, ``suspend_delivery``.
+Source: Momentum, ``suspend_delivery``, ``default_binding``.
 """
 
 from __future__ import annotations
 
 from math import inf
 from typing import TYPE_CHECKING
+
+from ..settings import DEFAULT_SLOT
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -34,7 +36,10 @@ class Suspension:
         :param now: wall time.
         :returns: wall time; infinity if nobody knows; 0 if it is not suspended.
         """
-        if self._f.config.path(slot, domain).suspend_delivery:
+        config = self._f.config
+        if config.path(slot, domain).suspend_delivery:
+            return inf
+        if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return inf
         return 0.0
 
@@ -44,6 +49,9 @@ class Suspension:
 
         :param now: wall time.
         """
-        if self._f.config.path(slot, domain).suspend_delivery:
+        config = self._f.config
+        if config.path(slot, domain).suspend_delivery:
             return "suspend_delivery is set"
+        if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
+            return "default_binding is suspended"
         return ""

@@ -5,7 +5,6 @@ Takes responsibility for messages: from the door to the queues.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -19,7 +18,6 @@ from ..interfaces.services import IConfiguration, IReceiver, ISpool, Submission
 from ..message.headers import count_received, prepend_field, take_fields
 from ..message.ids import MessageIds
 from ..message.trace import received
-from ..policy.bindings import choose_from_group
 from ..queues.message import Message, Reception, traits_of
 from ..settings import DEFAULT_SLOT
 from ..smtp.addresses import canonical_domain, split_address
@@ -37,9 +35,8 @@ class Receiver:
     :param hooks: told of every reception.
     :param ids: makes ids.
     :param wall: wall time.
-    :param random: chooses from binding groups.
     :param hostname: our name, for the trace field.
-    :param suspended: whether delivery of a domain from a slot is suspended.
+    :param choose: a slot for a message from a binding group; ``None`` if none may be chosen.
     :param enqueue: takes the durable messages over.
     """
 
@@ -52,9 +49,8 @@ class Receiver:
         hooks: OutboundHooks,
         ids: MessageIds,
         wall: Callable[[], float],
-        random: Random,
         hostname: str,
-        suspended: Callable[[int, str], bool],
+        choose: Callable[[Message, str], int | None],
         enqueue: Callable[[Sequence[Message]], object],
     ) -> None:
         self._config = config
@@ -62,9 +58,8 @@ class Receiver:
         self._hooks = hooks
         self._ids = ids
         self._wall = wall
-        self._random = random
         self._hostname = hostname
-        self._suspended = suspended
+        self._choose = choose
         self._enqueue = enqueue
         #: Why nothing is taken, set by the owner while it starts or stops.
         self.closed: tuple[int, str] | None = None
@@ -144,10 +139,16 @@ class Receiver:
         slot, group = self._source(submission)
         for recipient in recipients:
             message = reception.add(self._ids.next(), recipient)
-            message.binding_slot = slot
-            if group:
-                message.binding_slot = self._choose(message, group)
+            message.binding_slot = self._bound(message, group) if group else slot
+            if message.binding_slot == DEFAULT_SLOT and self._config().global_settings.default_binding == "none":
+                raise MessageRefused(451, "4.3.5 There is no binding for this message, try again later")
         return reception, content
+
+    def _bound(self, message: Message, group: str) -> int:
+        slot = self._choose(message, group)
+        if slot is None:
+            raise MessageRefused(451, "4.3.5 No binding of this group may be chosen, try again later")
+        return slot
 
     def _routable(self, recipient: bytes) -> bytes:
         local, domain = split_address(recipient)
@@ -174,23 +175,6 @@ class Receiver:
         if group and not self._config().groups.get(group):
             raise MessageRefused(550, f"5.6.0 X-Binding-Group: there is no binding group {shown(group)}")
         return DEFAULT_SLOT, group
-
-    def _choose(self, message: Message, group: str) -> int:
-        config = self._config()
-        slots = config.groups[group]
-        hook = self._hooks.binding_group_choose_binding
-        if hook:
-            slot = hook.override(lambda provider: provider.binding_group_choose_binding(message, group))
-            if slot is not None:
-                if slot in slots:
-                    return slot
-                self._log.error(
-                    "binding_group_choose_binding answered slot {slot}, which is not in group {group}",
-                    slot=slot,
-                    group=group,
-                )
-        domain = canonical_domain(split_address(message.recipient)[1])
-        return choose_from_group(slots, lambda slot: self._suspended(slot, domain), self._random)
 
     def _durable(self, _: None, reception: Reception) -> Reception:
         messages = [message for message in reception.messages if message is not None]

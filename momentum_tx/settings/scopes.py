@@ -60,6 +60,14 @@ class BindingSettings:
         "Numeric address connections leave from; empty lets the kernel choose.",
         scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
     )
+    group_weight: int = option(
+        1,
+        "How often a binding is chosen at random from its group, compared with the other members; 0 never (ours).",
+        "shares",
+        (Level.BINDING,),
+        minimum=0,
+        maximum=1_000_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,14 @@ class Binding:
     :ivar slot: the small integer that stands for it.
     :ivar group: name of the binding group it is in, ``default`` if in none.
     :ivar bind_address: source address; empty lets the kernel choose.
+    :ivar group_weight: how often chance takes it, compared with the others of its group.
     """
 
     name: str
     slot: int
     group: str = "default"
     bind_address: str = ""
+    group_weight: int = 1
 
 
 #: Slot of the binding named ``default``.

@@ -76,6 +76,13 @@ class GlobalSettings:
     dns_cache_size: int = option(
         100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1
     )
+    default_binding: str = option(
+        "normal",
+        "What becomes of mail on the binding default: normal, it is delivered; suspended, it waits; none, what would"
+        " be received for it gets 451, and what is queued is delivered.",
+        scopes=GLOBAL,
+        choices=("normal", "none", "suspended"),
+    )
     max_message_size: int = option(
         104_857_600, "Largest message received, as announced by SIZE (ours).", "octets", GLOBAL, minimum=1000
     )

@@ -6,9 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.config.configuration import Configuration
 from momentum_tx.config.load import default, parse
-from momentum_tx.config.options import BY_CLASS, CLASSES
+from momentum_tx.config.options import BY_CLASS, CLASSES, Table
 from momentum_tx.config.report import dump, explanation, toml_value
-from momentum_tx.settings import HostSettings
 
 TEXT = r"""
 [global]
@@ -70,7 +69,8 @@ class DumpTests(SynchronousTestCase):
         text = dump(parse(TEXT, "mx.toml"))
         lines = text.partition("\n\n")[0].splitlines()
         named = [line.removeprefix("# ").split(" ")[0] for line in lines[2:]]
-        self.assertEqual(named, [name for owner in CLASSES if owner is not HostSettings for name in BY_CLASS[owner]])
+        everywhere = [name for owner in CLASSES for name, each in BY_CLASS[owner].items() if each.allowed(Table.GLOBAL)]
+        self.assertEqual(named, everywhere)
         self.assertIn("# prohibited_hosts is unset", lines)
         self.assertIn("banner_timeout = 7.0  # mx.toml:5", text)
         self.assertIn("retry_interval = 1200.0\n", text)

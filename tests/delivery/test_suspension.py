@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.config.load import parse
 from momentum_tx.delivery.suspension import Suspension
+from momentum_tx.settings import DEFAULT_SLOT, UNBOUND
 
 NOW = 1_700_000_000.0
 
@@ -43,6 +44,17 @@ class SuspensionTests(SynchronousTestCase):
         self.assertEqual(suspension.until(0, "example.com", NOW), inf)
         self.assertIn("suspend_delivery", suspension.reason(0, "example.com", NOW))
         self.assertEqual(suspension.until(0, "example.net", NOW), 0.0)
+
+    def test_defaultBinding(self) -> None:
+        """
+        ``default_binding`` holds what has no binding of its own, and says so.
+        """
+        suspension, _ = self.suspension('[global]\ndefault_binding = "suspended"\n[binding.b1]\n')
+        for slot in (UNBOUND, DEFAULT_SLOT):
+            self.assertEqual(suspension.until(slot, "example.com", NOW), inf)
+            self.assertIn("default_binding", suspension.reason(slot, "example.com", NOW))
+        self.assertEqual(suspension.until(1, "example.com", NOW), 0.0)
+        self.assertEqual(suspension.reason(1, "example.com", NOW), "")
 
     def test_configurationInForce(self) -> None:
         """

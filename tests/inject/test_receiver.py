@@ -5,6 +5,7 @@ From the door to the queues: bindings, trace fields, addresses.
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from momentum_tx.errors import MessageRefused
 from momentum_tx.interfaces.hooks import IBindingGroupChooseBinding, ILogReceptionV1
 from momentum_tx.interfaces.records import IMessage, IReception
 from momentum_tx.interfaces.services import IReceiver, Submission
@@ -63,6 +64,89 @@ class BindingTests(WorldCase):
             self.accept(world, subject=str(number), X_Binding_Group="g")
         world.advance(10)
         self.assertEqual([taken.source for taken in mx.ledger], ["192.0.2.3"] * 10)
+
+    def test_weights(self) -> None:
+        """
+        With ``group_weight`` most mail of a group leaves from where most of it
+        shall, and none from a member without weight.
+        """
+        world = self.world(
+            '[binding_group.g.binding.b1]\nbind_address = "192.0.2.1"\ngroup_weight = 9\n'
+            '[binding_group.g.binding.b2]\nbind_address = "192.0.2.2"\n'
+            '[binding_group.g.binding.b3]\nbind_address = "192.0.2.3"\ngroup_weight = 0\n'
+        )
+        mx = world.exchanger("example.com")
+        self.accept(world, [f"u{number}@example.com" for number in range(99)], X_Binding_Group="g")
+        world.advance(10)
+        sources = [taken.source for taken in mx.ledger for _ in taken.recipients]
+        self.assertEqual(set(sources), {"192.0.2.1", "192.0.2.2"})
+        self.assertApproximates(sources.count("192.0.2.1"), 89, 9)
+
+    def test_weightless_group(self) -> None:
+        """
+        A group whose members have no weight is for the hook alone: where that
+        has no answer, the message is refused for now.
+        """
+
+        @implementer(IBindingGroupChooseBinding)
+        class Chooser:
+            """
+            Chooses the first slot for the recipient named bob.
+            """
+
+            def binding_group_choose_binding(self, msg: IMessage, group: str) -> int | None:
+                return 1 if msg.recipient.startswith(b"bob") else None
+
+        world = self.world("[binding_group.g.binding.b1]\ngroup_weight = 0\n", providers=[Chooser()])
+        world.exchanger("example.com")
+        self.accept(world, X_Binding_Group="g")
+        reply = world.inject(SENDER, ["eve@example.com"], world.message(X_Binding_Group="g"))
+        self.assertEqual(reply[:9], b"451 4.3.5")
+
+    def test_no_default_binding(self) -> None:
+        """
+        With ``default_binding`` none nothing is received that would leave from
+        the binding ``default``, however that was chosen; other bindings serve.
+        """
+        world = self.world('[global]\ndefault_binding = "none"\n' + CONFIG)
+        mx = world.exchanger("example.com")
+        self.assertEqual(world.inject(SENDER, [BOB], world.message())[:9], b"451 4.3.5")
+        self.assertEqual(world.inject(SENDER, [BOB], world.message(X_Binding="default"))[:9], b"451 4.3.5")
+        refused = self.failureResultOf(world.send(SENDER, [BOB], world.message()), MessageRefused).value
+        self.assertEqual(refused.code, 451)
+        self.accept(world, X_Binding="b1")
+        # The group of those that are in no other: b1 is left of it.
+        self.accept(world, [f"u{number}@example.com" for number in range(9)], X_Binding_Group="default")
+        world.advance(1)
+        self.assertEqual({taken.source for taken in mx.ledger}, {"192.0.2.2"})
+
+    def test_default_binding_is_delivered(self) -> None:
+        """
+        What was received before ``default_binding`` became none is delivered.
+        """
+        world = self.world("[global]\nsuspend_delivery = true\n")
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.reload('[global]\ndefault_binding = "none"\n')
+        world.advance(20)
+        self.assertEqual(len(mx.ledger), 1)
+
+    def test_suspended_default_binding(self) -> None:
+        """
+        With ``default_binding`` suspended its mail is received and waits; a
+        group passes it over, and other bindings deliver.
+        """
+        world = self.world('[global]\ndefault_binding = "suspended"\n' + CONFIG)
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        self.accept(world, X_Binding="b1")
+        self.accept(world, [f"u{number}@example.com" for number in range(9)], X_Binding_Group="default")
+        world.advance(3600)
+        self.assertEqual({taken.source for taken in mx.ledger}, {"192.0.2.2"})
+        self.assertEqual((len(self.taken(mx)), world.queued(), world.mainlog("TP")), (10, 1, []))
+        world.reload('[global]\ndefault_binding = "normal"\n' + CONFIG)
+        world.advance(1)
+        self.assertEqual((len(self.taken(mx)), world.queued()), (11, 0))
 
     def test_unknown_names(self) -> None:
         """

@@ -15,9 +15,12 @@ class GroupTests(SynchronousTestCase):
     The member of a group a message leaves from.
     """
 
-    def choices(self, slots: tuple[int, ...], suspended: set[int]) -> Counter[int]:
+    def choices(
+        self, slots: tuple[int, ...], suspended: set[int], weights: tuple[int, ...] = ()
+    ) -> Counter[int | None]:
         source = random.Random(11)
-        return Counter(choose_from_group(slots, suspended.__contains__, source) for _ in range(3000))
+        weighed = dict(zip(slots, weights or (1,) * len(slots), strict=True))
+        return Counter(choose_from_group(weighed, suspended.__contains__, source) for _ in range(3000))
 
     def test_fair(self) -> None:
         """
@@ -41,6 +44,26 @@ class GroupTests(SynchronousTestCase):
         Where all are suspended, the mail waits on any of them.
         """
         self.assertEqual(set(self.choices((3, 5, 9), {3, 5, 9})), {3, 5, 9})
+
+    def test_weights(self) -> None:
+        """
+        A member is chosen as often as its weight says, among those that are not suspended.
+        """
+        counts = self.choices((3, 5, 9), set(), (1, 2, 7))
+        for slot, share in ((3, 300), (5, 600), (9, 2100)):
+            self.assertApproximates(counts[slot], share, 100)
+        counts = self.choices((3, 5, 9), {9}, (1, 2, 7))
+        self.assertEqual(set(counts), {3, 5})
+        self.assertApproximates(counts[3], 1000, 100)
+
+    def test_weightless(self) -> None:
+        """
+        Weight 0 is never chosen, not even where all others are suspended; where
+        nobody has weight, nobody is.
+        """
+        self.assertEqual(set(self.choices((3, 5, 9), {5, 9}, (0, 1, 1))), {5, 9})
+        self.assertEqual(set(self.choices((3, 5), set(), (0, 0))), {None})
+        self.assertEqual(set(self.choices((), set())), {None})
 
     def test_one(self) -> None:
         """

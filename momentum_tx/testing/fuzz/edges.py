@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from ...interfaces import hooks
 from ...net.resolver import DNS_PORT
+from ...settings import DEFAULT_SLOT
 from ..network import NetworkWatch
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
     from ...interfaces.services import IConfiguration
     from ..host import VirtualHost
+
+
+def suspended(config: IConfiguration, slot: int, domain: str) -> bool:
+    """
+    Whether the configuration says that mail waits.
+    """
+    if slot == DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
+        return True
+    return config.path(slot, domain).suspend_delivery
 
 
 class Ends:
@@ -78,7 +88,7 @@ class Edge:
         config = self._config()
         if self.stopping:
             self._fault("connection while stopping", domain)
-        if config.path(slot, domain).suspend_delivery:
+        if suspended(config, slot, domain):
             self._fault("connection while suspended", f"{domain} from slot {slot}")
         same = sum(1 for each in ends.open.values() if each[0] == domain and each[1] == slot)
         self._limit("max_outbound_connections", domain, same, config.path(slot, domain).max_outbound_connections)
@@ -106,7 +116,7 @@ class Edge:
             self._fault("limit exceeded", f"{dr.domain}: {connection.recipients} recipients on one connection")
         if self.stopping:
             self._fault("attempt while stopping", f"{msg.recipient!r}")
-        if settings.suspend_delivery:
+        if suspended(self._config(), msg.binding_slot, dr.domain):
             self._fault("attempt while suspended", f"{msg.recipient!r}")
 
 

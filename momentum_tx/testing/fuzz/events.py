@@ -20,6 +20,7 @@ from ..files import MemoryFiles
 from ..line import Cut, random_split, whole
 from ..network import VirtualNetwork
 from ..world import LISTENING
+from .edges import suspended
 from .plan import Step
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class Events:
         """
         stage, service = self._stage, self._stage.world.service
         record = service.delivery.records.find(domain) if stage.running and not stage.stopping else None
-        if record is None or stage.config().path(slot, domain).suspend_delivery:
+        if record is None or suspended(stage.config(), slot, domain):
             return
         opening = open_connection(record, slot)
         later = stage.world.clock.callLater

@@ -19,6 +19,7 @@ from ...queues.domain import MXType
 from ...queues.message import Message, Reception
 from ...spool.records import segment_number
 from .books import DELIVERED
+from .edges import suspended
 
 if TYPE_CHECKING:
     from ...queues.domain import DomainRecord
@@ -264,7 +265,7 @@ class Invariants:
         delivery, config, wall = service.delivery, service.configuration, stage.world.wall()
         settings = config.path(slot, dr.domain)
         records = delivery.records
-        if settings.suspend_delivery:
+        if suspended(config, slot, dr.domain):
             return "suspended"
         if settings.max_outbound_connections == 0:
             return "no connections are allowed"

@@ -11,12 +11,10 @@ from random import Random
 from typing import Any, Final
 
 from .plan import Domain, Host, Options, Part, Plan, Step
+from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings
 
 #: Kinds of trouble a seed may have.
 WEATHERS: Final = ("peers", "network", "dns", "disk", "crash", "operator", "hooks", "limits")
-#: The service's own addresses that bindings may use.
-SOURCES: Final = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
-SOURCE_6: Final = "2001:db8::1"
 #: Where clients find the service.
 CLIENTS: Final = "127.0.0.1"
 #: Points of a session at which a receiver may break.
@@ -76,7 +74,7 @@ class _Making:
         self._settings()
         self._hosts()
         self._domains()
-        self._bindings()
+        draw_bindings(dice, plan)
         if "limits" in self.weather or dice.random() < 0.3:
             self._limits()
         if "hooks" in self.weather:
@@ -294,16 +292,6 @@ class _Making:
                 plan.tables.setdefault(f'domain."{domain.name}"', {})["gateway"] = address
             plan.domains.append(domain)
 
-    def _bindings(self) -> None:
-        dice, plan = self.dice, self.plan
-        for number in range(dice.choice((0, 0, 1, 2, 3))):
-            # A source of the one family cannot reach hosts of the other: in the calm it is not to be tried.
-            six = (SOURCE_6,) if plan.settings.get("use_ipv6") and not plan.calm else ()
-            sources = ("",) if plan.settings.get("use_ipv6") and plan.calm else (*SOURCES, *six, "")
-            plan.bindings.append((f"b{number}", dice.choice(sources)))
-            if dice.random() < 0.3:
-                plan.tables[f"binding_group.g.binding.b{number}"] = {}
-
     def _limits(self) -> None:
         dice, plan = self.dice, self.plan
         if dice.random() < 0.5:
@@ -365,8 +353,8 @@ class _Making:
         }
         if dice.random() < 0.1:
             args["eight"] = True
-        if "binding_group.g.binding.b0" in plan.tables and dice.random() < 0.5:
-            args["group"] = "g"
+        if any(header.startswith(f"binding_group.{GROUP}.") for header in plan.tables) and dice.random() < 0.5:
+            args["group"] = GROUP
         elif plan.bindings and dice.random() < 0.7:
             args["binding"] = dice.choice(plan.bindings)[0]
         self.step(at, "mail", **args)
@@ -487,6 +475,8 @@ class _Making:
                 self.step(at, "reopen")
             else:
                 self.step(at, "bad_reload")
+        if dice.random() < 0.4:
+            draw_binding_steps(dice, plan, self.moment, self.step)
         if dice.random() < 0.3:
             at = self.moment()
             self.step(at, "full_log")

@@ -1,0 +1,51 @@
+"""
+The bindings of a plan, and what an operator does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+from .plan import Options, Plan
+
+#: The service's own addresses that bindings may use.
+SOURCES: Final = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+SOURCE_6: Final = "2001:db8::1"
+#: The one binding group of a plan.
+GROUP: Final = "g"
+
+
+def draw_bindings(dice: Random, plan: Plan) -> None:
+    """
+    Give *plan* its bindings, some of them in a group.
+    """
+    for number in range(dice.choice((0, 0, 1, 2, 3))):
+        # A source of the one family cannot reach hosts of the other: in the calm it is not to be tried.
+        six = (SOURCE_6,) if plan.settings.get("use_ipv6") and not plan.calm else ()
+        sources = ("",) if plan.settings.get("use_ipv6") and plan.calm else (*SOURCES, *six, "")
+        name = f"b{number}"
+        plan.bindings.append((name, dice.choice(sources)))
+        if dice.random() < 0.3:
+            table: Options = {}
+            if dice.random() < 0.5:
+                table["group_weight"] = dice.choice((1, 5) if plan.calm else (0, 1, 5))
+            plan.tables[f"binding_group.{GROUP}.binding.{name}"] = table
+
+
+def draw_binding_steps(dice: Random, plan: Plan, moment: Callable[[], float], step: Callable[..., object]) -> None:
+    """
+    Let an operator do something about the bindings of *plan*.
+
+    :param moment: draws a time in the storm.
+    :param step: adds a step: its time, its kind, its arguments.
+    """
+    at = moment()
+    _default_binding(dice, plan, at, step)
+
+
+def _default_binding(dice: Random, plan: Plan, at: float, step: Callable[..., Any]) -> None:
+    step(at, "reload", header="global", options={"default_binding": dice.choice(("suspended", "none"))})
+    again = at + dice.choice((1.0, 30.0, plan.storm * 0.2))
+    step(again, "reload", header="global", options={"default_binding": "normal"})
