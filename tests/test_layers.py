@@ -113,6 +113,7 @@ TESTED_ELSEWHERE: Final = {
     "settings/path": "declarations: test_option looks at every class",
     "settings/scopes": "declarations, as above",
     "settings/service": "declarations, as above",
+    "smtp/dialogue": "the client's machine without its words: test_client",
     "smtp/events": "fields only; test_client and test_server compare them",
     "smtp/reception": "fields only; test_server compares them",
     "spool/jobs": "inside the journal: contract.py, test_journal, test_recovery and test_crash",

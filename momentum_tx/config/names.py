@@ -161,6 +161,18 @@ def route(text: str) -> str:
     return domain(host) + port
 
 
+def delivery_method(text: str) -> str:
+    """
+    What is spoken, in Momentum's capitals.
+    """
+    method = text.upper()
+    if method in ("ECSTREAM", "APN", "GCM", "MM7"):
+        raise ValueError("is no SMTP, and this server speaks nothing else; ESMTP, SMTP or LMTP is expected")
+    if method not in ("ESMTP", "SMTP", "LMTP"):
+        raise ValueError("is not ESMTP, SMTP or LMTP")
+    return method
+
+
 def listener(text: str) -> str:
     """
     An endpoint string; the service, which knows the reactor, parses it.

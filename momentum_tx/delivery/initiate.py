@@ -268,7 +268,7 @@ class _Attempt:
         found, refusal = eligible(
             dr.mxlist,
             source=f.source(slot),
-            default_port=self._settings.remote_smtp_port,
+            default_port=self._settings.port,
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
         )

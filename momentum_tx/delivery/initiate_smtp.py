@@ -121,7 +121,7 @@ class MailConnections:
         """
         dr.contact_failing_since = 0.0
         f = self._initiator.facilities
-        self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).remote_smtp_port))
+        self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).port))
 
     def initiate_connection_smtp(self, dr: IDomainRecord, binding: int, now: float | None) -> ConnFlag:
         """
@@ -207,7 +207,7 @@ class MailConnections:
         """
         f = self._initiator.facilities
         records = self._initiator.records
-        port = f.config.path(slot, dr.domain).remote_smtp_port
+        port = f.config.path(slot, dr.domain).port
         peers = [peer for peer in dr.peers(port) if usable_family(peer[0], f.source(slot))]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for peer in peers:

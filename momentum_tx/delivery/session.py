@@ -30,7 +30,7 @@ from ..policy.session_notes import (
 )
 from ..smtp import events as ev
 from ..smtp.addresses import split_address
-from ..smtp.client import SMTPClientMachine
+from ..smtp.client import Method, SMTPClientMachine
 from ..stages import Stage
 from .initiate_smtp import FailedSession
 from .settle import BULK_SLICE
@@ -82,7 +82,7 @@ class Session:
         self._slot = handle.binding_slot
         # The generation it begins with serves it to its end.
         self._settings = f.config.path(self._slot, self.dr.domain)
-        self._machine = SMTPClientMachine()
+        self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
         self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, self)
         #: The transaction under way, or whose body is being read.
         self._transaction: Transaction | None = None
@@ -424,7 +424,9 @@ class Session:
         transaction, self._transaction = self._transaction, None
         if transaction is None:
             return
-        unknown = stage is Stage.READING_CONFIRMATION and not answered
+        # By LMTP a reply is the answer for one recipient; those that had none are in doubt, whatever it was.
+        lmtp = self._settings.delivery_method == "LMTP"
+        unknown = stage is Stage.READING_CONFIRMATION and (lmtp or not answered)
         # A used connection that ends before anything was answered says nothing about this
         # message.  A fresh one does: were it asked again at once, this might never end.
         untouched = self._connection.deliveries > 0 and (not transaction.begun or stage is Stage.AFTER_MAIL_FROM)

@@ -69,7 +69,7 @@ class MXRecord:
     def __init__(self, preference: int, host: HostRecord, port: int = 0) -> None:
         self.preference = preference
         self.host = host
-        #: Port an operator wrote; 0 means ``remote_smtp_port``.
+        #: Port an operator wrote; 0 means the path's own (``remote_smtp_port`` or ``lmtp_port``).
         self.port = port
 
 

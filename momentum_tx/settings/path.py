@@ -95,8 +95,21 @@ class PathSettings:
     suspend_delivery: bool = option(False, "Whether mail waits here without any attempt.")
     gateway: str = option("", "Name or address of the host that takes all this mail instead of the domain's own.")
     remote_smtp_port: int = option(25, "Port connected to.", minimum=1, maximum=65535)
+    delivery_method: str = option(
+        "ESMTP",
+        "What is spoken: ESMTP, SMTP (HELO and no extensions, so no TLS either) or LMTP, in any case of letters.",
+        differs="ECSTREAM, APN, GCM, MM7 and methods of modules do not exist.",
+    )
+    lmtp_port: int = option(2003, "Port connected to where delivery_method is LMTP.", minimum=1, maximum=65535)
     ehlo_hostname: str = option(
         "__hostname__", "Name in EHLO: literal, __hostname__, or __message__ (the sender's domain)."
     )
     tls: str = option("no", "Whether STARTTLS is used.", choices=("no", "ifavailable", "required"))
     pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")
+
+    @property
+    def port(self) -> int:
+        """
+        Where an exchanger is connected to that has no port of its own.
+        """
+        return self.lmtp_port if self.delivery_method == "LMTP" else self.remote_smtp_port

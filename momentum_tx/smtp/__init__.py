@@ -2,7 +2,8 @@
 SMTP as bytes in, events and bytes out: no socket, no clock, no Twisted.
 
 * :mod:`~momentum_tx.smtp.client`: one session as client; begin here.  What it
-  tells is in :mod:`~momentum_tx.smtp.events`.
+  tells is in :mod:`~momentum_tx.smtp.events`; which reply answers which command
+  knows :mod:`~momentum_tx.smtp.dialogue`.
 * :mod:`~momentum_tx.smtp.server`: one session as server, for receiving mail.
   What it is given and tells is in :mod:`~momentum_tx.smtp.reception`.
 * :mod:`~momentum_tx.smtp.transaction`: the commands of one transaction, their

@@ -6,8 +6,8 @@ received bytes to :meth:`SMTPClientMachine.receive_data`, writes
 :meth:`SMTPClientMachine.take_output`, and keeps the time limits.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+import enum
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
@@ -15,12 +15,26 @@ from ..outcomes import Scope, Verdict
 from ..stages import Stage
 from . import events as ev
 from .body import END_OF_DATA
+from .dialogue import Dialogue, Move
 from .extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from .replies import Reply, ReplyClass, ReplyReader
-from .transaction import MAX_COMMAND, Transaction, check_commands, refusal
+from .transaction import Transaction, refusal
 
 
-class SMTPClientMachine:
+class Method(enum.Enum):
+    """
+    What is spoken (Momentum: ``delivery_method``).
+    """
+
+    #: EHLO, and HELO where that is not known.
+    ESMTP = "ESMTP"
+    #: HELO and no extension, whatever the peer could do (RFC 821).
+    SMTP = "SMTP"
+    #: LHLO, and a reply to the final dot for each accepted recipient (RFC 2033).
+    LMTP = "LMTP"
+
+
+class SMTPClientMachine(Dialogue):
     """
     The client's side of one session.
 
@@ -36,63 +50,32 @@ class SMTPClientMachine:
     :meth:`receive_data`: a reply may call for the next command.  Handle the
     events of one call before the next command is asked for; the last may be the
     end of the session.
+
+    :param method: what is spoken.
     """
 
     __slots__ = (
-        "_answered",
-        "_awaiting",
-        "_dead",
-        "_died_in",
         "_esmtp",
+        "_method",
         "_name",
-        "_output",
-        "_reader",
-        "_resting",
-        "_spoilt",
         "_transaction",
         "broken",
         "extensions",
         "needs_reset",
     )
 
-    def __init__(self) -> None:
-        self._reader = ReplyReader(greeting=True)
-        self._output = b""
-        #: Stages of the replies owed, oldest first.
-        self._awaiting: deque[Stage] = deque()
-        #: The stage whose reply was read last.
-        self._answered = Stage.NOT_CONNECTED
-        #: The stage while no reply is owed.
-        self._resting = Stage.NOT_CONNECTED
+    def __init__(self, method: Method = Method.ESMTP) -> None:
+        super().__init__()
+        self._method = method
+        self._esmtp = method is not Method.SMTP
         self._transaction: Transaction | None = None
         self._name = b""
-        self._esmtp = True
-        self._dead = False
-        self._died_in = Stage.NOT_CONNECTED
-        #: Part of a reply came before the dot it would seem to answer.
-        self._spoilt = False
         #: What the peer offers; nothing before :class:`~momentum_tx.smtp.events.Ready`.
         self.extensions: Extensions = NO_EXTENSIONS
         #: A transaction ended without an accepted final dot: :meth:`reset` comes before the next.
         self.needs_reset = False
         #: The content was cut short by its refusal: only closing is left, not even QUIT.
         self.broken = False
-
-    @property
-    def stage(self) -> Stage:
-        """
-        The stage of the oldest reply owed; else where the session rests:
-        ``IDLE`` when it is ready, ``NOT_CONNECTED`` before its start and after
-        its end.  QUIT has no stage in Momentum; its reply is awaited in ``IDLE``.
-        """
-        return self._awaiting[0] if self._awaiting else self._resting
-
-    @property
-    def owed(self) -> int:
-        """
-        Replies the peer owes.
-        """
-        return len(self._awaiting)
 
     @property
     def ready(self) -> bool:
@@ -102,26 +85,11 @@ class SMTPClientMachine:
         return self._resting is Stage.IDLE and not (self._awaiting or self.needs_reset or self._dead)
 
     @property
-    def over(self) -> bool:
-        """
-        Whether the session has ended, which its owner may be about to learn: what
-        ends it can come in one read with a reply, whose event is told first.
-        """
-        return self._dead
-
-    @property
     def esmtp(self) -> bool:
         """
-        Whether the peer was greeted with EHLO, not with HELO.
+        Whether the peer was greeted with EHLO or LHLO, not with HELO.
         """
         return self._esmtp
-
-    def take_output(self) -> bytes:
-        """
-        What must be written now; empty if nothing.
-        """
-        output, self._output = self._output, b""
-        return output
 
     # What the owner asks for.
 
@@ -135,16 +103,16 @@ class SMTPClientMachine:
 
     def hello(self, name: bytes) -> None:
         """
-        Send EHLO; HELO follows by itself if EHLO is refused for ever.
+        Send EHLO, HELO or LHLO; HELO follows by itself if EHLO is refused for ever.
 
         :param name: our name: a domain or an address literal.
         """
         self._demand(Stage.DURING_EHLO)
         if not name or b" " in name:
             raise LocalProtocolError(f"no name for EHLO: {name!r}")
-        self._command(b"EHLO %b\r\n" % name, Stage.AFTER_EHLO)
+        self._command(b"%b %b\r\n" % (_HELLOS[self._method], name), Stage.AFTER_EHLO)
         self._name = name
-        self._esmtp = True
+        self._esmtp = self._method is not Method.SMTP
 
     def starttls(self) -> None:
         """
@@ -204,7 +172,10 @@ class SMTPClientMachine:
         """
         self._demand(Stage.SENDING_BODY)
         self._spoilt = self._reader.pending
-        self._awaiting.append(Stage.READING_CONFIRMATION)
+        if self._method is Method.LMTP:
+            self._awaiting.extend((Stage.READING_CONFIRMATION,) * len(self._under_way.accepted))
+        else:
+            self._awaiting.append(Stage.READING_CONFIRMATION)
 
     def reset(self) -> None:
         """
@@ -225,7 +196,7 @@ class SMTPClientMachine:
         """
         The session is over: the results of a transaction under way, if any.
 
-        Recipients that were refused keep their own reply; all others failed for
+        Recipients that had a reply of their own keep it; all others failed for
         now, with *note* and the stage where the session ended.  Asked again it
         answers with nothing, and so it does after ``TransactionEnded``.
 
@@ -239,54 +210,6 @@ class SMTPClientMachine:
         return transaction.results(ev.RecipientResult(Verdict.TRANSIENT, Scope.CONNECTION, note, stage))
 
     # What the peer says.
-
-    def receive_data(self, data: bytes) -> list[ev.Event]:
-        """
-        Take bytes from the peer.
-
-        :returns: what they mean, in order; never raises for what a peer sends.
-        """
-        events: list[ev.Event] = []
-        if self._dead:
-            return events
-        reader = self._reader
-        reader.receive_data(data)
-        try:
-            while (reply := reader.next_reply()) is not None:
-                event = self._take(reply)
-                if event is not None:
-                    events.append(event)
-                    if self._dead:
-                        return events
-            # Half a reply to a question that was not asked is as bad as a whole one; only a
-            # refusal of the content may come at any moment while that is sent.
-            if not self._awaiting and self._resting not in _BODY_STAGES and reader.pending:
-                raise RemoteProtocolError("bytes behind the last reply owed")
-        except RemoteProtocolError as error:
-            stage = self.stage
-            self._die()
-            events.append(ev.Violated(str(error), stage))
-        return events
-
-    def _take(self, reply: Reply) -> ev.Event | None:
-        if self._spoilt:
-            raise RemoteProtocolError("a reply that began before the final dot was sent")
-        if reply.code == 421:
-            dismissed = ev.Dismissed(reply, self.stage)
-            self._die()
-            return dismissed
-        if self._awaiting:
-            stage = self._answered = self._awaiting.popleft()
-        elif self._resting in _BODY_STAGES:
-            stage = Stage.SENDING_BODY
-        else:
-            raise RemoteProtocolError(f"reply {reply.code} to nothing")
-        move = _MOVES.get((stage, reply.reply_class))
-        if move is None:
-            # The stage is named in the event: what is owed is still owed.
-            self._awaiting.appendleft(stage)
-            raise RemoteProtocolError(f"reply {reply.code} makes no sense {stage}")
-        return move(self, reply)
 
     def _greeted(self, reply: Reply) -> ev.Event:
         self._resting = Stage.DURING_EHLO
@@ -302,7 +225,7 @@ class SMTPClientMachine:
         return ev.Ready(self.extensions, self._esmtp)
 
     def _hello_failed(self, reply: Reply) -> ev.Event | None:
-        if self._esmtp and reply.reply_class is ReplyClass.PERMANENT:
+        if self._esmtp and self._method is Method.ESMTP and reply.reply_class is ReplyClass.PERMANENT:
             # RFC 5321 3.2: a server that does not know EHLO is asked with HELO.
             self._esmtp = False
             self._follow_up(b"HELO %b\r\n" % self._name, (Stage.AFTER_EHLO,))
@@ -355,6 +278,10 @@ class SMTPClientMachine:
         if transaction.accepted and transaction.sender_refused is None:
             self._resting = Stage.AFTER_DATA
             return ev.BodyWanted(tuple(transaction.accepted))
+        if self._method is Method.LMTP:
+            # RFC 2033 4.2 forbids it: to the dot nobody would have to reply.
+            self._awaiting.appendleft(Stage.AFTER_DATA)
+            raise RemoteProtocolError("354 without a recipient")
         # RFC 2920 3.1: data is asked for though there is nobody to get it.
         transaction.sink = True
         self._follow_up(END_OF_DATA, (Stage.READING_CONFIRMATION,))
@@ -369,14 +296,32 @@ class SMTPClientMachine:
         self._die()
         return ended
 
-    def _confirmed(self, reply: Reply) -> ev.Event:
+    def _confirmed(self, reply: Reply) -> ev.Event | None:
         if self._under_way.sink:
             return self._end(_NOBODY, True)
         delivered = ev.RecipientResult(Verdict.DELIVERED, Scope.RECIPIENT, reply.note, Stage.READING_CONFIRMATION)
+        if self._method is Method.LMTP:
+            return self._answered_for(delivered)
         return self._end(delivered, False)
 
-    def _not_confirmed(self, reply: Reply) -> ev.Event:
+    def _not_confirmed(self, reply: Reply) -> ev.Event | None:
+        if self._method is Method.LMTP:
+            return self._answered_for(refusal(reply, Scope.RECIPIENT, Stage.READING_CONFIRMATION))
         return self._end(refusal(reply, Scope.MESSAGE, Stage.READING_CONFIRMATION), True)
+
+    def _answered_for(self, result: ev.RecipientResult) -> ev.Event | None:
+        """
+        The reply for one recipient; the last one ends the transaction.
+        """
+        transaction = self._under_way
+        transaction.answer(result)
+        return None if self._awaiting else self._end(_NOBODY, transaction.failed)
+
+    def _dismissed(self, reply: Reply) -> ev.Event:
+        if self._method is Method.LMTP and self.stage is Stage.READING_CONFIRMATION:
+            # It answers for one; of the others nobody knows.
+            self._under_way.answer(refusal(reply, Scope.RECIPIENT, Stage.READING_CONFIRMATION))
+        return super()._dismissed(reply)
 
     def _reset_accepted(self, reply: Reply) -> ev.Event:
         self.needs_reset = False
@@ -404,56 +349,19 @@ class SMTPClientMachine:
         self.needs_reset = needs_reset
         return ended
 
-    def _demand(self, resting: Stage) -> None:
-        if self._resting is not resting or self._awaiting or self._dead:
-            raise LocalProtocolError(f"out of turn: the session is {self.stage}")
-
-    def _command(self, text: bytes, stage: Stage) -> None:
-        if len(text) > MAX_COMMAND:
-            raise LocalProtocolError("a command line that is too long")
-        check_commands(text, 1)
-        self._output += text
-        self._awaiting.append(stage)
-
-    def _follow_up(self, text: bytes, stages: tuple[Stage, ...]) -> None:
-        # Whatever is in the buffer now was sent before the question.
-        self._be_alone("a reply before its command")
-        self._output += text
-        self._awaiting.extend(stages)
-
-    def _be_alone(self, otherwise: str) -> None:
-        """
-        Be sure that nothing was received behind the reply that is being read.
-        """
-        if self._reader.pending:
-            # Its stage is the one to blame, not the next.
-            self._awaiting.appendleft(self._answered)
-            raise RemoteProtocolError(otherwise)
-
-    def _die(self) -> None:
-        if not self._dead:
-            self._died_in = self.stage
-            self._dead = True
-        self._output = b""
-        self._awaiting.clear()
-        self._resting = Stage.NOT_CONNECTED
-        self._reader = ReplyReader()
-
 
 #: Stands for the result of no recipient: each has one of its own.
 _NOBODY: Final = ev.RecipientResult(
     Verdict.TRANSIENT, Scope.CONNECTION, b"451 4.4.2 [internal] no answer", Stage.UNKNOWN
 )
 
-_BODY_STAGES: Final = (Stage.AFTER_DATA, Stage.SENDING_BODY)
+_HELLOS: Final = {Method.ESMTP: b"EHLO", Method.SMTP: b"HELO", Method.LMTP: b"LHLO"}
 _QUIT_FROM: Final = (Stage.IDLE, Stage.READING_BANNER, Stage.DURING_EHLO, Stage.AFTER_EHLO)
 
 _M: Final = SMTPClientMachine
 _OK, _GO_ON, _TRANSIENT, _PERMANENT = ReplyClass.OK, ReplyClass.GO_ON, ReplyClass.TRANSIENT, ReplyClass.PERMANENT
 
-#: Every legal move: what was asked, and the first digit of the answer.  What is absent is a
-#: violation, except 421, which ends the session wherever it comes.
-_MOVES: Final[Mapping[tuple[Stage, ReplyClass], Callable[[SMTPClientMachine, Reply], ev.Event | None]]] = {
+_MOVES: Final[Mapping[tuple[Stage, ReplyClass], Move]] = {
     (Stage.READING_BANNER, _OK): _M._greeted,
     (Stage.READING_BANNER, _TRANSIENT): _M._greeting_refused,
     (Stage.READING_BANNER, _PERMANENT): _M._greeting_refused,
@@ -484,3 +392,4 @@ _MOVES: Final[Mapping[tuple[Stage, ReplyClass], Callable[[SMTPClientMachine, Rep
     (Stage.IDLE, _TRANSIENT): _M._quit_answered,
     (Stage.IDLE, _PERMANENT): _M._quit_answered,
 }
+_M._moves = _MOVES

@@ -39,6 +39,7 @@ class Transaction:
     """
 
     __slots__ = (
+        "_answers",
         "_count",
         "_group",
         "_lines",
@@ -47,6 +48,7 @@ class Transaction:
         "_stages",
         "_whole",
         "accepted",
+        "failed",
         "index",
         "sender_refused",
         "sink",
@@ -73,7 +75,9 @@ class Transaction:
         self._group = MAX_GROUP if pipeline else 1
         #: Lines sent so far.
         self._sent = 0
-        #: Refusals of single recipients, by index.
+        #: Replies to the final dot so far, where each recipient has one.
+        self._answers = 0
+        #: Results of single recipients, by index.
         self._own: dict[int, RecipientResult] = {}
         #: Indices of accepted recipients.
         self.accepted: list[int] = []
@@ -81,6 +85,8 @@ class Transaction:
         self.index = 0
         #: The result of all when MAIL was refused.
         self.sender_refused: RecipientResult | None = None
+        #: One of the accepted was refused in the end.
+        self.failed = False
         #: The data asked for is a lone dot whose reply counts for nobody.
         self.sink = False
 
@@ -126,9 +132,17 @@ class Transaction:
             result = RecipientResult(Verdict.TRANSIENT, Scope.RECIPIENT, result.note, result.stage)
         self._own[self.index] = result
 
+    def answer(self, result: RecipientResult) -> None:
+        """
+        A reply to the final dot is for the next of the accepted (RFC 2033 4.2).
+        """
+        self._own[self.accepted[self._answers]] = result
+        self._answers += 1
+        self.failed = self.failed or result.verdict is not Verdict.DELIVERED
+
     def results(self, rest: RecipientResult) -> tuple[RecipientResult, ...]:
         """
-        One result per recipient: its own refusal, or *rest*.
+        One result per recipient: its own, or *rest*.
         """
         if self.sender_refused is not None:
             return (self.sender_refused,) * self._count

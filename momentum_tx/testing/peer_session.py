@@ -107,6 +107,7 @@ class ReceiverSession(Protocol):
     :ivar taken: messages taken on this connection.
     :ivar sender: reverse path of the transaction; ``None`` between two.
     :ivar recipients: forward paths accepted in it.
+    :ivar answered: of these, how many have had their answer at ``dot``; none by SMTP.
     """
 
     __slots__ = (
@@ -120,6 +121,7 @@ class ReceiverSession(Protocol):
         "_refused_early",
         "_thinking",
         "_waiting",
+        "answered",
         "client",
         "connected",
         "encrypted",
@@ -159,6 +161,7 @@ class ReceiverSession(Protocol):
     def _forget(self) -> None:
         self.sender: bytes | None = None
         self.recipients: list[bytes] = []
+        self.answered = 0
         self._asked = 0
 
     def connectionMade(self) -> None:
@@ -171,7 +174,7 @@ class ReceiverSession(Protocol):
             if receiver.max_connections is not None and len(receiver.open) > receiver.max_connections:
                 answer = Answer(b"421 4.7.0 Too many connections")
             else:
-                answer = Answer(b"220 " + receiver.name + b" ESMTP")
+                answer = Answer(b"220 " + receiver.name + (b" LMTP" if receiver.lmtp else b" ESMTP"))
         self._act(receiver.adjusted("connect", self, answer))
         self._flush()
 
@@ -229,20 +232,38 @@ class ReceiverSession(Protocol):
         if at >= 0:
             self._content = None
             if not self._refused_early:
-                self._dot(reader.content)
+                self._all_read(reader.content)
             self._forget()
         return at
 
-    def _dot(self, content: bytes) -> None:
+    def _all_read(self, content: bytes) -> None:
+        receiver = self.receiver
+        before = len(receiver.ledger)
+        if receiver.lmtp:
+            # Each recipient has its own answer, in order (RFC 2033 4.2).
+            for recipient in self.recipients:
+                answer = self._dot(content, (recipient,))
+                self.answered += 1
+                if answer.then != "go on" or answer.reply[:3] == b"421":
+                    break
+        else:
+            self._dot(content, tuple(self.recipients))
+        if len(receiver.ledger) > before:
+            # For however many it was, it was one message.
+            self.taken += 1
+            if self.taken > receiver.most_messages:
+                receiver.most_messages = self.taken
+
+    def _dot(self, content: bytes, recipients: tuple[bytes, ...]) -> Answer:
         receiver = self.receiver
         answer = TAKEN
         if not receiver.unscripted:
             answer = receiver.adjusted("dot", self, receiver.step("dot", self, content) or TAKEN)
         taken = None
-        if self.sender is not None and self.recipients and (answer.take or answer.reply[:1] == b"2"):
+        if self.sender is not None and recipients and (answer.take or answer.reply[:1] == b"2"):
             taken = Taken(
                 self.sender,
-                tuple(self.recipients),
+                recipients,
                 content,
                 self.client,
                 receiver.clock.seconds(),
@@ -252,10 +273,8 @@ class ReceiverSession(Protocol):
                 answer.reply,
             )
             receiver.ledger.append(taken)
-            self.taken += 1
-            if self.taken > receiver.most_messages:
-                receiver.most_messages = self.taken
         self._act(answer, taken)
+        return answer
 
     def _command(self, line: bytes) -> None:
         receiver = self.receiver
@@ -296,13 +315,13 @@ class ReceiverSession(Protocol):
             return SENDER_OK
         if verb == "DATA":
             return GO_ON if self.recipients else Answer(b"503 5.5.1 No valid recipients")
-        if verb == "EHLO":
+        if verb == ("LHLO" if receiver.lmtp else "EHLO"):
             return self._offers()
         if verb == "STARTTLS":
             return Answer(b"220 2.0.0 Go ahead" if receiver.starttls else b"502 5.5.1 Not here")
         if verb == "QUIT":
             return Answer(b"221 2.0.0 Bye", "close")
-        if verb in ("HELO", "RSET", "NOOP"):
+        if verb in ("RSET", "NOOP") or (verb == "HELO" and not receiver.lmtp):
             return Answer(b"250 2.0.0 Ok")
         return Answer(b"500 5.5.1 What?")
 
@@ -326,7 +345,7 @@ class ReceiverSession(Protocol):
         elif verb == "DATA" and reply[:1] == b"3":
             self._content = ContentReader(LARGEST)
             self._content_begun = self._refused_early = False
-        elif verb in ("EHLO", "HELO"):
+        elif verb in ("EHLO", "HELO", "LHLO"):
             self.helo = line[5:]
             self._forget()
         elif verb == "RSET":

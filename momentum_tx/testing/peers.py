@@ -103,6 +103,8 @@ class Receiver(Factory):
         self.extensions: list[bytes] = [b"8BITMIME", b"SMTPUTF8"]
         self.pipelining = True
         self.starttls = False
+        #: Whether it speaks LMTP and not SMTP: LHLO, and at ``dot`` an answer for each recipient.
+        self.lmtp = False
         #: The limit SIZE announces; ``None`` offers no SIZE.
         self.size: int | None = None
         #: Replies to RCPT by recipient.
@@ -137,7 +139,8 @@ class Receiver(Factory):
         :param point: ``connect``, a command's verb in upper case, ``dot`` (the
             end of the content), ``body`` (its first octets; a refusal there stands
             for the reply to the dot, and nothing is taken), or ``TLS`` (the
-            STARTTLS command was answered).
+            STARTTLS command was answered).  By LMTP *step* is done at ``dot`` for
+            one recipient after the other.
         :param step: a reply, an :class:`Answer`, or a function of (session,
             line) that returns either, or ``None`` for the usual.  The line is the
             content at ``dot``, and empty at ``connect`` and ``body``.

@@ -251,20 +251,20 @@ class World:
 
     # The neighbourhood.
 
-    def receiver(self, address: str = "") -> Receiver:
+    def receiver(self, address: str = "", port: int = 25) -> Receiver:
         """
         A receiver that no domain names yet.
 
         :param address: where; empty for the next free one.
         """
         self._receivers += 1
-        return Receiver(self.network, address or f"198.51.100.{self._receivers}")
+        return Receiver(self.network, address or f"198.51.100.{self._receivers}", port)
 
-    def exchanger(self, domain: str, preference: int = 10, address: str = "") -> Receiver:
+    def exchanger(self, domain: str, preference: int = 10, address: str = "", port: int = 25) -> Receiver:
         """
         A receiver that is one of the domain's mail exchangers.
         """
-        receiver = self.receiver(address)
+        receiver = self.receiver(address, port)
         known = self.resolver.mx.get(domain, ())
         records = [] if isinstance(known, (MXKind, Exception)) else list(known)
         name = f"mx{len(records) + 1}.{domain}"

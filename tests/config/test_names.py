@@ -52,6 +52,17 @@ class NamesTests(SynchronousTestCase):
             names.domain, "", ".", "a..b", "-a.b", "a-.b", "a b", "a/b", "a@b", "x" * 64, "a." * 127 + "com", "[foo]"
         )
 
+    def test_delivery_method(self) -> None:
+        """
+        A method is known in any case of letters; one of Momentum's that is not here
+        is refused with the reason.
+        """
+        self.settles(names.delivery_method, ("ESMTP", "ESMTP"), ("lmtp", "LMTP"), ("Smtp", "SMTP"))
+        self.refuses(names.delivery_method, "", "smtps", "XFER", " LMTP")
+        for method in ("ecstream", "APN", "GCM", "MM7"):
+            error = self.assertRaises(ValueError, names.delivery_method, method)
+            self.assertIn("this server speaks nothing else", str(error))
+
     def test_wildcard(self) -> None:
         """
         Who writes a wildcard is shown the regex that means it.

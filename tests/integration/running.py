@@ -194,7 +194,8 @@ class Injector(LineReceiver):
     """
     Sends messages one after the other, on one connection.
 
-    :param messages: (recipient, content) pairs; content of whole lines with LF line ends.
+    :param messages: (recipient, content) pairs; several recipients with commas, content of
+        whole lines with LF line ends.
     """
 
     transport: Any
@@ -214,7 +215,8 @@ class Injector(LineReceiver):
         for recipient, content in self._messages:
             self._recipient = recipient
             yield b"MAIL FROM:<a@sender.example>\r\n"
-            yield b"RCPT TO:<" + recipient.encode() + b">\r\n"
+            for each in recipient.split(","):
+                yield b"RCPT TO:<" + each.encode() + b">\r\n"
             yield b"DATA\r\n"
             yield content.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n") + b".\r\n"
             self.accepted.append(recipient)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.lmtp import LMTP
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -230,6 +231,47 @@ class TLSTests(ServiceCase):
         self.assertTrue(content.endswith(b"\r\n\r\nsecret\r\n"), content)
         await self.stop()
         self.assertEqual(len(self.records("D")), 1)
+
+
+class LMTPTests(ServiceCase):
+    """
+    LMTP to a foreign server.
+    """
+
+    async def test_delivery(self) -> None:
+        """
+        aiosmtpd takes a message for two of three recipients, and the third, which
+        was accepted at RCPT, is tried again alone.
+        """
+        arrived: list[list[str]] = []
+
+        class Store:
+            async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+                arrived.append(envelope.rcpt_tos)
+                full = len(arrived) == 1
+                return "\r\n".join(
+                    "452 4.2.2 full" if full and recipient.startswith("b") else "250 2.1.5 kept"
+                    for recipient in envelope.rcpt_tos
+                )
+
+        class LMTPController(Controller):
+            def factory(self) -> Any:
+                return LMTP(self.handler, hostname="store.test")
+
+        port = free_port()
+        controller = LMTPController(Store(), hostname="127.0.0.1", port=port)
+        controller.start()
+        self.addCleanup(controller.stop)
+        self.configure(
+            f'[domain."lmtp.test"]\nroutes = ["127.0.0.1"]\ndelivery_method = "LMTP"\nlmtp_port = {port}\n', SHORT
+        )
+        await self.start()
+        await self.inject_all([("a@lmtp.test,b@lmtp.test,c@lmtp.test", b"Subject: x\n\ntext\n")])
+        await until(lambda: len(arrived) == 2, "the second attempt")
+        await self.stop()
+        self.assertEqual(arrived, [["a@lmtp.test", "b@lmtp.test", "c@lmtp.test"], ["b@lmtp.test"]])
+        self.assertEqual([fields[-1] for fields in self.records("T")], ["452 4.2.2 full"])
+        self.assertEqual(len(self.records("D")), 3)
 
 
 class CrashTests(ServiceCase):

@@ -101,13 +101,13 @@ class OptionTests(SynchronousTestCase):
             if isinstance(option.default, (int, float)) and not isinstance(option.default, bool)
             if not option.metadata["unit"]
         }
-        self.assertEqual(bare, {"remote_smtp_port"})
+        self.assertEqual(bare, {"remote_smtp_port", "lmtp_port"})
 
     def test_numbers_have_a_least_value(self) -> None:
         """
         No number may be as small as one likes, and no limit is lost to a slip of its name.
         """
-        known = {"doc", "unit", "scopes", "minimum", "maximum", "choices", "fixed"}
+        known = {"doc", "unit", "scopes", "minimum", "maximum", "choices", "fixed", "differs"}
         for _, option in options():
             self.assertEqual(set(option.metadata) - known, set(), option.name)
             if option.type in (int, float, float | None, int | str):
@@ -179,6 +179,8 @@ class ValueTests(SynchronousTestCase):
                     "suspend_delivery": False,
                     "gateway": "",
                     "remote_smtp_port": 25,
+                    "delivery_method": "ESMTP",
+                    "lmtp_port": 2003,
                     "ehlo_hostname": "__hostname__",
                 },
             ),
@@ -207,6 +209,15 @@ class ValueTests(SynchronousTestCase):
         ):
             settled: Any = owner()
             self.assertEqual({name: getattr(settled, name) for name in defaults}, defaults)
+
+    def test_port(self) -> None:
+        """
+        Which port is connected to depends on what is spoken there.
+        """
+        for method, port in (("ESMTP", 25), ("SMTP", 25), ("LMTP", 2003)):
+            self.assertEqual(PathSettings(delivery_method=method).port, port)
+        self.assertEqual(PathSettings(delivery_method="LMTP", lmtp_port=24, remote_smtp_port=26).port, 24)
+        self.assertEqual(PathSettings(lmtp_port=24, remote_smtp_port=26).port, 26)
 
     def test_prohibited(self) -> None:
         """

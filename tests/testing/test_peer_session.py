@@ -8,6 +8,71 @@ from momentum_tx.testing.peers import CLOSE, RESET, SILENCE, TAKE_AND_BE_SILENT,
 from .test_peers import BODY, MAIL, ReceiverCase
 
 
+class LMTPTests(ReceiverCase):
+    """
+    A receiver that speaks LMTP.
+    """
+
+    HELLO = (b"LHLO me", b"MAIL FROM:<a@b.example>")
+    RECIPIENTS = tuple(b"RCPT TO:<r%d@example.com>" % number for number in range(4))
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mx.lmtp = True
+
+    def test_greetings(self) -> None:
+        """
+        It knows LHLO, with the same offers, and neither EHLO nor HELO.
+        """
+        side = self.connect()
+        self.assertEqual(b"".join(side.heard), b"220 mx.peer.example LMTP\r\n")
+        self.assertEqual(self.codes(side, b"EHLO me", b"HELO me", b"LHLO me"), b"500 500 250".split())
+        self.assertIn(b"250 PIPELINING", b"".join(side.heard))
+        self.mx.lmtp = False
+        self.assertEqual(self.codes(self.connect(), b"LHLO me", b"EHLO me"), b"500 250".split())
+
+    def test_an_answer_each(self) -> None:
+        """
+        At the dot each accepted recipient has its answer, in order, and its entry in
+        the ledger if it was taken; all together they are one message.
+        """
+        self.mx.refuse["r1@example.com"] = b"550 5.1.1 Nobody"
+        whose: list[bytes] = []
+        self.mx.on("dot", lambda session, line: whose.append(session.recipients[session.answered]))
+        self.mx.on("dot", b"452 4.2.2 Full", times=1, skip=1)
+        side = self.connect()
+        self.say(side, *self.HELLO, *self.RECIPIENTS, b"DATA")
+        del side.heard[:]
+        self.say(side, BODY)
+        self.assertEqual(b"".join(side.heard), b"250 2.0.0 Taken\r\n452 4.2.2 Full\r\n250 2.0.0 Taken\r\n")
+        self.assertEqual(whose, [b"r0@example.com", b"r2@example.com", b"r3@example.com"])
+        self.assertEqual([taken.recipients for taken in self.mx.ledger], [(whose[0],), (whose[2],)])
+        self.assertEqual(self.mx.most_messages, 1)
+        self.assertEqual(self.codes(side, self.HELLO[1], b"QUIT"), b"250 221".split())
+
+    def test_ends_in_the_middle(self) -> None:
+        """
+        After an answer with which it closes, keeps silent or says 421 it does not go
+        on: those behind it are not taken.
+        """
+        for step, heard, taken in (
+            (CLOSE, 1, 1),
+            (SILENCE, 1, 1),
+            (TAKE_AND_CLOSE, 1, 2),
+            (b"421 4.3.2 Enough", 2, 1),
+        ):
+            self.mx.behave()
+            del self.mx.ledger[:]
+            self.mx.on("dot", step, times=1, skip=1)
+            side = self.connect()
+            self.say(side, *self.HELLO, *self.RECIPIENTS, b"DATA")
+            del side.heard[:]
+            self.say(side, BODY)
+            self.assertEqual(b"".join(side.heard).count(b"\r\n"), heard, step)
+            self.assertEqual(len(self.mx.ledger), taken, step)
+            side.transport.loseConnection()
+
+
 class OrderTests(ReceiverCase):
     """
     Answers are given in the order of the questions.

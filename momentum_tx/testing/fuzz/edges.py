@@ -6,7 +6,7 @@ leaves, whatever the service has counted itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from ...interfaces.services import IConfiguration
     from ..host import VirtualHost
+
+#: Where receivers are: those that speak SMTP, and those that speak LMTP.
+SMTP_PORT: Final = 25
+LMTP_PORT: Final = 2003
 
 
 def suspended(config: IConfiguration, slot: int, domain: str) -> bool:
@@ -153,7 +157,7 @@ class WireWatch(NetworkWatch):
 
     def read(self, transport: Any, data: bytes) -> None:
         self._trace("read", transport.getHost().port, transport.getPeer().port, data)
-        if transport.getPeer().port != 25:
+        if transport.getPeer().port not in (SMTP_PORT, LMTP_PORT):
             return
         *lines, rest = (self._partial.pop(transport, b"") + data).split(b"\n")
         if rest:

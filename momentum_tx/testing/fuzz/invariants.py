@@ -292,7 +292,7 @@ class Invariants:
         _, refusal = eligible(
             dr.mxlist,
             source=config.bindings[slot].bind_address,
-            default_port=settings.remote_smtp_port,
+            default_port=settings.port,
             down=lambda address, port: records.down((address, port), slot, wall, retry),
             full=lambda host: 0 <= config.host(host.name).max_outbound_connections <= host.connections,
         )

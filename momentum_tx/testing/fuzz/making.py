@@ -10,6 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
+from .habits import Habits
 from .plan import Domain, Host, Options, Part, Plan, Step
 from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings
 
@@ -17,8 +18,6 @@ from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings
 WEATHERS: Final = ("peers", "network", "dns", "disk", "crash", "operator", "hooks", "limits")
 #: Where clients find the service.
 CLIENTS: Final = "127.0.0.1"
-#: Points of a session at which a receiver may break.
-POINTS: Final = ("connect", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "body", "dot", "RSET", "QUIT")
 #: Answers of name servers that are not as they should be (names of ``Fault``).
 ODD_ANSWERS: Final = (
     "REFUSED",
@@ -32,20 +31,6 @@ ODD_ANSWERS: Final = (
     "WRONG_QUESTION",
     "REFERRAL",
     "LOOP",
-)
-#: What it may do there.
-BREAKS: Final = (
-    {"then": "close"},
-    {"then": "reset"},
-    {"then": "deaf"},
-    {"reply": "421 4.3.2 Closing"},
-    {"reply": "450 4.2.0 Not now"},
-    {"reply": "554 5.7.1 Not you"},
-    {"reply": "xyz nonsense"},
-    {"reply": "250 2.0.0 Surprise"},
-    {"reply": "451 4.3.0 Later", "then": "close"},
-    {"reply": "354 Surprise"},
-    {"reply": "550-5.7.1 Two\r\n550 5.7.1 lines"},
 )
 
 
@@ -68,6 +53,7 @@ class _Making:
             plan.kernel_patience = dice.choice((3.0, 130.0))
         plan.shuffled = dice.random() < 0.5
         plan.dns = "wire" if dice.random() < (0.5 if "dns" in self.weather else 0.1) else "scripted"
+        self.habits = Habits(dice, plan.storm)
         self.number = 0
         #: Octet by octet, or large bodies; both would take for ever.
         self.fine = dice.random() < 0.3
@@ -82,6 +68,7 @@ class _Making:
         self._mail()
         for weather in self.weather:
             getattr(self, f"_{weather}_steps", lambda: None)()
+        self._method()
         plan.steps.sort(key=lambda step: step.at)
 
     def step(self, at: float, kind: str, **args: Any) -> None:
@@ -157,7 +144,7 @@ class _Making:
             if self.plan.calm:
                 pass
             elif "peers" in self.weather or dice.random() < 0.2:
-                host.behaviours = [self._behaviour() for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+                host.behaviours = [self.habits.draw() for _ in range(dice.choice((0, 1, 1, 2, 3)))]
             self.plan.hosts.append(host)
 
     def _line(self) -> dict[str, Any]:
@@ -191,81 +178,6 @@ class _Making:
         if dice.random() < 0.1:
             host.extensions["plain"] = True
 
-    def _behaviour(self) -> Part:
-        dice = self.dice
-        kind = dice.choice(
-            (
-                "ConnectionCap",
-                "RateLimit",
-                "Greylisting",
-                "Tarpit",
-                "DailyQuota",
-                "RefuseRecipients",
-                "BrokenAt",
-                "BrokenAt",
-                "BrokenAt",
-                "OutageSchedule",
-                "CloseAtDot",
-                "CloseAtDot",
-                "TemporaryFailures",
-                "SlowAcceptance",
-            )
-        )
-        return Part(kind, getattr(self, f"_make_{kind}")())
-
-    def _make_ConnectionCap(self) -> dict[str, Any]:
-        return {"most": self.dice.choice((1, 2, 4))}
-
-    def _make_RateLimit(self) -> dict[str, Any]:
-        dice = self.dice
-        return {
-            "most": dice.choice((1, 3, 10)),
-            "seconds": dice.choice((1.0, 10.0, 60.0)),
-            "at": dice.choice(("MAIL", "connect")),
-        }
-
-    def _make_Greylisting(self) -> dict[str, Any]:
-        return {"delay": self.dice.choice((1.0, 60.0, 300.0))}
-
-    def _make_Tarpit(self) -> dict[str, Any]:
-        return {"seconds": self.dice.choice((0.1, 1.0, 20.0))}
-
-    def _make_DailyQuota(self) -> dict[str, Any]:
-        return {"most": self.dice.choice((1, 5, 20))}
-
-    def _make_RefuseRecipients(self) -> dict[str, Any]:
-        return {"share": self.dice.choice((0.1, 0.5, 1.0)), "salt": self.dice.randrange(1000)}
-
-    def _make_BrokenAt(self) -> dict[str, Any]:
-        dice = self.dice
-        point = dice.choice(POINTS)
-        # One who says 250 before he has the message is a liar whom nobody can see through.
-        answer = dict(dice.choice([each for each in BREAKS if point != "body" or each.get("reply", "")[:1] != "2"]))
-        if dice.random() < 0.2:
-            answer["after"] = dice.choice((0.01, 1.0, 30.0))  # type: ignore[assignment]
-        return {"point": point, "answer": answer, "share": dice.choice((0.1, 0.5, 1.0))}
-
-    def _make_OutageSchedule(self) -> dict[str, Any]:
-        dice, storm = self.dice, self.plan.storm
-        every = storm * dice.uniform(0.1, 0.5)
-        return {
-            "every": round(every, 3),
-            "lasts": round(every * dice.uniform(0.05, 0.8), 3),
-            "first": round(storm * dice.uniform(0.0, 0.3), 3),
-            "manner": dice.choice(("refuse", "silent", "421", "reset")),
-        }
-
-    def _make_CloseAtDot(self) -> dict[str, Any]:
-        dice = self.dice
-        return {"take": dice.random() < 0.7, "share": dice.choice((0.1, 0.5)), "silent": dice.random() < 0.3}
-
-    def _make_TemporaryFailures(self) -> dict[str, Any]:
-        dice = self.dice
-        return {"share": dice.choice((0.1, 0.5, 0.9)), "at": dice.choice(("MAIL", "RCPT", "DATA", "dot"))}
-
-    def _make_SlowAcceptance(self) -> dict[str, Any]:
-        return {"seconds": self.dice.choice((0.5, 4.0, 50.0))}
-
     def _domains(self) -> None:
         dice, plan = self.dice, self.plan
         for number in range(dice.choice((1, 1, 2, 3, 5))):
@@ -291,6 +203,16 @@ class _Making:
                 address = next(host.address for host in plan.hosts if host.name in chosen)
                 plan.tables.setdefault(f'domain."{domain.name}"', {})["gateway"] = address
             plan.domains.append(domain)
+
+    def _method(self) -> None:
+        dice, plan = self.dice, self.plan
+        kind = dice.random()
+        if kind < 0.08:
+            plan.settings["delivery_method"] = "LMTP"
+            for host in plan.hosts:
+                host.extensions["lmtp"] = True
+        elif kind < 0.11:
+            plan.settings["delivery_method"] = "SMTP"
 
     def _limits(self) -> None:
         dice, plan = self.dice, self.plan

@@ -24,7 +24,7 @@ from ..world import World
 from .attempts import AttemptWatch
 from .books import SYNC_WINDOW, Books
 from .clients import Clients
-from .edges import Edge, Ends, WireWatch
+from .edges import LMTP_PORT, SMTP_PORT, Edge, Ends, WireWatch
 from .events import Events
 from .journal_watch import JournalWatch, survived
 from .misbehaviour import make_provider
@@ -50,7 +50,7 @@ class DotWatch(Behaviour):
         self._books = books
 
     def answer(self, session: ReceiverSession, point: str, line: bytes) -> None:
-        if point == "dot" and session.sender is not None:
+        if point == "dot" and session.sender is not None and not session.answered:
             self._books.dot(list(session.recipients))
 
 
@@ -151,10 +151,11 @@ class Stage:
     # The world.
 
     def _receiver(self, host: Host) -> None:
-        receiver = Receiver(self.world.network, host.address, name=host.name.encode(), keep_commands=False)
+        port = LMTP_PORT if host.extensions.get("lmtp") else SMTP_PORT
+        receiver = Receiver(self.world.network, host.address, port, host.name.encode(), keep_commands=False)
         self.receivers[host.address] = receiver
         self._seen[host.address] = 0
-        for name in ("pipelining", "starttls", "size", "max_messages"):
+        for name in ("pipelining", "starttls", "size", "max_messages", "lmtp"):
             if name in host.extensions:
                 setattr(receiver, name, host.extensions[name])
         if host.extensions.get("plain"):

@@ -1,0 +1,177 @@
+"""
+Question and answer of an SMTP client, whatever is asked: which replies are owed,
+which command each of them answers, and what no peer may say.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..stages import Stage
+from . import events as ev
+from .replies import Reply, ReplyClass, ReplyReader
+from .transaction import MAX_COMMAND, check_commands
+
+#: While the content is sent its refusal may come at any moment.
+BODY_STAGES: Final = (Stage.AFTER_DATA, Stage.SENDING_BODY)
+
+#: What a reply does: changes the session and perhaps tells of it.
+Move = Callable[[Any, Reply], ev.Event | None]
+
+
+class Dialogue:
+    """
+    The side that asks; :class:`~momentum_tx.smtp.client.SMTPClientMachine` knows
+    what to ask.
+    """
+
+    __slots__ = (
+        "_answered",
+        "_awaiting",
+        "_dead",
+        "_died_in",
+        "_output",
+        "_reader",
+        "_resting",
+        "_spoilt",
+    )
+
+    #: Every legal move: what was asked, and the first digit of the answer.  What is absent is a
+    #: violation, except 421, which ends the session wherever it comes.
+    _moves: ClassVar[Mapping[tuple[Stage, ReplyClass], Move]]
+
+    def __init__(self) -> None:
+        self._reader = ReplyReader(greeting=True)
+        self._output = b""
+        #: Stages of the replies owed, oldest first.
+        self._awaiting: deque[Stage] = deque()
+        #: The stage whose reply was read last.
+        self._answered = Stage.NOT_CONNECTED
+        #: The stage while no reply is owed.
+        self._resting = Stage.NOT_CONNECTED
+        self._dead = False
+        self._died_in = Stage.NOT_CONNECTED
+        #: Part of a reply came before the dot it would seem to answer.
+        self._spoilt = False
+
+    @property
+    def stage(self) -> Stage:
+        """
+        The stage of the oldest reply owed; else where the session rests:
+        ``IDLE`` when it is ready, ``NOT_CONNECTED`` before its start and after
+        its end.  QUIT has no stage in Momentum; its reply is awaited in ``IDLE``.
+        """
+        return self._awaiting[0] if self._awaiting else self._resting
+
+    @property
+    def owed(self) -> int:
+        """
+        Replies the peer owes.
+        """
+        return len(self._awaiting)
+
+    @property
+    def over(self) -> bool:
+        """
+        Whether the session has ended, which its owner may be about to learn: what
+        ends it can come in one read with a reply, whose event is told first.
+        """
+        return self._dead
+
+    def take_output(self) -> bytes:
+        """
+        What must be written now; empty if nothing.
+        """
+        output, self._output = self._output, b""
+        return output
+
+    # What the peer says.
+
+    def receive_data(self, data: bytes) -> list[ev.Event]:
+        """
+        Take bytes from the peer.
+
+        :returns: what they mean, in order; never raises for what a peer sends.
+        """
+        events: list[ev.Event] = []
+        if self._dead:
+            return events
+        reader = self._reader
+        reader.receive_data(data)
+        try:
+            while (reply := reader.next_reply()) is not None:
+                event = self._take(reply)
+                if event is not None:
+                    events.append(event)
+                    if self._dead:
+                        return events
+            # Half a reply to a question that was not asked is as bad as a whole one; only a
+            # refusal of the content may come at any moment while that is sent.
+            if not self._awaiting and self._resting not in BODY_STAGES and reader.pending:
+                raise RemoteProtocolError("bytes behind the last reply owed")
+        except RemoteProtocolError as error:
+            stage = self.stage
+            self._die()
+            events.append(ev.Violated(str(error), stage))
+        return events
+
+    def _take(self, reply: Reply) -> ev.Event | None:
+        if self._spoilt:
+            raise RemoteProtocolError("a reply that began before the final dot was sent")
+        if reply.code == 421:
+            return self._dismissed(reply)
+        if self._awaiting:
+            stage = self._answered = self._awaiting.popleft()
+        elif self._resting in BODY_STAGES:
+            stage = Stage.SENDING_BODY
+        else:
+            raise RemoteProtocolError(f"reply {reply.code} to nothing")
+        move = self._moves.get((stage, reply.reply_class))
+        if move is None:
+            # The stage is named in the event: what is owed is still owed.
+            self._awaiting.appendleft(stage)
+            raise RemoteProtocolError(f"reply {reply.code} makes no sense {stage}")
+        return move(self, reply)
+
+    def _dismissed(self, reply: Reply) -> ev.Event:
+        dismissed = ev.Dismissed(reply, self.stage)
+        self._die()
+        return dismissed
+
+    # Asking.
+
+    def _demand(self, resting: Stage) -> None:
+        if self._resting is not resting or self._awaiting or self._dead:
+            raise LocalProtocolError(f"out of turn: the session is {self.stage}")
+
+    def _command(self, text: bytes, stage: Stage) -> None:
+        if len(text) > MAX_COMMAND:
+            raise LocalProtocolError("a command line that is too long")
+        check_commands(text, 1)
+        self._output += text
+        self._awaiting.append(stage)
+
+    def _follow_up(self, text: bytes, stages: tuple[Stage, ...]) -> None:
+        # Whatever is in the buffer now was sent before the question.
+        self._be_alone("a reply before its command")
+        self._output += text
+        self._awaiting.extend(stages)
+
+    def _be_alone(self, otherwise: str) -> None:
+        """
+        Be sure that nothing was received behind the reply that is being read.
+        """
+        if self._reader.pending:
+            # Its stage is the one to blame, not the next.
+            self._awaiting.appendleft(self._answered)
+            raise RemoteProtocolError(otherwise)
+
+    def _die(self) -> None:
+        if not self._dead:
+            self._died_in = self.stage
+            self._dead = True
+        self._output = b""
+        self._awaiting.clear()
+        self._resting = Stage.NOT_CONNECTED
+        self._reader = ReplyReader()
