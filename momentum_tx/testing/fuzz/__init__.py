@@ -6,7 +6,8 @@ watches every step.
 seeds.  What it found so far is in ``doc/explanation/fuzzing.md``.
 
 * :mod:`~momentum_tx.testing.fuzz.plan`: a world and what happens in it, as plain data.
-* :mod:`~momentum_tx.testing.fuzz.making`: a plan from a seed.
+* :mod:`~momentum_tx.testing.fuzz.making`: a plan from a seed;
+  :mod:`~momentum_tx.testing.fuzz.operator`: the policies in it.
 * :mod:`~momentum_tx.testing.fuzz.stage`: the world of a plan, and its events.
 * :mod:`~momentum_tx.testing.fuzz.play`: plays a plan to its end; open it first.
 * :mod:`~momentum_tx.testing.fuzz.books`: what became of every message, as seen from outside.

@@ -11,7 +11,8 @@ from random import Random
 from typing import Any, Final
 
 from .habits import Habits
-from .plan import Domain, Host, Options, Part, Plan, Step
+from .operator import write_policy
+from .plan import Domain, Host, Part, Plan, Step
 from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings
 
 #: Kinds of trouble a seed may have.
@@ -61,8 +62,7 @@ class _Making:
         self._hosts()
         self._domains()
         draw_bindings(dice, plan)
-        if "limits" in self.weather or dice.random() < 0.3:
-            self._limits()
+        write_policy(plan, "limits" in self.weather or dice.random() < 0.3)
         if "hooks" in self.weather:
             self._providers()
         self._mail()
@@ -213,31 +213,6 @@ class _Making:
                 host.extensions["lmtp"] = True
         elif kind < 0.11:
             plan.settings["delivery_method"] = "SMTP"
-
-    def _limits(self) -> None:
-        dice, plan = self.dice, self.plan
-        if dice.random() < 0.5:
-            plan.settings["server_max_outbound_connections"] = dice.choice((1, 2, 5, 20))
-        if dice.random() < 0.5:
-            plan.settings["max_outbound_connections"] = dice.choice((1, 2, 5))
-        if dice.random() < 0.4:
-            plan.settings["max_deliveries_per_connection"] = dice.choice((1, 2, 10))
-        if dice.random() < 0.3:
-            plan.settings["max_recipients_per_connection"] = dice.choice((1, 3, 10))
-        if dice.random() < 0.4:
-            plan.settings["max_recipients_per_batch"] = dice.choice((1, 2, 5))
-        if dice.random() < 0.3:
-            plan.settings["max_addresses_per_attempt"] = dice.choice((1, 2))
-        for host in plan.hosts:
-            if dice.random() < 0.3:
-                plan.tables[f'host."{host.name}"'] = {"max_outbound_connections": dice.choice((1, 2, 4))}
-        for domain in plan.domains:
-            if dice.random() < 0.3:
-                table: Options = plan.tables.setdefault(f'domain."{domain.name}"', {})
-                table["max_outbound_connections"] = dice.choice((1, 2, 3))
-        for name, _ in plan.bindings:
-            if dice.random() < 0.3:
-                plan.tables.setdefault(f"binding.{name}", {})["max_outbound_connections"] = dice.choice((1, 2))
 
     def _providers(self) -> None:
         dice = self.dice
