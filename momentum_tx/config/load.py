@@ -79,7 +79,11 @@ def parse(text: str, name: str = "<string>", generation: int = 1, keep: Sequence
     mistakes = reader.mistakes
     if mistakes:
         raise ConfigError(*mistakes)
-    return Configuration(layout, name, lines, generation, names)
+    config = Configuration(layout, name, lines, generation, names)
+    mistakes = _contradictions(config)
+    if mistakes:
+        raise ConfigError(*mistakes)
+    return config
 
 
 def default() -> Configuration:
@@ -87,6 +91,22 @@ def default() -> Configuration:
     The configuration of a service that was given no file.
     """
     return parse("", "<built-in>")
+
+
+def _contradictions(config: Configuration) -> list[str]:
+    """
+    What only shows when the tables of a binding are read together.
+    """
+    found: dict[str, None] = {}
+    for binding in config.bindings:
+        first, second = binding.bind_address, binding.bind_address_secondary
+        if second and first and (":" in first) == (":" in second):
+            origin = config.explain("bind_address_secondary", binding.slot)
+            found[
+                f"{origin.place}: binding.{binding.name}.bind_address_secondary: {second} is of the same family as"
+                f" bind_address, {first}; it must be of the other"
+            ] = None
+    return list(found)
 
 
 def _syntax_mistake(name: str, text: str, complaint: str) -> str:

@@ -47,6 +47,7 @@ _SHOWN: Final = 60
 _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
     {
         "bind_address": names.address,
+        "bind_address_secondary": names.address,
         "delivery_method": names.delivery_method,
         "ehlo_hostname": names.ehlo_name,
         "gateway": names.gateway,

@@ -13,6 +13,7 @@ from ..hooks.outbound import OutboundHooks
 from ..interfaces.seams import IDialer, ITLSUpgrade
 from ..interfaces.services import IConfiguration, IResolver, ISpool
 from ..message.ids import MessageIds
+from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
 from ..timers import Agenda
 from .suspension import Suspension
@@ -64,8 +65,10 @@ class Facilities:
         """
         return self.suspension.until(slot, domain, self.wall()) > 0.0
 
-    def source(self, slot: int) -> str:
+    def source(self, slot: int, address: str) -> str | None:
         """
-        Source address of a binding slot; empty lets the kernel choose.
+        Source of a connection from a binding slot to *address*; empty lets the
+        kernel choose, ``None`` if the binding has none of that family.
         """
-        return self.config.bindings[slot].bind_address
+        binding = self.config.bindings[slot]
+        return source_for(address, binding.bind_address, binding.bind_address_secondary)

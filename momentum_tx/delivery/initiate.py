@@ -267,7 +267,7 @@ class _Attempt:
         g = f.config.global_settings
         found, refusal = eligible(
             dr.mxlist,
-            source=f.source(slot),
+            usable=lambda address: f.source(slot, address) is not None,
             default_port=self._settings.port,
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
@@ -342,17 +342,20 @@ class _Attempt:
         while self._candidates:
             candidate = self._candidates.pop()
             self._leave_host()
-            if self._full(candidate.host) or self._forbidden(candidate) or self._veto(candidate.host):
+            source = f.source(handle.binding_slot, candidate.address)
+            if source is None or self._full(candidate.host) or self._forbidden(candidate):
+                continue
+            if self._veto(candidate.host):
                 continue
             if self._given_up:
                 break
-            if self._try(candidate, now):
+            if self._try(candidate, source, now):
                 return True
             if self._given_up or not self._cause & ConnFlag.ERROR_CONNECT_NETWORK:
                 break
         return False
 
-    def _try(self, candidate: Candidate[HostRecord], now: float) -> bool:
+    def _try(self, candidate: Candidate[HostRecord], source: str, now: float) -> bool:
         f, handle = self._facilities, self.handle
         connection = handle.connection
         handle.host = candidate.host
@@ -366,7 +369,7 @@ class _Attempt:
             self._dial = f.dialer.dial(
                 candidate.address,
                 candidate.port,
-                f.source(handle.binding_slot),
+                source,
                 self._post_bind if hook else self._note_descriptor,
                 self._connected,
                 self._failed,

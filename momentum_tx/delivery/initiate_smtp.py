@@ -17,7 +17,6 @@ from ..errors import ConnectionNotInitiated
 from ..flags import CONN_ERROR, ConnFlag
 from ..interfaces.records import IDomainRecord
 from ..interfaces.services import IConnectionInitiator
-from ..policy.candidates import usable_family
 from ..policy.consequence import LOOKUP_DEFERRED, NO_VALID_HOSTS, TOO_MANY_FAILURES, counts_as_mx_failure, note_for
 from ..queues.domain import Connection, DomainRecord
 from ..stages import Stage
@@ -208,7 +207,7 @@ class MailConnections:
         f = self._initiator.facilities
         records = self._initiator.records
         port = f.config.path(slot, dr.domain).port
-        peers = [peer for peer in dr.peers(port) if usable_family(peer[0], f.source(slot))]
+        peers = [peer for peer in dr.peers(port) if f.source(slot, peer[0]) is not None]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for peer in peers:
                 records.count_failure(peer)

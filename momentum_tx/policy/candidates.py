@@ -78,18 +78,25 @@ class Candidate(Generic[HostT]):
     port: int
 
 
-def usable_family(address: str, source: str) -> bool:
+def source_for(address: str, first: str, second: str = "") -> str | None:
     """
-    Whether a socket bound to *source* can reach *address*: same family, or no
-    source at all (Momentum: ``binding_address_family_matches``).
+    Which of a binding's addresses a connection to *address* leaves from: the
+    one of its family (Momentum: ``binding_address_family_matches``).
+
+    :param first: the binding's address; empty if the kernel may choose.
+    :param second: its address of the other family; empty if there is none.
+    :returns: empty lets the kernel choose; ``None`` if the binding cannot reach *address*.
     """
-    return not source or (":" in source) == (":" in address)
+    for source in (first, second):
+        if source and (":" in source) == (":" in address):
+            return source
+    return None if first else ""
 
 
 def eligible(
     mxlist: Iterable[Exchanger[HostT]],
     *,
-    source: str,
+    usable: Callable[[str], bool],
     default_port: int,
     down: Callable[[str, int], bool],
     full: Callable[[HostT], bool],
@@ -100,7 +107,7 @@ def eligible(
     A host at its connection limit counts as weight zero; a worse preference is
     then used.  An address that failed lately is out.
 
-    :param source: source address of the binding.
+    :param usable: whether the binding has a source for an address.
     :param default_port: where the MX record names none.
     :param down: whether an address, at a port, failed lately from this binding.
     :param full: whether a host has as many connections as it may.
@@ -115,7 +122,7 @@ def eligible(
         host = mx.host
         occupied = full(host)
         for address in host.addresses:
-            if not usable_family(address, source) or down(address, mx.port or default_port):
+            if not usable(address) or down(address, mx.port or default_port):
                 continue
             if occupied:
                 crowded = True

@@ -60,6 +60,12 @@ class BindingSettings:
         "Numeric address connections leave from; empty lets the kernel choose.",
         scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
     )
+    bind_address_secondary: str = option(
+        "",
+        "Numeric address of the other family than bind_address, which connections to hosts of that family leave from;"
+        " empty: they do not.",
+        scopes=(Level.BINDING,),
+    )
     group_weight: int = option(
         1,
         "How often a binding is chosen at random from its group, compared with the other members; 0 never (ours).",
@@ -79,6 +85,7 @@ class Binding:
     :ivar slot: the small integer that stands for it.
     :ivar group: name of the binding group it is in, ``default`` if in none.
     :ivar bind_address: source address; empty lets the kernel choose.
+    :ivar bind_address_secondary: source address of the other family; empty if there is none.
     :ivar group_weight: how often chance takes it, compared with the others of its group.
     """
 
@@ -86,6 +93,7 @@ class Binding:
     slot: int
     group: str = "default"
     bind_address: str = ""
+    bind_address_secondary: str = ""
     group_weight: int = 1
 
 

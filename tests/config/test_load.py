@@ -51,6 +51,22 @@ class LoadTests(SynchronousTestCase):
         path, mistakes = self.refusal(b"[global]\r\nx = 1\r\ny = 2\r\n")
         self.assertEqual(mistakes, (f"{path}:2: global.x: unknown option", f"{path}:3: global.y: unknown option"))
 
+    def test_secondary_of_the_same_family(self) -> None:
+        """
+        A second address is of the other family, wherever the first was written.
+        """
+        path, mistakes = self.refusal(
+            b'[global]\nbind_address = "192.0.2.1"\n[binding.b]\nbind_address_secondary = "192.0.2.2"\n'
+        )
+        self.assertEqual(len(mistakes), 1)
+        self.assertTrue(mistakes[0].startswith(f"{path}:4: binding.b.bind_address_secondary: 192.0.2.2 is of the same"))
+        path, mistakes = self.refusal(
+            b'[binding_group.g.binding.b]\nbind_address = "::1"\nbind_address_secondary = "::2"\n'
+        )
+        self.assertTrue(mistakes[0].startswith(f"{path}:3: "), mistakes)
+        for good in (b"2001:db8::1", b""):
+            load.load(self.write(b'[binding.b]\nbind_address = "192.0.2.1"\nbind_address_secondary = "%b"\n' % good))
+
     def test_unreadable(self) -> None:
         """
         No file, a directory, a name that cannot be one: refused, with the reason.

@@ -967,6 +967,45 @@ class DeferredTests(Story):
         self.assertEqual(world.heard, [])
 
 
+class FamilyTests(Story):
+    """
+    The source of an attempt, by the family of where it leads.
+    """
+
+    SIX = "2001:db8::7"
+
+    def sources(self, binding: str) -> list[tuple[str, str]]:
+        """
+        Source and destination of everything that one attempt dials, to a host
+        with an address of each family that refuses.
+        """
+        world = self.make(f"[global]\nuse_ipv6 = true\n[binding.b]\n{binding}")
+        self.begin(world.domain("example.com", A, self.SIX), slot=1)
+        # The list grows while it is gone through: what fails is followed by the next.
+        for dial in world.dialer.dials:
+            dial.fail(REFUSED)
+        return sorted((dial.source, dial.host) for dial in world.dialer.dials)
+
+    def test_one_family(self) -> None:
+        """
+        A binding with one address does not try hosts of the other family.
+        """
+        self.assertEqual(self.sources('bind_address = "192.0.2.1"'), [("192.0.2.1", A)])
+
+    def test_secondary(self) -> None:
+        """
+        With ``bind_address_secondary`` it tries both, each from its own address.
+        """
+        both = 'bind_address = "192.0.2.1"\nbind_address_secondary = "2001:db8::1"'
+        self.assertEqual(self.sources(both), [("192.0.2.1", A), ("2001:db8::1", self.SIX)])
+
+    def test_secondary_alone(self) -> None:
+        """
+        Where only that is written, the kernel chooses for the other family.
+        """
+        self.assertEqual(self.sources('bind_address_secondary = "2001:db8::1"'), [("", A), ("2001:db8::1", self.SIX)])
+
+
 class AccessorTests(Story):
     """
     ``h_to_c`` and ``connection_address``.

@@ -69,6 +69,43 @@ class DeadHostTests(WorldCase):
             self.assertEqual(self.taken(second), [BOB.encode()])
             self.assertEqual(watcher.failures, [])
 
+    def test_secondary_address(self) -> None:
+        """
+        With ``bind_address_secondary`` a binding fails over from a host of the
+        one family to one of the other, each from its own address.
+        """
+        world = self.world(
+            "[global]\nuse_ipv6 = true\nprefer_ipv6_mxs = true\n"
+            '[binding.b1]\nbind_address = "192.0.2.2"\nbind_address_secondary = "2001:db8::1"\n'
+        )
+        four, six = world.exchanger("example.com"), world.exchanger("example.com", address="2001:db8:7::1")
+        self.accept(world, X_Binding="b1")
+        world.advance(1)
+        world.network.refuse(six.address)
+        world.advance(10)
+        self.accept(world, X_Binding="b1")
+        world.advance(1)
+        self.assertEqual([taken.source for taken in six.ledger], ["2001:db8::1"])
+        self.assertEqual([taken.source for taken in four.ledger], ["192.0.2.2"])
+        self.assertEqual(self.kinds(world), "RDRD")
+
+    def test_out_of_reach_is_not_counted(self) -> None:
+        """
+        An exchanger of a family the binding has no address of does not keep the
+        others' failures from ``mx_failures_to_delay``; with a second address it does.
+        """
+        for second, delayed in (("", 3), ('bind_address_secondary = "2001:db8::1"\n', 1)):
+            world = self.world(
+                "[global]\nuse_ipv6 = true\nmx_failures_to_delay = 1\nmax_addresses_per_attempt = 1\n"
+                f'[binding.b1]\nbind_address = "192.0.2.2"\nmax_outbound_connections = 1\n{second}'
+            )
+            four, six = world.exchanger("example.com", 5), world.exchanger("example.com", 10, "2001:db8:7::1")
+            world.network.refuse(four.address)
+            world.network.black_hole(six.address)
+            self.accept(world, ["a@example.com", "b@example.com", "c@example.com"], X_Binding="b1")
+            world.advance(1)
+            self.assertEqual(len(world.mainlog("T")), delayed, second)
+
     def test_all_refused(self) -> None:
         """
         No exchanger takes connections: the message is requeued by the schedule,

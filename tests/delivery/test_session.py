@@ -267,6 +267,26 @@ class SessionTests(WorldCase):
             world.advance(1)
             self.assertEqual(mx.ledger[0].helo, said)
 
+    def test_hello_name_of_a_binding(self) -> None:
+        """
+        Each binding says its own name; a member that has none says its group's.
+        """
+        world = self.world(
+            '[binding.b1]\nehlo_hostname = "b1.sender.example"\n'
+            '[binding_group.g]\nehlo_hostname = "g.sender.example"\n'
+            "[binding_group.g.binding.b2]\n"
+            '[binding_group.g.binding.b3]\nehlo_hostname = "b3.sender.example"\n'
+            '[binding_group.g.binding.b3.domain."example.net"]\nehlo_hostname = "net.sender.example"\n'
+        )
+        mx, net = world.exchanger("example.com"), world.exchanger("example.net")
+        for name in ("b1", "b2", "b3", "default"):
+            self.accept(world, X_Binding=name)
+            world.advance(1)
+        self.accept(world, ["bob@example.net"], X_Binding="b3")
+        world.advance(1)
+        said = [taken.helo.partition(b".")[0] for taken in [*mx.ledger, *net.ledger]]
+        self.assertEqual(said, [b"b1", b"g", b"b3", b"mail", b"net"])
+
     def test_too_large(self) -> None:
         """
         A message larger than SIZE allows is not offered, and given up.

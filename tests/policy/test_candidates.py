@@ -9,7 +9,7 @@ from collections.abc import Collection
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.flags import ConnFlag
-from momentum_tx.policy.candidates import Candidate, eligible, order, usable_family
+from momentum_tx.policy.candidates import Candidate, eligible, order, source_for
 from momentum_tx.queues.domain import HostRecord, MXRecord
 
 
@@ -41,7 +41,11 @@ class EligibleTests(SynchronousTestCase):
         mxlist: tuple[MXRecord, ...] = MXLIST,
     ) -> tuple[list[str], ConnFlag]:
         candidates, flag = eligible(
-            mxlist, source=source, default_port=25, down=lambda address, port: address in down, full=full.__contains__
+            mxlist,
+            usable=lambda address: source_for(address, source) is not None,
+            default_port=25,
+            down=lambda address, port: address in down,
+            full=full.__contains__,
         )
         return [candidate.address for candidate in candidates], flag
 
@@ -50,7 +54,11 @@ class EligibleTests(SynchronousTestCase):
         Where nothing speaks against it every address of every exchanger may be tried, best preference first.
         """
         candidates, flag = eligible(
-            MXLIST, source="", default_port=25, down=lambda address, port: False, full=lambda host: False
+            MXLIST,
+            usable=lambda address: True,
+            default_port=25,
+            down=lambda address, port: False,
+            full=lambda host: False,
         )
         self.assertEqual(
             candidates,
@@ -104,17 +112,21 @@ class EligibleTests(SynchronousTestCase):
 
     def test_family(self) -> None:
         """
-        A source address reaches its own family; without one every address can be reached.
+        A source address reaches its own family; without one every address can
+        be reached, and with one of each family each from its own.
         """
-        for address, source, usable in (
-            ("192.0.2.1", "", True),
-            ("2001:db8::1", "", True),
-            ("192.0.2.1", "192.0.2.2", True),
-            ("2001:db8::1", "2001:db8::2", True),
-            ("192.0.2.1", "2001:db8::2", False),
-            ("2001:db8::1", "192.0.2.2", False),
+        four, six = "192.0.2.2", "2001:db8::2"
+        for sources, to_four, to_six in (
+            (("", ""), "", ""),
+            ((four, ""), four, None),
+            ((six, ""), None, six),
+            ((four, six), four, six),
+            ((six, four), four, six),
+            (("", six), "", six),
+            (("", four), four, ""),
         ):
-            self.assertIs(usable_family(address, source), usable, (address, source))
+            self.assertEqual(source_for("192.0.2.1", *sources), to_four, sources)
+            self.assertEqual(source_for("2001:db8::1", *sources), to_six, sources)
 
 
 class OrderTests(SynchronousTestCase):
@@ -125,7 +137,11 @@ class OrderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.random = random.Random(2)
         self.candidates, _ = eligible(
-            MXLIST, source="", default_port=25, down=lambda address, port: False, full=lambda host: False
+            MXLIST,
+            usable=lambda address: True,
+            default_port=25,
+            down=lambda address, port: False,
+            full=lambda host: False,
         )
 
     def ordered(self, prefer_ipv6: bool = False, limit: int = 99) -> list[Candidate[HostRecord]]:

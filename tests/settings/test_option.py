@@ -125,7 +125,7 @@ class OptionTests(SynchronousTestCase):
             (BindingSettings, (Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL)),
         ):
             for option in fields(owner):
-                of_one = (Level.BINDING,) if option.name in ("group_weight",) else scopes
+                of_one = (Level.BINDING,) if option.name in ("bind_address_secondary", "group_weight") else scopes
                 self.assertEqual(option.metadata["scopes"], of_one, option.name)
 
     def test_one_meaning(self) -> None:
@@ -194,7 +194,7 @@ class ValueTests(SynchronousTestCase):
                 },
             ),
             (HostSettings, {"max_outbound_connections": -1}),
-            (BindingSettings, {"bind_address": ""}),
+            (BindingSettings, {"bind_address": "", "bind_address_secondary": ""}),
             (
                 GlobalSettings,
                 {

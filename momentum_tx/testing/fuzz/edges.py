@@ -77,9 +77,12 @@ class Edge:
         )
         return False
 
-    def dialled(self, fd: int) -> None:
+    def dialled(self, fd: int, source: str, address: str) -> None:
         """
         ``connect`` is being called.
+
+        :param source: what the descriptor is bound to.
+        :param address: where it is to lead.
         """
         purpose = self._bound.pop(fd, None)
         if purpose is None:
@@ -90,6 +93,12 @@ class Edge:
         ends.open[fd] = purpose
         ends.most = max(ends.most, len(ends.open))
         config = self._config()
+        binding = config.bindings[slot]
+        named = [each for each in (binding.bind_address, binding.bind_address_secondary) if each]
+        of_family = [each for each in named if (":" in each) == (":" in address)]
+        # Without an address of its own the kernel chooses; with another one it may not.
+        if source not in of_family and (of_family or binding.bind_address):
+            self._fault("wrong source", f"{domain} from slot {slot}: {source} to {address}, the binding has {named}")
         if self.stopping:
             self._fault("connection while stopping", domain)
         if suspended(config, slot, domain):
@@ -147,7 +156,7 @@ class WireWatch(NetworkWatch):
         self._trace("dial", source, destination)
         # The resolver dials too.
         if host is self.ours and self.edge is not None and destination[1] != DNS_PORT:
-            self.edge.dialled(fd)
+            self.edge.dialled(fd, source, destination[0])
 
     def released(self, host: VirtualHost, fd: int) -> None:
         self._ends.open.pop(fd, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...delivery.handle import ConnectionHandle
 from ...delivery.session import Session
 from ...flags import ConnFlag
-from ...policy.candidates import eligible
+from ...policy.candidates import eligible, source_for
 from ...policy.consequence import note_for
 from ...policy.retry import End
 from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
@@ -22,6 +22,7 @@ from .books import DELIVERED
 from .edges import suspended
 
 if TYPE_CHECKING:
+    from ...interfaces.services import IConfiguration
     from ...queues.domain import DomainRecord
     from .stage import Stage
 
@@ -291,7 +292,7 @@ class Invariants:
         retry = config.domain(dr.domain).host_failure_retry
         _, refusal = eligible(
             dr.mxlist,
-            source=config.bindings[slot].bind_address,
+            usable=lambda address: source_for(address, *_sources(config, slot)) is not None,
             default_port=settings.port,
             down=lambda address, port: records.down((address, port), slot, wall, retry),
             full=lambda host: 0 <= config.host(host.name).max_outbound_connections <= host.connections,
@@ -371,6 +372,11 @@ class Invariants:
                 continue
             if parcel.ended != DELIVERED or parcel.attempts != 1 or parcel.transients or len(parcel.copies) != 1:
                 self._fault("failed in the calm", f"{parcel}: {parcel.note!r}")
+
+
+def _sources(config: IConfiguration, slot: int) -> tuple[str, str]:
+    binding = config.bindings[slot]
+    return binding.bind_address, binding.bind_address_secondary
 
 
 def _objects() -> dict[type, int]:

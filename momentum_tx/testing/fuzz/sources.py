@@ -22,11 +22,13 @@ def draw_bindings(dice: Random, plan: Plan) -> None:
     Give *plan* its bindings, some of them in a group.
     """
     for number in range(dice.choice((0, 0, 1, 2, 3))):
-        # A source of the one family cannot reach hosts of the other: in the calm it is not to be tried.
-        six = (SOURCE_6,) if plan.settings.get("use_ipv6") and not plan.calm else ()
-        sources = ("",) if plan.settings.get("use_ipv6") and plan.calm else (*SOURCES, *six, "")
-        name = f"b{number}"
-        plan.bindings.append((name, dice.choice(sources)))
+        mixed = bool(plan.settings.get("use_ipv6"))
+        name, source = f"b{number}", dice.choice((*SOURCES, SOURCE_6, "") if mixed else (*SOURCES, ""))
+        plan.bindings.append((name, source))
+        # A source of the one family cannot reach hosts of the other: in the calm that is not to be tried.
+        if mixed and source and (plan.calm or dice.random() < 0.5):
+            second = dice.choice(SOURCES) if source == SOURCE_6 else SOURCE_6
+            plan.tables[f"binding.{name}"] = {"bind_address_secondary": second}
         if dice.random() < 0.3:
             table: Options = {}
             if dice.random() < 0.5:

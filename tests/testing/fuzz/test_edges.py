@@ -10,6 +10,7 @@ from typing import Any
 
 from zope.interface.verify import verifyObject
 
+from momentum_tx.delivery.facilities import Facilities
 from momentum_tx.delivery.initiate import _Attempt
 from momentum_tx.delivery.maintainer import Maintainer
 from momentum_tx.delivery.session import Session
@@ -127,6 +128,24 @@ class LimitTests(StoryCase):
         plan = small_plan(mail(to=(DOMAIN, OTHER_DOMAIN)), domains=(DOMAIN, OTHER_DOMAIN))
         ends = self.player(plan).stage.ends
         self.assertEqual((ends.most, ends.open), (2, {}))
+
+
+class SourceTests(StoryCase):
+    """
+    The address a connection leaves from.
+    """
+
+    def test_wrong_source(self) -> None:
+        """
+        A binding with addresses of both families leaves from what the kernel likes.
+        """
+        plan = small_plan(
+            mail(binding="b0"),
+            bindings=[("b0", "192.0.2.2")],
+            tables={"binding.b0": {"bind_address_secondary": "2001:db8::1"}},
+        )
+        fault = self.planted(plan, "wrong source", Facilities, "source", lambda facilities, slot, address: "")
+        self.assertIn(f"{DOMAIN} from slot 1: 192.0.2.1 to 198.51.100.1, the binding has", fault.text)
 
 
 class ForbiddenTests(StoryCase):

@@ -38,6 +38,23 @@ class DrawTests(SynchronousTestCase):
                 self.assertNotEqual(table.get("group_weight"), 0)
         self.assertEqual(weights, {None, 0, 1, 5})
 
+    def test_secondary(self) -> None:
+        """
+        Where there is IPv6, bindings have all kinds of sources; in the calm every
+        one that has any reaches both families.
+        """
+        kinds: set[tuple[bool, bool]] = set()
+        for seed in range(200):
+            for calm in (False, True):
+                plan = drawn(seed, calm=calm, settings={"use_ipv6": True})
+                for name, source in plan.bindings:
+                    second = str(plan.tables.get(f"binding.{name}", {}).get("bind_address_secondary", ""))
+                    if calm:
+                        self.assertEqual(bool(source), bool(second))
+                    elif source:
+                        kinds.add((":" in source, bool(second)))
+        self.assertEqual(kinds, {(False, False), (False, True), (True, False), (True, True)})
+
     def test_configuration(self) -> None:
         """
         Whatever is drawn is a configuration, also with what an operator does.
