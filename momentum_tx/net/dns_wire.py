@@ -33,7 +33,7 @@ MAX_TTL: Final = 7 * 86400
 MIN_TTL: Final = 1
 #: RFC 2308 section 5 allows hours for "there is none"; a domain being set up should not wait so long.
 MAX_NEGATIVE_TTL: Final = 900
-#: For a negative answer without SOA, which RFC 2308 would not keep at all.
+#: For a negative answer without SOA (NXDOMAIN, or of a server that speaks for the zone), which RFC 2308 would not keep.
 DEFAULT_NEGATIVE_TTL: Final = 60
 
 _HEADER_SIZE = 12
@@ -137,7 +137,7 @@ def read_message(data: bytes) -> dns.message.Message:
 
     :raises LookupFailed: it is malformed anywhere, in one record even (an MX
         record of two octets must not pass for a null MX), or is no answer: an
-        extended error code, or a referral.
+        extended error code, a referral, or nothing at all (a *lame* one).
     """
     try:
         message = dns.message.from_wire(data)
@@ -148,17 +148,27 @@ def read_message(data: bytes) -> dns.message.Message:
     code = message.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise LookupFailed(dns.rcode.to_text(code))
-    if not message.answer and code == dns.rcode.NOERROR and _is_referral(message):
-        raise LookupFailed("a referral: the server does not recurse")
+    if not message.answer and code == dns.rcode.NOERROR:
+        fault = _says_nothing(message)
+        if fault:
+            raise LookupFailed(fault)
     return message
 
 
-def _is_referral(message: dns.message.Message) -> bool:
+def _says_nothing(message: dns.message.Message) -> str:
     """
-    Whether an empty answer means "ask those", not "there is none" (RFC 2308 2.2).
+    Why an empty answer does not mean "there is none" (RFC 2308 2.2); empty if it does.
+
+    Who knows that there is none names the zone that says so, or speaks for it.
+    Servers that merely do not know any better have been seen to send nothing at
+    all, and to take that for a verdict would cost a domain its mail.
     """
     kinds = {rrset.rdtype for rrset in message.authority}
-    return dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds and not message.flags & dns.flags.AA
+    if dns.rdatatype.SOA in kinds or message.flags & dns.flags.AA:
+        return ""
+    if dns.rdatatype.NS in kinds:
+        return "a referral: the server does not recurse"
+    return "a lame answer: nothing, and no zone that says so"
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,8 +234,6 @@ class ScriptedResolver:
 
     def _mx_of(self, domain: str) -> MXAnswer | Exception:
         zone = self.zone
-        if zone.fault_of(domain) is Fault.LAME:
-            return MXAnswer(MXKind.NONE, (), zone.lasting)
         end = self._end_of(domain)
         if end is None:
             return LookupFailed(f"alias loop at {domain}")
@@ -256,8 +254,6 @@ class ScriptedResolver:
         known = zone.addresses.get(end, ())
         if isinstance(known, Exception):
             return known
-        if zone.fault_of(host) is Fault.LAME:
-            known = ()
         found = [address for address in known if ":" not in address]
         if ipv6:
             found += [address for address in known if ":" in address]
@@ -265,7 +261,7 @@ class ScriptedResolver:
 
     def _answer(self, name: str, answer: Any) -> Deferred[Any]:
         fault, delay = self.zone.fault_of(name), self.zone.delay_of(name)
-        if fault not in (None, Fault.SILENT, Fault.LAME, *HARMLESS):
+        if fault not in (None, Fault.SILENT, *HARMLESS):
             answer = LookupFailed(f"{name}: {fault.value}")
         if self.closed:
             answer = LookupFailed("the resolver is closed")

@@ -135,6 +135,21 @@ class QuestionTests(SynchronousTestCase):
         self.failed("192.0.2.53:53: SERVFAIL", "192.0.2.54:53: REFUSED")
         self.assertEqual(len(self.reactor.ports), asked + 1)
 
+    def test_lame(self) -> None:
+        """
+        An empty answer that no zone vouches for sends the question to the next
+        server, and fails the lookup at last: it is no word on the domain.
+        """
+        self.ask()
+        self.refuse(0)
+        self.assertEqual(self.port().peer, SECOND)
+        self.answered()
+        self.outcomes.clear()
+        self.ask()
+        self.refuse(0)
+        self.refuse(0)
+        self.failed("192.0.2.53:53: a lame answer", "192.0.2.54:53: a lame answer")
+
     def test_silence(self) -> None:
         """
         Each server has its five seconds, twice; then it is a failure, and no

@@ -203,6 +203,17 @@ class ReadTests(SynchronousTestCase):
         error = self.assertRaises(LookupFailed, read_message, response.to_wire())
         self.assertIn("BADVERS", str(error))
 
+    def test_lame(self) -> None:
+        """
+        An answer without records, zone or claim to speak for one says nothing;
+        with any of them, or the code for "no such name", it says that there is none.
+        """
+        lame = reply(query().wire, flags=0)
+        self.assertIn("lame", str(self.assertRaises(LookupFailed, read_message, lame)))
+        read_message(reply(query().wire, flags=dns.flags.AA))
+        read_message(reply(query().wire, flags=0, authority=(soa("com."),)))
+        read_message(reply(query().wire, flags=0, rcode=3))
+
     def test_referral(self) -> None:
         """
         "Ask those" from a server that does not recurse does not mean "there is none".
@@ -360,5 +371,5 @@ class TrailTests(SynchronousTestCase):
             ((soa("com.", minimum=86400, ttl=86400),), MAX_NEGATIVE_TTL),
             ((soa("com.", minimum=0),), 1),
         ):
-            self.assertEqual(self.found(authority=authority).ttl, ttl)
+            self.assertEqual(self.found(authority=authority, flags=dns.flags.AA).ttl, ttl)
             self.assertEqual(self.found(authority=authority, rcode=3).ttl, ttl)

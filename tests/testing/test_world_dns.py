@@ -221,6 +221,23 @@ class StoryTests(WireCase):
             self.delivered(world, other, 0)
             self.assertEqual(len(world.nameservers[0].asked), 0 if gone else 1)
 
+    def test_first_server_lame(self) -> None:
+        """
+        A server that answers with nothing at all costs no domain its mail: the
+        next one is asked.
+        """
+        world = self.wire()
+        mx = world.exchanger("example.com")
+        world.nameservers[0].fault = Fault.LAME
+        self.accept(world)
+        self.delivered(world, mx, 0)
+        world.nameservers[1].fault = Fault.LAME
+        world.exchanger("example.net")
+        self.accept(world, ["eve@example.net"])
+        world.advance(SOON)
+        self.assertEqual(self.kinds(world), "RDRT")
+        self.assertIn("lame", self.last(world, "T")["note"])
+
     def test_weather(self) -> None:
         """
         Where every third datagram is lost, and the rest come late, twice and in
