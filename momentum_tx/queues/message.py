@@ -57,7 +57,6 @@ class Reception:
 
     __slots__ = (
         "batch_id",
-        "body",
         "conn_id",
         "creation_time",
         "eight_bit",
@@ -74,6 +73,7 @@ class Reception:
         "smtputf8",
         "spool",
         "traits",
+        "unfinished",
     )
 
     def __init__(
@@ -109,12 +109,12 @@ class Reception:
         self.siblings: dict[DomainRecord, list[Message]] | None = None
         #: Messages not finished yet.
         self.live = 0
-        #: The body while it is held in memory; managed by the spool.
-        self.body: bytes | None = None
         #: The spool's number for the reception; 0 before it has one.
         self.key = 0
-        #: The spool's own note of where the reception lies.
-        self.spool: object = None
+        #: The spool's own note of where the reception lies; 0 for nowhere.
+        self.spool = 0
+        #: Messages whose end is not durable yet; counted by the spool.
+        self.unfinished = 0
 
     @property
     def tenant(self) -> str:
@@ -143,6 +143,12 @@ class Reception:
         self.messages.append(message)
         self.live += 1
         return message
+
+    def has(self, message: Message) -> bool:
+        """
+        Whether *message* is one of this reception and not finished.
+        """
+        return self.messages[message.index] is message
 
     def done(self, message: Message) -> None:
         """

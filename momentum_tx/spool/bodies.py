@@ -4,11 +4,24 @@ Which bodies are held in memory, and reading back the others.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ..queues.message import Reception
+
+
+class Resident(NamedTuple):
+    """
+    How much of the mail is in memory.
+
+    :ivar bodies: receptions whose body is held.
+    :ivar octets: of these bodies.
+    """
+
+    bodies: int
+    octets: int
 
 
 class Bodies:
@@ -24,9 +37,23 @@ class Bodies:
         """
         self._limit = limit
         self._read = read
-        self._held: OrderedDict[int, Reception] = OrderedDict()
+        # By the reception's key, least recently used first.
+        self._held: OrderedDict[int, bytes] = OrderedDict()
         self._octets = 0
         self._reading: dict[int, list[Deferred[bytes]]] = {}
+
+    @property
+    def resident(self) -> Resident:
+        """
+        What is held at the moment.
+        """
+        return Resident(len(self._held), self._octets)
+
+    def holds(self, reception: Reception) -> bool:
+        """
+        Whether the body of *reception* is in memory.
+        """
+        return reception.key in self._held
 
     def hold(self, reception: Reception, body: bytes) -> None:
         """
@@ -34,20 +61,18 @@ class Bodies:
         """
         if reception.key in self._held or not reception.live:
             return
-        reception.body = body
-        self._held[reception.key] = reception
+        self._held[reception.key] = body
         self._octets += len(body)
         while self._octets > self._limit:
-            self._let_go(self._held.popitem(last=False)[1])
+            self._octets -= len(self._held.popitem(last=False)[1])
 
     def get(self, reception: Reception) -> bytes | Deferred[bytes]:
         """
         See ``ISpool.body``; one read serves all who ask meanwhile.
         """
-        body = reception.body
+        body = self._held.get(reception.key)
         if body is not None:
-            if reception.key in self._held:
-                self._held.move_to_end(reception.key)
+            self._held.move_to_end(reception.key)
             return body
         waiter: Deferred[bytes] = Deferred()
         waiting = self._reading.get(reception.key)
@@ -62,10 +87,7 @@ class Bodies:
         """
         The body is not wanted any more.
         """
-        if self._held.pop(reception.key, None) is not None:
-            self._let_go(reception)
-        else:
-            reception.body = None
+        self._octets -= len(self._held.pop(reception.key, b""))
 
     def _have_read(self, result: bytes | Failure, reception: Reception) -> None:
         waiting = self._reading.pop(reception.key)
@@ -76,8 +98,3 @@ class Bodies:
         self.hold(reception, result)
         for waiter in waiting:
             waiter.callback(result)
-
-    def _let_go(self, reception: Reception) -> None:
-        if reception.body is not None:
-            self._octets -= len(reception.body)
-            reception.body = None

@@ -12,7 +12,16 @@ from typing import Final
 
 from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile, IJournalFiles
-from .records import SEGMENT_HEADER, SegmentHeader, encode_segment_header
+from .records import (
+    RECEPTION,
+    RECORD_HEADER,
+    SEGMENT_HEADER,
+    RecordError,
+    SegmentHeader,
+    check,
+    decode_head,
+    encode_segment_header,
+)
 from .scan import Damage
 from .segments import Segment
 
@@ -144,21 +153,30 @@ def set_aside(files: IJournalFiles, file: IJournalFile, damages: Sequence[Damage
     return made
 
 
-def read_body(files: IJournalFiles, name: str, offset: int, length: int, checksum: int) -> bytes:
+def read_body(files: IJournalFiles, name: str, salt: int, offset: int, key: int) -> bytes:
     """
-    A body from the segment *name*.
+    The body of the reception *key*, whose record begins at *offset* of the
+    segment *name*.  How long it is and what its checksum is the record says.
 
     :raises SpoolError: it cannot be read, or is not what was written.
     """
     try:
         file = files.open(name)
         try:
-            body = file.read(offset, length)
+            octets = file.read(offset, RECORD_HEADER)
+            head = decode_head(octets)
+            octets += file.read(offset + RECORD_HEADER, head.meta_length)
+            body = file.read(offset + RECORD_HEADER + head.meta_length, head.body_length)
         finally:
             file.close()
+        check(octets, head, salt)
     except OSError as error:
         raise SpoolError(explain(error, name)) from error
-    if len(body) != length or zlib.crc32(body) != checksum:
+    except RecordError as error:
+        raise SpoolError(f"{name}: the record at {offset} is damaged: {error}") from error
+    if head.kind != RECEPTION or head.key != key:
+        raise SpoolError(f"{name}: the record at {offset} is of another reception")
+    if len(body) != head.body_length or zlib.crc32(body) != head.body_checksum:
         raise SpoolError(f"{name}: the body at {offset} is damaged: checksum or length differs")
     return body
 

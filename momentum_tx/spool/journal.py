@@ -21,10 +21,10 @@ from ..interfaces.services import ISpool
 from ..queues.message import Message, Reception
 from ..settings import UNBOUND, GlobalSettings
 from . import jobs, records
-from .bodies import Bodies
+from .bodies import Bodies, Resident
 from .recovery import Recovery
 from .repair import JournalWriter
-from .segments import Place, Segments
+from .segments import Segments, offset_in
 from .writer import Waiting, WriterSetup
 
 #: Octets held back for intents and outcomes on a full disk: some 80,000 records.
@@ -192,8 +192,7 @@ class JournalSpool:
             return fail(error)
         self._key = key
         reception.key = key
-        reception.spool = Place(len(body), records.body_checksum(payload), len(names))
-        reception.body = body
+        reception.unfinished = len(names)
         answer: Deferred[None] = Deferred()
         self._writer.put(records.RECEPTION, payload, reception, Waiting(body, answer))
         return answer
@@ -204,12 +203,19 @@ class JournalSpool:
         """
         return self._bodies.get(reception)
 
+    @property
+    def resident(self) -> Resident:
+        """
+        The bodies in memory, but for those on their way to the disk.
+        """
+        return self._bodies.resident
+
     def _read_body(self, reception: Reception) -> Deferred[bytes]:
-        place = reception.spool
-        if not isinstance(place, Place) or place.segment is None:
+        segment = self._segments.at(reception.spool)
+        if segment is None:
             return fail(SpoolError(f"reception {reception.key} is in no segment"))
         return self._threads.run(
-            jobs.read_body, self._files, place.segment.name, place.offset, place.length, place.checksum
+            jobs.read_body, self._files, segment.name, segment.salt, offset_in(reception.spool), reception.key
         )
 
     # Messages.
@@ -249,11 +255,8 @@ class JournalSpool:
 
     def _end(self, kind: int, message: Message, note: bytes, synced: Callable[[], object] | None) -> None:
         reception = message.reception
-        place = reception.spool
-        bit = 1 << message.index
-        if not isinstance(place, Place) or not self._takes(message) or place.ended & bit:
+        if not self._takes(message) or not reception.has(message):
             return
-        place.ended |= bit
         self._writer.put(kind, records.encode_ended(kind, reception.key, message.index, note), reception, synced)
         reception.done(message)
         if not reception.live:
@@ -263,8 +266,7 @@ class JournalSpool:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`; the binding is kept too.
         """
-        place = message.reception.spool
-        if not isinstance(place, Place) or not self._takes(message) or place.ended & (1 << message.index):
+        if not self._takes(message) or not message.reception.has(message):
             return
         try:
             payload = records.encode_requeued(message, self._name(message))

@@ -16,7 +16,7 @@ from ..settings import UNBOUND
 from . import records
 from .recovery import BATCH
 from .replay import Found, Replay
-from .segments import Place, Segment, Segments
+from .segments import Segment, Segments
 
 
 class MemoryRecords:
@@ -73,13 +73,11 @@ class MemorySpool:
         for key, written in self._kept.written.items():
             for kind, payload, body in written:
                 meta = records.decode(kind, payload[records.PAYLOAD_HEADER :])
-                replay.apply(Found(kind, key, meta, 0, len(body), 0), segment)
+                replay.apply(Found(kind, key, meta, 0, 0, len(body), 0), segment)
         for message in replay.interrupted():
             self.requeued(message)
         count = 0
         for batch in replay.batches(BATCH):
-            for message in batch:
-                message.reception.body = self._kept.written[message.reception.key][0][2]
             count += len(batch)
             found(batch)
         return self._later(count)
@@ -99,8 +97,6 @@ class MemorySpool:
         except SpoolError as error:
             return fail(error)
         self._kept.key = reception.key = key
-        reception.spool = Place(len(body), 0, len(names))
-        reception.body = body
         self._kept.write(records.RECEPTION, key, payload, body)
         return self._later(None)
 
@@ -108,9 +104,10 @@ class MemorySpool:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
-        if reception.body is None:
+        written = self._kept.written.get(reception.key)
+        if written is None:
             return fail(SpoolError(f"reception {reception.key} has no body"))
-        return reception.body
+        return written[0][2]
 
     def intent(self, messages: Sequence[Message], then: Callable[[Exception | None], object]) -> None:
         """
@@ -140,8 +137,7 @@ class MemorySpool:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
-        place = message.reception.spool
-        if self._open and isinstance(place, Place) and not place.ended & 1 << message.index:
+        if self._open and message.reception.has(message):
             payload = records.encode_requeued(message, self._name(message))
             self._kept.write(records.REQUEUED, message.reception.key, payload)
 
@@ -172,16 +168,12 @@ class MemorySpool:
 
     def _end(self, kind: int, message: Message, note: bytes, synced: Callable[[], object] | None) -> None:
         reception = message.reception
-        place = reception.spool
-        bit = 1 << message.index
-        if not self._open or not isinstance(place, Place) or place.ended & bit:
+        if not self._open or not reception.has(message):
             return
-        place.ended |= bit
         key = reception.key
         self._kept.write(kind, key, records.encode_ended(kind, key, message.index, note))
         reception.done(message)
         if not reception.live:
-            reception.body = None
             self._kept.written.pop(key, None)
         if synced is not None:
             self._clock.callLater(0, synced)

@@ -357,13 +357,6 @@ def encode_reception(key: int, reception: Reception, bindings: list[str], body: 
     return _HEAD.pack(RECEPTION, version, len(meta), len(body), key, zlib.crc32(body)) + meta
 
 
-def body_checksum(payload: bytes) -> int:
-    """
-    Checksum of the body that belongs to a payload.
-    """
-    return _INDEX.unpack_from(payload, _HEAD.size - 4)[0]
-
-
 def decode(kind: int, meta: bytes) -> Meta:
     """
     Read the meta of a record whose checksum is right.

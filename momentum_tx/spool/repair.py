@@ -20,16 +20,14 @@ from ..interfaces.seams import IJournalFile
 from . import jobs
 from .records import (
     INTENT,
-    PAYLOAD_HEADER,
     RECEPTION,
-    RECORD_HEADER,
     REQUEUED,
     SEGMENT_HEADER,
     WITHDRAWN,
     encode_withdrawn,
     frame,
 )
-from .segments import Place, Segment, depend
+from .segments import Segment, depend, offset_in
 from .writer import FLUSH, Entry, Writer, WriterSetup, explain_failure, lay_out
 
 #: Seconds between two tries of a repair: the first, and the most they double to.
@@ -201,9 +199,7 @@ class JournalWriter(Writer):
             for entry in entries:
                 if entry.kind == RECEPTION and entry.reception is not None:
                     # Some of it may be on disk: it will have to be withdrawn if it is refused.
-                    place = entry.reception.spool
-                    assert isinstance(place, Place)
-                    self._segments.settle(self._current, place, 0)
+                    self._segments.settle(self._current, entry.reception, 0)
         self._backlog += [entry for entry in entries if entry.kind != INTENT]
         self._broke(broken)
         if self._syncing is None:
@@ -249,13 +245,29 @@ class JournalWriter(Writer):
         self._current = None
         abandoned = []
         for old in left:
-            abandoned.append((old.file, old.synced, *_withdrawals(old, entries)))
+            abandoned.append((old.file, old.synced, *self._withdrawals(old, entries)))
             old.file, old.sealed = None, True
             self._stale.append(old)
         rebuilding = self.run(jobs.rebuild, self._files, segment, buffers, abandoned)
         rebuilding.addCallbacks(
             self._repaired, self._not_repaired, (segment, entries, buffers, offsets), errbackArgs=(segment, entries)
         )
+
+    def _withdrawals(self, segment: Segment, entries: Sequence[Entry]) -> tuple[int, bytes]:
+        """
+        Where the first reception among *entries* that lies in *segment* begins
+        there, and the octets that withdraw all such.
+        """
+        start = segment.size
+        octets = []
+        for entry in entries:
+            if entry.kind == RECEPTION and entry.reception is not None:
+                place = entry.reception.spool
+                if self._segments.at(place) is segment:
+                    if offset_in(place):
+                        start = min(start, offset_in(place))
+                    octets.append(frame(encode_withdrawn(entry.reception.key), segment.salt))
+        return start, b"".join(octets)
 
     def _repaired(
         self,
@@ -294,10 +306,8 @@ class JournalWriter(Writer):
         refused: list[Entry] = []
         for entry in entries:
             if entry.kind == RECEPTION and entry.reception is not None:
-                place = entry.reception.spool
-                assert isinstance(place, Place)
                 # The segment that failed may hold it too, and is the youngest that does.
-                self._segments.settle(segment, place, 0)
+                self._segments.settle(segment, entry.reception, 0)
                 kept.append(Entry(WITHDRAWN, encode_withdrawn(entry.reception.key), entry.reception, None))
                 refused.append(entry)
             elif entry.kind == FLUSH:
@@ -371,23 +381,6 @@ class JournalWriter(Writer):
         else:
             # Some file systems cannot preallocate; a full disk then pauses delivery, and nothing is lost.
             self._log.warn("no space can be reserved: {reason}", reason=explain_failure(failure))
-
-
-def _withdrawals(segment: Segment, entries: Sequence[Entry]) -> tuple[int, bytes]:
-    """
-    Where the first reception among *entries* that lies in *segment* begins
-    there, and the octets that withdraw all such.
-    """
-    start = segment.size
-    octets = []
-    for entry in entries:
-        if entry.kind == RECEPTION and entry.reception is not None:
-            place = entry.reception.spool
-            if isinstance(place, Place) and place.segment is segment:
-                if place.offset:
-                    start = min(start, place.offset - RECORD_HEADER - len(entry.payload) + PAYLOAD_HEADER)
-                octets.append(frame(encode_withdrawn(entry.reception.key), segment.salt))
-    return start, b"".join(octets)
 
 
 def _torn(error: OSError) -> bool:

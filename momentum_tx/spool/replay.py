@@ -15,19 +15,21 @@ from ..settings import UNBOUND
 from ..stages import Stage
 from . import records
 from .records import Ended, Envelope, Intent, Meta, Requeued
-from .segments import Place, Segment, Segments, depend
+from .segments import Segment, Segments, depend, place_of
 
 
 class Found(NamedTuple):
     """
     A whole record, read back.
 
-    :ivar body_offset: where the body begins in its segment.
+    :ivar offset: where it begins in its segment.
+    :ivar body_offset: where its body begins there.
     """
 
     kind: int
     key: int
     meta: Meta
+    offset: int
     body_offset: int
     body_length: int
     body_checksum: int
@@ -45,7 +47,7 @@ class Replay:
         self._slots: dict[str, int] = {"": UNBOUND}
         self._live: dict[int, Reception] = {}
         # Where a finished reception lies: a record about it still binds segments, and a copy must not revive it.
-        self._ended: dict[int, Place] = {}
+        self._ended: dict[int, int] = {}
         self._open: dict[Message, None] = {}
         #: Copies of finished receptions; they must be withdrawn before any segment goes.
         self.revenants: list[Reception] = []
@@ -61,17 +63,15 @@ class Replay:
             return
         reception = self._live.get(key)
         if reception is None:
-            ended = self._ended.get(key)
-            if ended is not None and ended.segment is not None:
-                depend(segment, ended.segment)
+            ended = self._segments.at(self._ended.get(key, 0))
+            if ended is not None:
+                depend(segment, ended)
             return
-        place = _place(reception)
-        assert place.segment is not None
-        depend(segment, place.segment)
+        self._segments.depend(segment, reception)
         if isinstance(meta, Ended):
             message = self._message(reception, meta.position)
             if message is not None:
-                self._done(reception, place, message)
+                self._done(reception, message)
         elif isinstance(meta, Requeued):
             message = self._message(reception, meta.position)
             if message is not None:
@@ -84,7 +84,7 @@ class Replay:
         else:
             for message in list(reception.messages):
                 if message is not None:
-                    self._done(reception, place, message)
+                    self._done(reception, message)
 
     def interrupted(self) -> list[Message]:
         """
@@ -124,37 +124,32 @@ class Replay:
         if reception is not None:
             if any(message is None or message.code or message in self._open for message in reception.messages):
                 return None
-            place = _place(reception)
-            if place.segment is not segment:
+            if self._segments.at(reception.spool) is not segment:
                 return None
             segment.live += 1
             for message in list(reception.messages):
                 if message is not None:
-                    self._done(reception, place, message)
+                    self._done(reception, message)
         return reception
 
     def _received(self, found: Found, envelope: Envelope, segment: Segment) -> None:
         key = found.key
-        ended = self._ended.get(key)
-        if ended is not None:
+        if key in self._ended:
             # A copy of what is finished.  The record of the end may go with its segment before this one does: the
             # reception is withdrawn anew, and the segment stays until that is durable.
-            place = Place(found.body_length, found.body_checksum, 0)
-            place.segment = segment
             segment.live += 1
-            self.revenants.append(self._reception(key, envelope, place))
+            revenant = self._reception(key, envelope)
+            revenant.spool = place_of(segment, found.offset)
+            self.revenants.append(revenant)
             return
-        known = self._live.get(key)
-        if known is not None:
-            place = _place(known)
-        else:
-            place = Place(found.body_length, found.body_checksum, len(envelope.recipients))
-            self._live[key] = self._reception(key, envelope, place)
-        self._segments.settle(segment, place, found.body_offset)
+        reception = self._live.get(key)
+        if reception is None:
+            reception = self._live[key] = self._reception(key, envelope)
+        self._segments.settle(segment, reception, found.offset)
         if not envelope.recipients:
-            self._finish(key, place)
+            self._finish(reception)
 
-    def _reception(self, key: int, envelope: Envelope, place: Place) -> Reception:
+    def _reception(self, key: int, envelope: Envelope) -> Reception:
         reception = Reception(
             envelope.sender,
             envelope.creation_time,
@@ -170,7 +165,7 @@ class Replay:
             envelope.expires,
         )
         reception.key = key
-        reception.spool = place
+        reception.unfinished = len(envelope.recipients)
         for id, recipient, binding, next_attempt in envelope.recipients:
             message = reception.add(id, recipient)
             message.next_attempt = next_attempt
@@ -192,28 +187,20 @@ class Replay:
             message.stage = Stage.UNKNOWN
         self._open.pop(message, None)
 
-    def _done(self, reception: Reception, place: Place, message: Message) -> None:
+    def _done(self, reception: Reception, message: Message) -> None:
         self._open.pop(message, None)
         reception.done(message)
-        place.unfinished -= 1
-        place.ended |= 1 << message.index
-        if not place.unfinished:
-            self._finish(reception.key, place)
+        reception.unfinished -= 1
+        if not reception.unfinished:
+            self._finish(reception)
 
-    def _finish(self, key: int, place: Place) -> None:
-        del self._live[key]
-        self._ended[key] = place
-        if place.segment is not None:
-            place.segment.live -= 1
+    def _finish(self, reception: Reception) -> None:
+        del self._live[reception.key]
+        self._ended[reception.key] = reception.spool
+        self._segments.leave(reception)
 
     def _slot(self, binding: str) -> int:
         slot = self._slots.get(binding)
         if slot is None:
             slot = self._slots[binding] = self._binding_slot(binding)
         return slot
-
-
-def _place(reception: Reception) -> Place:
-    place = reception.spool
-    assert isinstance(place, Place)
-    return place

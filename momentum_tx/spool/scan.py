@@ -107,6 +107,7 @@ class SegmentScan:
             head.kind,
             head.key,
             decode(head.kind, octets[RECORD_HEADER:]),
+            at,
             at + length,
             head.body_length,
             head.body_checksum,

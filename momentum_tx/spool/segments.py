@@ -8,9 +8,16 @@ would come back at the next start, because the record of its end is gone.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from ..interfaces.seams import IJournalFile
+from ..queues.message import Reception
 from .records import segment_name
+
+#: Bits of a place that say where in its segment; the segment's number is in those above.  A million receptions
+#: waiting make this worth while: one number is all that is kept of where each of them lies.
+_OFFSET_BITS: Final = 40
+_OFFSET: Final = (1 << _OFFSET_BITS) - 1
 
 
 class Segment:
@@ -40,25 +47,18 @@ class Segment:
         self.sealed = False
 
 
-class Place:
+def place_of(segment: Segment, offset: int) -> int:
     """
-    Where a reception lies: the journal's note in ``reception.spool``.
+    The note of a reception whose record begins at *offset* of *segment*.
     """
+    return segment.number << _OFFSET_BITS | offset
 
-    __slots__ = ("checksum", "ended", "length", "offset", "segment", "unfinished")
 
-    def __init__(self, length: int, checksum: int, unfinished: int) -> None:
-        #: ``None`` until the reception is appended.
-        self.segment: Segment | None = None
-        #: Of the body in the segment.
-        self.offset = 0
-        self.length = length
-        #: CRC-32 of the body.
-        self.checksum = checksum
-        #: Messages whose end is not durable yet.
-        self.unfinished = unfinished
-        #: Bit per message, by index: its end has been told.
-        self.ended = 0
+def offset_in(place: int) -> int:
+    """
+    Where in its segment a record begins.
+    """
+    return place & _OFFSET
 
 
 class Segments:
@@ -82,18 +82,44 @@ class Segments:
         """
         self._segments[segment.number] = segment
 
-    def settle(self, segment: Segment, place: Place, offset: int) -> None:
+    def at(self, place: int) -> Segment | None:
         """
-        The body of a reception is in *segment* at *offset*; it may have been
+        The segment a note speaks of; ``None`` if the reception is in none, or
+        its segment is gone.
+        """
+        return self._segments.get(place >> _OFFSET_BITS)
+
+    def settle(self, segment: Segment, reception: Reception, offset: int) -> None:
+        """
+        The record of a reception is in *segment* at *offset*; it may have been
         elsewhere before, and what was there counts as a stale copy.
         """
-        before = place.segment
+        before = self.at(reception.spool)
         if before is not None:
             before.live -= 1
             depend(segment, before)
-        place.segment = segment
-        place.offset = offset
+        reception.spool = place_of(segment, offset)
         segment.live += 1
+
+    def depend(self, helper: Segment, reception: Reception) -> None:
+        """
+        *helper* holds a record about *reception*.
+        """
+        on = self.at(reception.spool)
+        if on is not None:
+            depend(helper, on)
+
+    def leave(self, reception: Reception) -> bool:
+        """
+        *reception* has ended, durably.
+
+        :returns: whether nothing lives any more in the segment it is in.
+        """
+        segment = self.at(reception.spool)
+        if segment is None:
+            return False
+        segment.live -= 1
+        return not segment.live
 
     def take_idle(self) -> list[Segment]:
         """

@@ -24,7 +24,7 @@ from ..interfaces.seams import IJournalFile, IJournalFiles, IThreadExecutor
 from ..queues.message import Reception
 from . import jobs
 from .records import DELIVERED, FAILED, INTENT, RECEPTION, SEGMENT_HEADER, WITHDRAWN, encode_withdrawn, frame
-from .segments import Place, Segment, Segments, depend
+from .segments import Segment, Segments
 
 #: Kind of an entry that writes nothing and is confirmed in its turn.
 FLUSH: Final = 0
@@ -250,22 +250,19 @@ class Writer(ABC):
         """
         *entries* are in *segment* now: note where, and what depends on what.
         """
-        bodies = iter(offsets)
+        records = iter(offsets)
         for kind, _, reception, _ in entries:
             if kind == FLUSH:
                 self._urgent = True
                 continue
             assert reception is not None
-            place = reception.spool
-            assert isinstance(place, Place)
             if kind == RECEPTION:
-                self._segments.settle(segment, place, base + next(bodies))
+                self._segments.settle(segment, reception, base + next(records))
                 self._urgent = True
                 continue
             if kind != INTENT:
                 self._wanted = True
-            if place.segment is not segment and place.segment is not None:
-                depend(segment, place.segment)
+            self._segments.depend(segment, reception)
 
     # What a disk in trouble makes of it.
 
@@ -358,22 +355,19 @@ class Writer(ABC):
                 tell.append(partial(extra.callback, None))
                 continue
             assert reception is not None
-            place = reception.spool
-            assert isinstance(place, Place)
             if kind == RECEPTION:
                 self.waiting -= len(extra.body)
                 self._kept(reception, extra.body)
                 tell.append(partial(extra.answer.callback, None))
             elif kind in (DELIVERED, FAILED):
-                place.unfinished -= 1
-                if not place.unfinished and place.segment is not None:
-                    place.segment.live -= 1
-                    ended = ended or not place.segment.live
+                reception.unfinished -= 1
+                if not reception.unfinished and self._segments.leave(reception):
+                    ended = True
                 if extra is not None:
                     tell.append(extra)
-            elif kind == WITHDRAWN and place.segment is not None:
-                place.segment.live -= 1
-                ended = ended or not place.segment.live
+            elif kind == WITHDRAWN:
+                if self._segments.leave(reception):
+                    ended = True
                 if extra is not None:
                     tell.append(extra)
         if ended:
@@ -460,7 +454,7 @@ def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]
     """
     The octets of *entries* for a segment with *salt*.
 
-    :returns: the buffers, and where each reception's body begins in them.
+    :returns: the buffers, and where each reception's record begins in them.
     """
     buffers: list[bytes] = []
     offsets: list[int] = []
@@ -470,9 +464,10 @@ def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]
             continue
         octets = frame(payload, salt)
         buffers.append(octets)
-        at += len(octets)
         if kind == RECEPTION:
             offsets.append(at)
+        at += len(octets)
+        if kind == RECEPTION:
             buffers.append(extra.body)
             at += len(extra.body)
     return buffers, offsets

@@ -34,7 +34,6 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual((self.reception.recv_method, self.reception.recv_from), ("internal", ""))
         self.assertFalse(self.reception.eight_bit)
         self.assertFalse(self.reception.smtputf8)
-        self.assertIs(self.reception.body, None)
 
     def test_fresh_message(self) -> None:
         """

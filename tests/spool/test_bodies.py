@@ -35,7 +35,7 @@ class BodiesTests(SynchronousTestCase):
         return made
 
     def _in_memory(self, *receptions: Reception) -> list[bool]:
-        return [reception.body is not None for reception in receptions]
+        return [self.bodies.holds(reception) for reception in receptions]
 
     def test_bound(self) -> None:
         """

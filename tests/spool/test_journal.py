@@ -9,8 +9,10 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.errors import SpoolError
 from momentum_tx.settings import GlobalSettings
 from momentum_tx.spool.journal import JournalSpool
+from momentum_tx.spool.records import SEGMENT_HEADER
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.threads import InlineThreads
 
@@ -49,6 +51,64 @@ class JournalContractTests(JournalCase, contract.SpoolContract, SynchronousTestC
     """
     The battery.
     """
+
+
+class ReadingBackTests(JournalCase, SynchronousTestCase):
+    """
+    Bodies that are not in memory come from the disk, whole or not at all.
+    """
+
+    settings = replace(JournalCase.settings, body_cache_size=0)
+
+    def test_everyOctet(self) -> None:
+        """
+        Whatever octet of a reception the disk has lost, its body is reported as
+        unreadable; a wrong one is never handed out.
+        """
+        self.open()
+        kept = self.keep(contract.reception())
+        (name,) = self.files.names()
+        octets = self.files.octets(name)
+        for at in range(SEGMENT_HEADER, len(octets)):
+            self.files.put(name, octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1 :])
+            reading = self.spool.body(kept)
+            contract.settle(self.clock)
+            self.assertIn(name, str(self.failureResultOf(reading, SpoolError).value))
+        self.files.put(name, octets)
+        self.assertEqual(self.read(kept), contract.BODY)
+        self.stop()
+
+    def test_another(self) -> None:
+        """
+        A body that is not the reception's own is not handed out.
+        """
+        self.open()
+        one, two = (self.keep(contract.reception(batch=batch)) for batch in ("one", "two"))
+        one.spool, two.spool = two.spool, one.spool
+        reading = self.spool.body(one)
+        contract.settle(self.clock)
+        self.assertIn("of another reception", str(self.failureResultOf(reading, SpoolError).value))
+        one.spool, two.spool = two.spool, one.spool
+        self.stop()
+
+
+class ResidentTests(JournalCase, SynchronousTestCase):
+    """
+    How much is in memory can be asked for.
+    """
+
+    def test_untilTheEnd(self) -> None:
+        """
+        A body is in memory from its sync on, and leaves it with the last message.
+        """
+        self.open()
+        kept = self.keep(contract.reception(b"a@example.com", b"b@example.com"))
+        self.assertEqual(self.spool.resident, (1, len(contract.BODY)))
+        self.spool.delivered(contract.first(kept, 0), b"250 ok")
+        self.assertEqual(self.spool.resident, (1, len(contract.BODY)))
+        self.spool.failed(contract.first(kept, 1), b"550 no")
+        self.assertEqual(self.spool.resident, (0, 0))
+        self.stop()
 
 
 class UncachedContractTests(JournalCase, contract.SpoolContract, SynchronousTestCase):

@@ -287,7 +287,7 @@ class StoryTests(StoryCase):
         A message that has ended, and is on record as such, is queued by the next process.
         """
 
-        def forgetful(replay: Any, reception: Any, place: Any, message: Any) -> None:
+        def forgetful(replay: Any, reception: Any, message: Any) -> None:
             pass
 
         plan = small_plan(mail(1), mail(2, to=(OTHER_DOMAIN,)), kill(10.0), domains=(DOMAIN, OTHER_DOMAIN))
