@@ -13,6 +13,7 @@ from typing import Final
 
 import idna
 
+from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..units import duration
 
@@ -204,6 +205,14 @@ def reply_rule(text: str) -> str:
     A class of replies and delays, such as ``421: 5m 10m``.
     """
     ReplyRule.parse(text)
+    return text
+
+
+def quiet_hours(text: str) -> str:
+    """
+    Hours that come again, such as ``mon-fri 22:00-07:00 Europe/Berlin``.
+    """
+    QuietHours.parse(text)
     return text
 
 

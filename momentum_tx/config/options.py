@@ -48,6 +48,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
     {
         "bind_address": names.address,
         "bind_address_secondary": names.address,
+        "curfew": names.quiet_hours,
         "delivery_method": names.delivery_method,
         "ehlo_hostname": names.ehlo_name,
         "gateway": names.gateway,

@@ -1,18 +1,39 @@
 """
 Whether delivery of a domain from a binding is suspended at the moment, and why.
 
-Source: Momentum, ``suspend_delivery``, ``default_binding``.
+Source: Momentum, ``suspend_delivery``, ``default_binding``, and the module ``curfew``, which asks after those.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from twisted.logger import Logger
+
+from ..policy.curfew import Phase, QuietHours, phase
 from ..settings import DEFAULT_SLOT
 
 if TYPE_CHECKING:
     from .facilities import Facilities
+
+#: Most different curfews that are remembered; at the bound all are forgotten.
+MOST_CURFEWS: Final = 1000
+
+
+class _Curfew:
+    """
+    One list of quiet hours, and what was found of it last.
+    """
+
+    __slots__ = ("hours", "phase", "since")
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.hours = tuple(map(QuietHours.parse, texts))
+        self.phase = Phase(False, 0.0)
+        #: Wall time from which the phase is known to hold.
+        self.since = inf
 
 
 class Suspension:
@@ -24,10 +45,12 @@ class Suspension:
     :param facilities: the configuration.
     """
 
-    __slots__ = ("_f",)
+    __slots__ = ("_curfews", "_f")
+    _log = Logger()
 
     def __init__(self, facilities: Facilities) -> None:
         self._f = facilities
+        self._curfews: dict[tuple[str, ...], _Curfew] = {}
 
     def until(self, slot: int, domain: str, now: float) -> float:
         """
@@ -37,10 +60,13 @@ class Suspension:
         :returns: wall time; infinity if nobody knows; 0 if it is not suspended.
         """
         config = self._f.config
-        if config.path(slot, domain).suspend_delivery:
+        settings = config.path(slot, domain)
+        if settings.suspend_delivery:
             return inf
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return inf
+        if settings.curfew:
+            return self._curfew(settings.curfew, now)
         return 0.0
 
     def reason(self, slot: int, domain: str, now: float) -> str:
@@ -50,8 +76,33 @@ class Suspension:
         :param now: wall time.
         """
         config = self._f.config
-        if config.path(slot, domain).suspend_delivery:
+        settings = config.path(slot, domain)
+        if settings.suspend_delivery:
             return "suspend_delivery is set"
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return "default_binding is suspended"
-        return ""
+        until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
+        return f"curfew {_lasts(until)}" if until else ""
+
+    def _curfew(self, texts: tuple[str, ...], now: float) -> float:
+        """
+        When the curfew that holds ends; 0 if none does.
+        """
+        found = self._curfews.get(texts)
+        if found is None:
+            if len(self._curfews) >= MOST_CURFEWS:
+                self._curfews.clear()
+            found = self._curfews[texts] = _Curfew(texts)
+        if not found.since <= now < found.phase.until:
+            was = found.phase.quiet
+            found.since, found.phase = now, phase(found.hours, now)
+            if found.phase.quiet is not was:
+                change = f"holds {_lasts(found.phase.until)}" if not was else "is over"
+                self._log.info("curfew {hours} {change}", hours=", ".join(texts), change=change)
+        return found.phase.until if found.phase.quiet else 0.0
+
+
+def _lasts(until: float) -> str:
+    if until == inf:
+        return "without end"
+    return f"until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -93,6 +93,11 @@ class PathSettings:
         fixed=True,
     )
     suspend_delivery: bool = option(False, "Whether mail waits here without any attempt.")
+    curfew: tuple[str, ...] = option(
+        (),
+        'Quiet hours that come again, such as "mon-fri 22:00-07:00 Europe/Berlin": days (all if left out), hours, time'
+        " zone (UTC if left out). Meanwhile mail waits as with suspend_delivery (ours).",
+    )
     gateway: str = option("", "Name or address of the host that takes all this mail instead of the domain's own.")
     remote_smtp_port: int = option(25, "Port connected to.", minimum=1, maximum=65535)
     delivery_method: str = option(
