@@ -209,6 +209,8 @@ class Sessions:
         if index is None or message.reception.live == 1 or dr is None:
             return messages
         most = settings.max_recipients_per_batch
+        if connection.most_recipients:
+            most = min(most, connection.most_recipients)
         if settings.max_recipients_per_connection:
             most = min(most, settings.max_recipients_per_connection - connection.recipients)
         queue = dr.mail_queue

@@ -139,6 +139,10 @@ class Transaction:
         """
         self._end()
         now = self._f.wall()
+        if len(results) > 1 and any(result.beyond for result in results):
+            self._connection.most_recipients = sum(
+                1 for result in results if not result.beyond and result.stage is not Stage.AFTER_RCPT_TO
+            )
         for message, result in zip(self.messages, results, strict=True):
             try:
                 self._pass_on(message, result, now, ambiguous)
@@ -149,7 +153,11 @@ class Transaction:
 
     def _pass_on(self, message: Message, result: RecipientResult, now: float, ambiguous: bool) -> None:
         settlement = self._settlement
-        if result.verdict is Verdict.DELIVERED:
+        if result.beyond:
+            # The peer has enough for one transaction, and has said nothing of this recipient: the next one asks.
+            self._dr.attempts -= 1
+            settlement.reinsert(message)
+        elif result.verdict is Verdict.DELIVERED:
             self._connection.deliveries += 1
             settlement.delivered(message, result.note, now)
         elif result.verdict is Verdict.PERMANENT:

@@ -104,6 +104,7 @@ class Connection:
         "esmtp",
         "host_name",
         "in_use",
+        "most_recipients",
         "port",
         "recipients",
         "stage",
@@ -120,6 +121,8 @@ class Connection:
         self.in_use = -1
         self.deliveries = 0
         self.recipients = 0
+        #: Recipients its peer takes in one transaction; 0 while it has taken all it was asked for.
+        self.most_recipients = 0
         self.esmtp = False
         #: Wall time of the attempt's beginning.
         self.start = 0.0

@@ -251,15 +251,11 @@ class SMTPClientMachine(Dialogue):
         return None if self._awaiting else self._go_on()
 
     def _recipient_accepted(self, reply: Reply) -> ev.Event | None:
-        transaction = self._under_way
-        transaction.accepted.append(transaction.index)
-        transaction.index += 1
+        self._under_way.accept_recipient()
         return None if self._awaiting else self._go_on()
 
     def _recipient_refused(self, reply: Reply) -> ev.Event | None:
-        transaction = self._under_way
-        transaction.refuse_recipient(reply)
-        transaction.index += 1
+        self._under_way.refuse_recipient(reply)
         return None if self._awaiting else self._go_on()
 
     def _go_on(self) -> ev.Event | None:

@@ -19,12 +19,16 @@ class RecipientResult:
     :ivar scope: how far the reply reaches.
     :ivar note: the reply as one line.
     :ivar stage: what the reply answered.
+    :ivar beyond: the transaction had more recipients than the peer takes at once,
+        and this one was beyond them: nothing was decided about it, and the next
+        transaction may ask for it.
     """
 
     verdict: Verdict
     scope: Scope
     note: bytes
     stage: Stage
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)

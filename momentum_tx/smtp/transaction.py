@@ -2,6 +2,7 @@
 One transaction of a client session: its commands, and what came back so far.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from ..errors import LocalProtocolError
@@ -40,6 +41,7 @@ class Transaction:
 
     __slots__ = (
         "_answers",
+        "_beyond",
         "_count",
         "_group",
         "_lines",
@@ -79,6 +81,8 @@ class Transaction:
         self._answers = 0
         #: Results of single recipients, by index.
         self._own: dict[int, RecipientResult] = {}
+        #: Recipients refused as too many, by index, since one was accepted last.
+        self._beyond: list[int] = []
         #: Indices of accepted recipients.
         self.accepted: list[int] = []
         #: The recipient whose reply is awaited next.
@@ -121,6 +125,16 @@ class Transaction:
         """
         self.sender_refused = refusal(reply, Scope.MESSAGE, Stage.AFTER_MAIL_FROM)
 
+    def accept_recipient(self) -> None:
+        """
+        The recipient whose turn it is was accepted.
+        """
+        self.accepted.append(self.index)
+        self.index += 1
+        if self._beyond:
+            # There was room after all: those before it were refused for themselves.
+            self._beyond.clear()
+
     def refuse_recipient(self, reply: Reply) -> None:
         """
         *reply* refused the recipient whose turn it is.
@@ -131,6 +145,9 @@ class Transaction:
         if reply.code == 552 and (self.accepted or reply.enhanced.endswith(b".5.3")):
             result = RecipientResult(Verdict.TRANSIENT, Scope.RECIPIENT, result.note, result.stage)
         self._own[self.index] = result
+        if self.accepted and result.verdict is Verdict.TRANSIENT and _too_many(reply):
+            self._beyond.append(self.index)
+        self.index += 1
 
     def answer(self, result: RecipientResult) -> None:
         """
@@ -149,7 +166,18 @@ class Transaction:
         own = self._own
         if not own:
             return (rest,) * self._count
+        for index in self._beyond:
+            own[index] = replace(own[index], beyond=True)
         return tuple([own.get(index, rest) for index in range(self._count)])
+
+
+def _too_many(reply: Reply) -> bool:
+    """
+    Whether a refusal at RCPT is one of the number of recipients: by its enhanced code
+    (RFC 3463 3.6), and without one by its code (RFC 5321 4.5.3.1.10).
+    """
+    enhanced = reply.enhanced
+    return enhanced.endswith(b".5.3") if enhanced else reply.code in (452, 552)
 
 
 def refusal(reply: Reply, scope: Scope, stage: Stage) -> RecipientResult:

@@ -297,6 +297,23 @@ class RefuseRecipients(Behaviour):
         return self.reply if point == "RCPT" and session.sender is not None and self.refuses(path_of(line)) else None
 
 
+class RecipientCap(Behaviour):
+    """
+    So many recipients of one transaction and no more, as Postfix's
+    ``smtpd_recipient_limit``; with the code of old it is 552 (RFC 5321 4.5.3.1.10).
+
+    :param most: recipients it accepts.
+    :param reply: said to RCPT for one more.
+    """
+
+    def __init__(self, most: int, reply: bytes = b"452 4.5.3 Too many recipients") -> None:
+        self.most = most
+        self.reply = reply
+
+    def answer(self, session: ReceiverSession, point: str, line: bytes) -> Step | None:
+        return self.reply if point == "RCPT" and len(session.recipients) >= self.most else None
+
+
 class BrokenAt(Behaviour):
     """
     Does one thing at one point, now and then or always.

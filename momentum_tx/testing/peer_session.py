@@ -107,11 +107,11 @@ class ReceiverSession(Protocol):
     :ivar taken: messages taken on this connection.
     :ivar sender: reverse path of the transaction; ``None`` between two.
     :ivar recipients: forward paths accepted in it.
+    :ivar asked: RCPT commands in it, refused ones included.
     :ivar answered: of these, how many have had their answer at ``dot``; none by SMTP.
     """
 
     __slots__ = (
-        "_asked",
         "_content",
         "_content_begun",
         "_held",
@@ -122,6 +122,7 @@ class ReceiverSession(Protocol):
         "_thinking",
         "_waiting",
         "answered",
+        "asked",
         "client",
         "connected",
         "encrypted",
@@ -162,7 +163,7 @@ class ReceiverSession(Protocol):
         self.sender: bytes | None = None
         self.recipients: list[bytes] = []
         self.answered = 0
-        self._asked = 0
+        self.asked = 0
 
     def connectionMade(self) -> None:
         receiver = self.receiver
@@ -282,9 +283,9 @@ class ReceiverSession(Protocol):
             receiver.commands.append((self.number, line))
         verb = _VERBS.get(line[:5]) or line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
         if verb == "RCPT":
-            self._asked += 1
-            if self._asked > receiver.most_recipients:
-                receiver.most_recipients = self._asked
+            self.asked += 1
+            if self.asked > receiver.most_recipients:
+                receiver.most_recipients = self.asked
         scripted = None
         if receiver.unscripted:
             answer = self._usual(verb, line)

@@ -18,6 +18,7 @@ from momentum_tx.testing.behaviours import (
     Greylisting,
     OutageSchedule,
     RateLimit,
+    RecipientCap,
     RefuseRecipients,
     SlowAcceptance,
     Tarpit,
@@ -469,6 +470,31 @@ class DailyQuotaTests(BehaviourCase):
         self.say(self.connect(), *MAIL, BODY)
         self.mx.remove(self.mx.behaviours[0])
         self.assertEqual(self.codes(self.connect(), *MAIL, BODY)[-1], b"452")
+
+
+class RecipientCapTests(BehaviourCase):
+    """
+    Recipients of one transaction.
+    """
+
+    def test_cap(self) -> None:
+        """
+        It accepts so many, whatever it refuses between them, in each transaction anew.
+        """
+        self.mx.refuse["nobody@example.com"] = b"550 5.1.1 No"
+        cap = RecipientCap(2)
+        side = self.connect()
+        more = (b"RCPT TO:<nobody@example.com>", MAIL[2], MAIL[2])
+        self.mx.add(cap)
+        self.assertEqual(self.codes(side, *MAIL[:3], *more), b"250 250 250 550 250 452".split())
+        self.assertEqual(self.codes(side, b"RSET", *MAIL[1:3]), b"250 250 250".split())
+
+    def test_reply(self) -> None:
+        """
+        It says what it is told to.
+        """
+        self.mx.add(RecipientCap(0, b"552 Too many recipients"))
+        self.assertEqual(self.say(self.connect(), *MAIL[:3])[-1], b"552 Too many recipients")
 
 
 class RefuseRecipientsTests(BehaviourCase):

@@ -71,6 +71,10 @@ class Edge:
         for handle in dr.connections.get(binding_slot, ()):
             if handle.connection.descriptor == fd:
                 self._bound = {fd: (dr.domain, binding_slot, handle.host)}
+                tried, most = len(handle.tries), self._config().global_settings.max_addresses_per_attempt
+                if tried > most:
+                    text = f"{dr.domain}: {tried} addresses in one attempt, max_addresses_per_attempt allows {most}"
+                    self._fault("limit exceeded", text)
                 return False
         self._fault(
             "unknown connection", f"{dr.domain}: descriptor {fd} belongs to no connection of slot {binding_slot}"

@@ -52,6 +52,7 @@ class Habits:
                 "Tarpit",
                 "DailyQuota",
                 "RefuseRecipients",
+                "RecipientCap",
                 "BrokenAt",
                 "BrokenAt",
                 "BrokenAt",
@@ -86,6 +87,11 @@ class Habits:
 
     def _make_RefuseRecipients(self) -> dict[str, Any]:
         return {"share": self._dice.choice((0.1, 0.5, 1.0)), "salt": self._dice.randrange(1000)}
+
+    def _make_RecipientCap(self) -> dict[str, Any]:
+        dice = self._dice
+        reply = dice.choice(("452 4.5.3 Too many recipients", "452 Enough", "552 Too many recipients"))
+        return {"most": dice.choice((1, 2, 5)), "reply": reply}
 
     def _make_BrokenAt(self) -> dict[str, Any]:
         dice = self._dice

@@ -15,6 +15,7 @@ from ...errors import StartupError
 from ...flags import ConnFlag
 from ...interfaces.services import IConfiguration, MXKind
 from ...queues.message import Message
+from ...settings import PathSettings
 from .. import behaviours
 from ..behaviours import Behaviour
 from ..files import MemoryFiles
@@ -39,17 +40,24 @@ START_PAUSE: Final = 5.0
 OPERATOR_PAUSE: Final = 30.0
 
 
-class DotWatch(Behaviour):
+class TransactionWatch(Behaviour):
     """
-    Tells the books of every final dot.
+    Tells the books of every final dot, and counts the recipients before it.
 
     :param books: told.
+    :param most: recipients of one transaction.
+    :param fault: told of (rule, text) when there are more.
     """
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, most: int, fault: Callable[[str, str], object]) -> None:
         self._books = books
+        self._most = most
+        self._fault = fault
 
     def answer(self, session: ReceiverSession, point: str, line: bytes) -> None:
+        if point == "RCPT" and session.asked > self._most:
+            limit = f"max_recipients_per_batch allows {self._most}"
+            self._fault("limit exceeded", f"{session.asked} recipients of one transaction, {limit}")
         if point == "dot" and session.sender is not None and not session.answered:
             self._books.dot(list(session.recipients))
 
@@ -128,6 +136,8 @@ class Stage:
         self.world = StagedWorld(self)
         self.world.network.watch = self.wire
         self.world.network.kernel_patience = plan.kernel_patience or None
+        most = int(plan.settings.get("max_recipients_per_batch", PathSettings().max_recipients_per_batch))
+        self._watch = TransactionWatch(self.books, most, fault)
         self.receivers: dict[str, Receiver] = {}
         self._seen: dict[str, int] = {}
         for host in plan.hosts:
@@ -164,11 +174,13 @@ class Stage:
         addresses = self.world.resolver.addresses
         known = addresses.get(host.name, ())
         addresses[host.name] = [*(known if not isinstance(known, Exception) else ()), host.address]
-        receiver.add(DotWatch(self.books))
+        receiver.add(self._watch)
         receiver.add(*[self._behaviour(part) for part in host.behaviours])
 
     def _behaviour(self, part: Part) -> Behaviour:
         args = dict(part.args)
+        if part.kind == "RecipientCap":
+            args["reply"] = args["reply"].encode()
         if part.kind == "BrokenAt":
             answer = dict(args["answer"])
             answer["reply"] = answer.get("reply", "").encode()
@@ -184,7 +196,7 @@ class Stage:
         """
         for receiver in self.receivers.values():
             receiver.behave()
-            receiver.add(DotWatch(self.books))
+            receiver.add(self._watch)
             receiver.max_messages = None
 
     def write_domain(self, name: str) -> None:

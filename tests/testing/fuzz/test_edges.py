@@ -10,12 +10,14 @@ from typing import Any
 
 from zope.interface.verify import verifyObject
 
+from momentum_tx.delivery import initiate
 from momentum_tx.delivery.facilities import Facilities
 from momentum_tx.delivery.initiate import _Attempt
 from momentum_tx.delivery.maintainer import Maintainer
 from momentum_tx.delivery.session import Session
 from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces import hooks
+from momentum_tx.policy.candidates import order
 from momentum_tx.testing.fuzz.edges import Edge, Ends
 from momentum_tx.testing.fuzz.plan import Domain, Host, Part, Plan, Step
 from momentum_tx.testing.fuzz.play import play
@@ -120,6 +122,33 @@ class LimitTests(StoryCase):
         plan = small_plan(mail(to=(DOMAIN,) * 5), settings={option: 2, "max_outbound_connections": 1})
         fault = self.planted(plan, "limit exceeded", Session, "__init__", self.with_one_more(option))
         self.assertEqual(fault.text, f"{DOMAIN}: 3 recipients on one connection")
+
+    def test_recipients_of_transaction(self) -> None:
+        """
+        A session asks for one recipient more than ``max_recipients_per_batch`` at once.
+        """
+        option = "max_recipients_per_batch"
+        plan = small_plan(mail(to=(DOMAIN,) * 5), settings={option: 2, "max_outbound_connections": 1})
+        fault = self.planted(plan, "limit exceeded", Session, "__init__", self.with_one_more(option))
+        self.assertEqual(fault.text, "3 recipients of one transaction, max_recipients_per_batch allows 2")
+
+    def test_addresses_of_attempt(self) -> None:
+        """
+        An attempt goes on with a third address where it may try two.
+        """
+        addresses = [f"198.51.100.{number}" for number in range(1, 5)]
+        plan = small_plan(
+            *[Step(0.0, "refuse", {"host": address}) for address in addresses],
+            mail(),
+            settings={"max_addresses_per_attempt": 2},
+        )
+        plan.hosts += [Host(NAME, address) for address in addresses[1:]]
+
+        def lax(found: Any, chance: Any, prefer_ipv6: bool, most: int) -> Any:
+            return order(found, chance, prefer_ipv6, most + 1)
+
+        fault = self.planted(plan, "limit exceeded", initiate, "order", lax)
+        self.assertEqual(fault.text, f"{DOMAIN}: 3 addresses in one attempt, max_addresses_per_attempt allows 2")
 
     def test_most(self) -> None:
         """

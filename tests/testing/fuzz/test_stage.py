@@ -13,7 +13,7 @@ from momentum_tx.interfaces.services import MXKind
 from momentum_tx.service import OutboundService
 from momentum_tx.testing.behaviours import BrokenAt, CloseAtDot, OutageSchedule
 from momentum_tx.testing.fuzz.plan import Domain, Host, Part, Plan, Step
-from momentum_tx.testing.fuzz.stage import OPERATOR_PAUSE, PROHIBITED, START_PAUSE, DotWatch, Stage, StagedWorld
+from momentum_tx.testing.fuzz.stage import OPERATOR_PAUSE, PROHIBITED, START_PAUSE, Stage, StagedWorld, TransactionWatch
 from momentum_tx.testing.world import LISTENING
 
 from .stories import ADDRESS, DOMAIN, NAME, Rehearsal, StoryCase, broken_at, mail, small_plan
@@ -52,7 +52,7 @@ class WorldTests(StoryCase):
             (receiver.pipelining, receiver.starttls, receiver.size, receiver.max_messages), (False, True, 2000, 3)
         )
         kinds = [type(each) for each in receiver.behaviours]
-        self.assertEqual(kinds, [DotWatch, BrokenAt, CloseAtDot, OutageSchedule])
+        self.assertEqual(kinds, [TransactionWatch, BrokenAt, CloseAtDot, OutageSchedule])
         broken = receiver.behaviours[1]
         assert isinstance(broken, BrokenAt)
         self.assertEqual((broken.done.reply, broken.done.then, broken.done.after), (b"421 4.3.2 Closing", "close", 1.0))
@@ -72,7 +72,7 @@ class WorldTests(StoryCase):
         stage = self.stage(plan)
         stage.receivers_behave()
         receiver = stage.receivers[ADDRESS]
-        self.assertEqual([type(each) for each in receiver.behaviours], [DotWatch])
+        self.assertEqual([type(each) for each in receiver.behaviours], [TransactionWatch])
         self.assertIsNone(receiver.max_messages)
 
     def test_two_addresses(self) -> None:
