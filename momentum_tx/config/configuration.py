@@ -248,7 +248,15 @@ class Configuration:
 
     def _binding(self, name: str, slot: int, group: str) -> Binding:
         settings = _settle(BindingSettings, (*self._slots[slot].plain, self._layout.top))
-        return Binding(name, slot, group, settings.bind_address, settings.bind_address_secondary, settings.group_weight)
+        return Binding(
+            name,
+            slot,
+            group,
+            settings.bind_address,
+            settings.bind_address_secondary,
+            settings.group_weight,
+            settings.delayed_binding_domain_fuzz,
+        )
 
     def _members(self) -> dict[str, tuple[int, ...]]:
         members: dict[str, list[int]] = {name: [] for name in self._layout.groups}

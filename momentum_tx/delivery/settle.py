@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from ..outcomes import Outcome, Scope, Verdict
-from ..policy.retry import End, RetrySchedule
+from ..policy.retry import End, RetrySchedule, spread
 from ..queues.domain import Connection, DomainRecord
-from ..queues.message import Message
-from ..settings import PathSettings
+from ..queues.message import Message, Reception
+from ..settings import DEFAULT_SLOT, PathSettings
 from ..stages import Stage
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Settlement:
         self.waiting: dict[str, Callable[[Outcome], object]] = {}
         #: Domains a bulk operation is at work on.
         self._bulk: dict[DomainRecord, str] = {}
+        #: Counts the receptions that were delayed in bulk, so that no two get the same moment.
+        self._bulk_number = 0
         self._stopped = False
         self.delivered_count = 0
         self.transient_count = 0
@@ -73,13 +75,23 @@ class Settlement:
         if hook:
             hook.notify(lambda provider: provider.log_delivery_v1(message, dr, now, note))
 
-    def transient(self, message: Message, note: bytes, stage: Stage, now: float, ambiguous: bool = False) -> None:
+    def transient(
+        self,
+        message: Message,
+        note: bytes,
+        stage: Stage,
+        now: float,
+        ambiguous: bool = False,
+        later: float = 0.0,
+    ) -> None:
         """
         The attempt failed for now: requeue *message*, or give it up when its
         tries or its time are over.
 
         The attempt's own outcome is told first, with the peer's words; that a
         message is given up after it is told apart, with the reason for that.
+
+        :param later: seconds to wait beyond the schedule's delay.
         """
         dr = self._domain(message)
         message.code = note
@@ -96,7 +108,7 @@ class Settlement:
         draw = self._f.rng.random() if schedule.retry_jitter else 0.0
         reception = message.reception
         following = schedule.next_attempt(
-            reception.began, message.num_retries, now, draw, note, stage, reception.expires
+            reception.began, message.num_retries, now, draw, note, stage, reception.expires, later
         )
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
@@ -191,11 +203,19 @@ class Settlement:
     def delay_domain(self, dr: DomainRecord, note: bytes) -> None:
         """
         Move all active mail of *dr* to its delayed queue (Momentum:
-        ``mail_queue_delay_domain``), in slices.
+        ``mail_queue_delay_domain``), in slices; its next attempts lie apart by
+        ``delayed_binding_domain_fuzz``.
         """
+        before: Reception | None = None
 
         def delay(message: Message, now: float) -> None:
-            self.transient(message, note, Stage.NOT_CONNECTED, now)
+            nonlocal before
+            fuzz = self._f.config.bindings[max(message.binding_slot, DEFAULT_SLOT)].delayed_binding_domain_fuzz
+            if message.reception is not before:
+                # Messages of one reception stay together, so that they can share a transaction.
+                before = message.reception
+                self._bulk_number += 1
+            self.transient(message, note, Stage.NOT_CONNECTED, now, later=spread(self._bulk_number, fuzz))
 
         self._in_bulk("delay", dr, self._next_active_of(dr), delay)
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from ..settings import PathSettings
 from ..stages import Stage
 from ..units import duration
 from .reply_rules import Failure, ReplyRule
+
+_GOLDEN_SECTION: Final = (5.0**0.5 - 1.0) / 2.0
 
 
 class End(enum.Enum):
@@ -99,6 +102,7 @@ class RetrySchedule:
         note: bytes = b"",
         stage: Stage = Stage.UNKNOWN,
         expires: float = 0.0,
+        later: float = 0.0,
     ) -> float | End:
         """
         When to try again after the *failures*-th failure.
@@ -116,6 +120,7 @@ class RetrySchedule:
         :param stage: where the attempt stood, for the same.
         :param expires: wall time at which the message's life ends; 0 if
             *message_expiration* says.
+        :param later: seconds that are added to the delay.
         """
         if now >= expires if expires else now - created >= self.message_expiration:
             return End.TIME
@@ -127,8 +132,16 @@ class RetrySchedule:
             )
         if most is not None and failures > most:
             return End.RETRIES
-        due = now + self.delay(failures, draw, note, stage)
+        due = now + self.delay(failures, draw, note, stage) + later
         return End.TIME if expires and due >= expires else due
+
+
+def spread(number: int, seconds: float) -> float:
+    """
+    The *number*-th of any number of moments in *seconds*, which lie apart from each
+    other however many there are: multiples of the golden section, less whole numbers.
+    """
+    return number * _GOLDEN_SECTION % 1.0 * seconds
 
 
 def _delay(failures: int, interval: float, longest: float, intervals: tuple[float, ...]) -> float:

@@ -66,6 +66,14 @@ class BindingSettings:
         " empty: they do not.",
         scopes=(Level.BINDING,),
     )
+    delayed_binding_domain_fuzz: float = option(
+        0.0,
+        "Where all active mail of a domain is delayed at once, the time over which its next attempts are spread.",
+        "seconds",
+        (Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+        minimum=0,
+        differs="Messages of one reception stay together, and the number need be no power of two.",
+    )
     group_weight: int = option(
         1,
         "How often a binding is chosen at random from its group, compared with the other members; 0 never (ours).",
@@ -87,6 +95,7 @@ class Binding:
     :ivar bind_address: source address; empty lets the kernel choose.
     :ivar bind_address_secondary: source address of the other family; empty if there is none.
     :ivar group_weight: how often chance takes it, compared with the others of its group.
+    :ivar delayed_binding_domain_fuzz: seconds over which mail that was delayed at once is spread.
     """
 
     name: str
@@ -95,6 +104,7 @@ class Binding:
     bind_address: str = ""
     bind_address_secondary: str = ""
     group_weight: int = 1
+    delayed_binding_domain_fuzz: float = 0.0
 
 
 #: Slot of the binding named ``default``.

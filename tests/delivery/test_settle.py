@@ -277,6 +277,35 @@ class BulkTests(WorldCase):
         """
         return world.service.delivery.settlement.permanent_count
 
+    def test_delay_is_spread(self) -> None:
+        """
+        With ``delayed_binding_domain_fuzz`` the next attempts of mail that was delayed at once lie apart, but for
+        those of one message; what failed alone comes again in its own time.
+        """
+        world = self.world(
+            "[global]\nretry_interval = 100\n[binding.b1]\ndelayed_binding_domain_fuzz = 64\n[binding.b2]\n"
+        )
+        mx = world.exchanger("example.com")
+        world.resolver.delay = 30.0
+        for number in range(20):
+            names = [f"{name}{number}@example.com" for name in ("carol", "dave")]
+            self.accept(world, names, X_Binding="b1" if number % 2 else "b2")
+        dr = world.domain("example.com")
+        world.service.delivery.settlement.delay_domain(dr, b"451 4.4.1 [internal] manually delayed domain")
+        self.assertEqual(dr.mail_queue.delayed_size(), 40)
+        delayed = world.clock.seconds()
+        world.advance(delayed + 90)
+        self.assertEqual(mx.ledger, [])
+        world.advance(90)
+        times = {b"%b" % taken.recipients[0]: round(taken.at - delayed) for taken in mx.ledger}
+        self.assertEqual({len(taken.recipients) for taken in mx.ledger}, {2})
+        together = [time for name, time in times.items() if not int(name[5:-12]) % 2]
+        apart = sorted(time for name, time in times.items() if int(name[5:-12]) % 2)
+        self.assertEqual(set(together), {100})
+        self.assertEqual(len(set(apart)), 10)
+        self.assertLess(apart[0], 107)
+        self.assertTrue(154 < apart[-1] < 165)
+
     def test_purge_is_undone_by_no_crash(self) -> None:
         """
         What was purged stays purged after a restart.

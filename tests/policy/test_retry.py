@@ -3,12 +3,13 @@ Tests of :mod:`momentum_tx.policy.retry`.
 """
 
 import random
+from itertools import pairwise
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.policy.reply_rules import ReplyRule
-from momentum_tx.policy.retry import End, RetrySchedule, automatic_retries
+from momentum_tx.policy.retry import End, RetrySchedule, automatic_retries, spread
 from momentum_tx.settings import PathSettings
 from momentum_tx.stages import Stage
 
@@ -265,3 +266,34 @@ class AutomaticTests(SynchronousTestCase):
         A life of centuries at intervals of milliseconds is counted without walking through it.
         """
         self.assertGreater(automatic_retries(0.01, 0.01, 1e10), 10**11)
+
+
+class SpreadTests(SynchronousTestCase):
+    """
+    Moments that lie apart.
+    """
+
+    def test_apart(self) -> None:
+        """
+        However many there are and wherever the count begins, no stretch of the time is left out or crowded.
+        """
+        for first, many in ((0, 2), (1, 7), (5, 100), (10**9, 1000)):
+            moments = sorted(spread(first + number, 60.0) for number in range(many))
+            gaps = [after - before for before, after in pairwise([*moments, moments[0] + 60.0])]
+            self.assertTrue(moments[0] >= 0.0 and moments[-1] < 60.0)
+            self.assertLess(max(gaps), 2 * 60.0 / many)
+            self.assertGreater(min(gaps), 0.3 * 60.0 / many)
+
+    def test_none(self) -> None:
+        """
+        Without a time to spread over there is one moment, which is now.
+        """
+        self.assertEqual({spread(number, 0.0) for number in range(100)}, {0.0})
+
+    def test_added(self) -> None:
+        """
+        What is added to the delay counts when it is asked whether the next attempt is within a message's own life.
+        """
+        said = (0.0, b"", Stage.UNKNOWN)
+        self.assertEqual(schedule().next_attempt(CREATED, 1, CREATED, *said, CREATED + 1300, 99), CREATED + 1299)
+        self.assertIs(schedule().next_attempt(CREATED, 1, CREATED, *said, CREATED + 1300, 100), End.TIME)
