@@ -19,6 +19,11 @@ from ..units import duration
 
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PROVIDER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+#: A route with parameters; the protocols are those of ``delivery_method``.
+_ROUTE_URL: Final = re.compile(r"(smtp|esmtp|lmtp)://([^?/]*)/?(?:\?(.*))?", re.IGNORECASE)
+#: Its parameters: the smallest and the largest value, none for a word.  A preference has the 16 bits it has in DNS, and
+#: more than a year makes a lifetime no better.
+_ROUTE_PARAMETERS: Final = {"pref": (0, 65535), "ttl": (1, 31_536_000), "port": (1, 65535), "type": (0, 0)}
 #: RFC 1035 2.3.4, less the root label and its length octet.
 _LONGEST_NAME: Final = 253
 
@@ -148,18 +153,67 @@ def gateway(text: str) -> str:
 
 def route(text: str) -> str:
     """
-    One next hop: name or address, either with ``:port``, or ``__mx__``.
+    One route: name or address, either with ``:port``; ``__mx__``; or either of
+    the former as ``smtp://host?pref=10&ttl=300&port=2525&type=mx``.
     """
     if text == "__mx__":
         return text
-    wrong = "is not a route such as mx.example.com, mx.example.com:2525, 192.0.2.1, [2001:db8::1]:25 or __mx__"
+    written = _ROUTE_URL.fullmatch(text)
+    if written is None:
+        host, port = _route_host(text)
+        return _bracketed(host, port) + port
+    host, port = _route_host(written[2])
+    parameters = _route_parameters(written[3])
+    if port and "port" in parameters:
+        raise ValueError("names two ports")
+    if port:
+        parameters["port"] = port[1:]
+    query = "&".join(f"{key}={parameters[key]}" for key in _ROUTE_PARAMETERS if key in parameters)
+    return f"{written[1].lower()}://{_bracketed(host, ':')}" + (f"?{query}" if query else "")
+
+
+def _route_host(text: str) -> tuple[str, str]:
+    """
+    Settled host, and ``:port`` or nothing.
+    """
+    wrong = (
+        "is not a route such as mx.example.com, mx.example.com:2525, 192.0.2.1, [2001:db8::1]:25, __mx__ or "
+        "smtp://mx.example.com?pref=10&ttl=300&port=2525&type=mx"
+    )
+    if text == "__mx__":
+        raise ValueError("__mx__ stands alone: its exchangers have their own preferences and lifetimes")
     host, port = _port_split(text, wrong)
     if ":" in host:
-        settled = str(_address_of(host, wrong))
-        return f"[{settled}]{port}" if port else settled
-    if "/" in host or "[" in host:
+        return str(_address_of(host, wrong)), port
+    if any(letter in host for letter in "/[?&="):
         raise ValueError(wrong)
-    return domain(host) + port
+    return domain(host), port
+
+
+def _bracketed(host: str, port: str) -> str:
+    return f"[{host}]" if ":" in host and port else host
+
+
+def _route_parameters(text: str | None) -> dict[str, str]:
+    """
+    What stands behind the question mark, each checked.
+    """
+    found: dict[str, str] = {}
+    for part in text.split("&") if text else ():
+        key, _, value = part.partition("=")
+        if key not in _ROUTE_PARAMETERS:
+            raise ValueError(f"has a parameter {key!r}; there are pref, ttl, port and type")
+        if key in found:
+            raise ValueError(f"says {key} twice")
+        least, most = _ROUTE_PARAMETERS[key]
+        if not most:
+            if value not in ("mx", "a"):
+                raise ValueError("has a type that is neither mx nor a")
+        # isdigit() knows other scripts' digits too, and int() refuses thousands of them in its own words.
+        elif not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
+            raise ValueError(f"has a {key} that is no whole number from {least} to {most}")
+        found[key] = value
+    return found
 
 
 def delivery_method(text: str) -> str:

@@ -4,7 +4,67 @@ Next hops as an operator writes them, in ``routes`` and ``gateway``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Final
+from urllib.parse import parse_qsl
+
+#: The route that stands for the exchangers that DNS gives the domain.
+OWN_EXCHANGERS: Final = "__mx__"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """
+    One entry of ``routes``.
+
+    :ivar host: name or numeric address; :data:`OWN_EXCHANGERS` for the domain's own exchangers.
+    :ivar port: 0 where none is written.
+    :ivar preference: ``None`` where none is written.
+    :ivar ttl: seconds what is found may be kept; ``None`` where DNS, or a constant, says so.
+    :ivar by_mx: whether the host's exchangers are meant instead of its addresses.
+    """
+
+    host: str
+    port: int = 0
+    preference: int | None = None
+    ttl: float | None = None
+    by_mx: bool = False
+
+
+def parse_route(text: str) -> Route:
+    """
+    A route in the form in which the configuration settles it: ``__mx__``,
+    whatever :func:`parse_next_hop` takes, or
+    ``smtp://host?pref=10&ttl=300&port=2525&type=mx``.
+
+    :raises ValueError: it is none of these; the text says why.
+    """
+    if text == OWN_EXCHANGERS:
+        return Route(text)
+    _, scheme, rest = text.rpartition("://")
+    host, _, query = rest.partition("?") if scheme else (text, "", "")
+    name, port = parse_next_hop(host)
+    given = dict(parse_qsl(query))
+    return Route(
+        name,
+        int(given.get("port", port)),
+        int(given["pref"]) if "pref" in given else None,
+        float(given["ttl"]) if "ttl" in given else None,
+        given.get("type") == "mx",
+    )
+
+
+def preferences(routes: Iterable[Route]) -> list[int]:
+    """
+    The preference of each route: as written, else one more than the highest
+    before it, 0 for the first.
+    """
+    found: list[int] = []
+    for route in routes:
+        found.append(max(found, default=-1) + 1 if route.preference is None else route.preference)
+    return found
 
 
 def parse_next_hop(text: str) -> tuple[str, int]:

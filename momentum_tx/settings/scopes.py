@@ -16,8 +16,11 @@ class DomainSettings:
 
     routes: tuple[str, ...] = option(
         (),
-        "Next hops instead of the domain's MX records, tried in order: host, address, either with :port, or __mx__.",
+        "Where mail goes instead of to the domain's MX records: host or address, either with :port; __mx__, the domain's"
+        " own exchangers; or smtp://host?pref=&ttl=&port=&type=, type mx or a. A route without pref is used when those"
+        " before it cannot be; routes with the same pref share.",
         scopes=DOMAIN_WIDE,
+        differs="The protocol of a route decides nothing: delivery_method does.",
     )
     mx_failures_to_delay: int = option(
         50,

@@ -151,7 +151,48 @@ class NamesTests(SynchronousTestCase):
             ("[2001:db8::1]", "2001:db8::1"),
             ("2001:db8::1", "2001:db8::1"),
         )
-        self.refuses(names.route, "", "smtp://mx.example", "mx.example:", "mx.example:99999", "[mx.example]:25", ":25")
+        self.refuses(names.route, "", "mx.example:", "mx.example:99999", "[mx.example]:25", ":25")
+
+    def test_route_with_parameters(self) -> None:
+        """
+        A route may say its preference, lifetime, port and what is looked up, in
+        any order; it settles to one spelling.
+        """
+        self.settles(
+            names.route,
+            ("smtp://MX.example", "smtp://mx.example"),
+            ("ESMTP://mx.example/", "esmtp://mx.example"),
+            ("lmtp://192.0.2.1?", "lmtp://192.0.2.1"),
+            ("smtp://[2001:DB8::1]?pref=0", "smtp://[2001:db8::1]?pref=0"),
+            ("smtp://2001:DB8::1", "smtp://[2001:db8::1]"),
+            ("smtp://mx.example:26/?pref=7", "smtp://mx.example?pref=7&port=26"),
+            (
+                "smtp://mx.example?type=mx&port=26&ttl=300&pref=65535",
+                "smtp://mx.example?pref=65535&ttl=300&port=26&type=mx",
+            ),
+        )
+        for text, reason in (
+            ("http://mx.example", "is not a route"),
+            ("smtp://", "is empty"),
+            ("smtp://mx.example/inbox", "is not a route"),
+            ("mx.example?pref=1", "is not a route"),
+            ("smtp://__mx__?pref=1", "stands alone"),
+            ("smtp://mx.example?weight=1", "'weight'"),
+            ("smtp://mx.example?PREF=1", "'PREF'"),
+            ("smtp://mx.example?pref", "pref that is no whole number"),
+            ("smtp://mx.example?pref=65536", "from 0 to 65535"),
+            ("smtp://mx.example?pref=-1", "pref that is no whole number"),
+            ("smtp://mx.example?ttl=0", "from 1 to 31536000"),
+            ("smtp://mx.example?ttl=5m", "ttl that is no whole number"),
+            ("smtp://mx.example?port=99999", "from 1 to 65535"),
+            ("smtp://mx.example?port=\u0662\u0665", "port that is no whole number"),
+            ("smtp://mx.example:25?port=26", "two ports"),
+            ("smtp://mx.example?type=cname", "neither mx nor a"),
+            ("smtp://mx.example?pref=1&pref=2", "twice"),
+            ("smtp://mx.example?pref=1&", "''"),
+        ):
+            error = self.assertRaises(ValueError, names.route, text)
+            self.assertIn(reason, str(error), text)
 
     def test_others(self) -> None:
         """

@@ -4,7 +4,7 @@ Tests of :mod:`momentum_tx.policy.next_hop`.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.policy.next_hop import is_address, parse_next_hop
+from momentum_tx.policy.next_hop import Route, is_address, parse_next_hop, parse_route, preferences
 
 
 class NextHopTests(SynchronousTestCase):
@@ -96,3 +96,39 @@ class NextHopTests(SynchronousTestCase):
             ("", False),
         ):
             self.assertIs(is_address(text), answer, text)
+
+
+class RouteTests(SynchronousTestCase):
+    """
+    Entries of ``routes``, as the configuration settles them.
+    """
+
+    def test_understood(self) -> None:
+        """
+        A next hop, the word for the domain's own exchangers, or a host with parameters.
+        """
+        for text, route in (
+            ("__mx__", Route("__mx__")),
+            ("mx.example.com", Route("mx.example.com")),
+            ("[2001:db8::1]:26", Route("2001:db8::1", 26)),
+            ("smtp://192.0.2.1", Route("192.0.2.1")),
+            ("smtp://mx.example.com?pref=0", Route("mx.example.com", 0, 0)),
+            ("lmtp://[2001:db8::1]?port=26", Route("2001:db8::1", 26)),
+            ("smtp://a.example?pref=10&ttl=300&port=26&type=mx", Route("a.example", 26, 10, 300.0, True)),
+            ("smtp://a.example?type=a", Route("a.example")),
+        ):
+            self.assertEqual(parse_route(text), route, text)
+
+    def test_preferences(self) -> None:
+        """
+        A route without a preference comes after all before it.
+        """
+        for written, counted in (
+            ((), []),
+            ((None, None, None), [0, 1, 2]),
+            ((10, 10, None, None), [10, 10, 11, 12]),
+            ((None, 10, 5, None), [0, 10, 5, 11]),
+            ((0, None), [0, 1]),
+        ):
+            routes = [Route("mx.example", 0, preference) for preference in written]
+            self.assertEqual(preferences(routes), counted)

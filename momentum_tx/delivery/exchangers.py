@@ -1,0 +1,215 @@
+"""
+Asks DNS for exchangers and their addresses, for one domain at a time.
+
+What is found is a value; what it means for mail, how long it is kept and when
+DNS is asked again is the business of :mod:`~momentum_tx.delivery.routing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from ..errors import LookupFailed
+from ..interfaces.services import MXKind
+from ..policy.next_hop import OWN_EXCHANGERS, Route, is_address, parse_next_hop, parse_route, preferences
+from ..queues.domain import HostRecord, MXRecord, MXType
+
+if TYPE_CHECKING:
+    from .facilities import Facilities
+    from .records import Records
+
+#: Exchangers looked up for one domain; RFC 5321 5.1 asks for at least two tries, and
+#: hundreds of records are an attack on us or on whom they name.
+MAX_EXCHANGERS: Final = 20
+#: Life, seconds, of routing data that no DNS answer gave.
+STATIC_TTL: Final = 3600.0
+#: Life, seconds, of an answer with which something was wrong.
+PARTIAL_TTL: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    The answer about one domain.
+
+    :ivar kind: what it is; never ``UNKNOWN``.
+    :ivar exchangers: where its mail goes, none for a domain that takes none.
+    :ivar life: seconds for which this may be believed.
+    """
+
+    kind: MXType
+    exchangers: tuple[MXRecord, ...]
+    life: float
+
+
+class Exchangers:
+    """
+    Finds the exchangers of a domain.
+
+    :param facilities: resolver, configuration, prohibited addresses.
+    :param records: where host records live.
+    """
+
+    def __init__(self, facilities: Facilities, records: Records) -> None:
+        self._f = facilities
+        self._records = records
+
+    async def find(self, domain: str, operator_named: bool) -> Found:
+        """
+        The exchangers of *domain*, by routes or DNS.
+
+        :param domain: name of the routing domain.
+        :param operator_named: whether an operator wrote the name, so that
+            ``prohibited_hosts`` does not apply.
+        :raises LookupFailed: it is not known for now.
+        """
+        routes = self._f.config.domain(domain).routes
+        # Routes that add nothing to DNS are how one domain is left out of routes for all.
+        if any(route != OWN_EXCHANGERS for route in routes):
+            return await self._by_routes(domain, [parse_route(route) for route in routes], operator_named)
+        if operator_named or domain.startswith("["):
+            return await self._named(domain, operator_named)
+        return await self._by_mx(domain, operator_named)
+
+    # Routes.
+
+    async def _by_routes(self, domain: str, routes: Sequence[Route], operator_named: bool) -> Found:
+        found = await gatherResults(
+            [Deferred.fromCoroutine(self._route(domain, route, operator_named)) for route in routes]
+        )
+        # Exchangers of one route keep their order among themselves, within the place that the route has.
+        placed = [
+            ((preference, rank), mx.host, mx.port or route.port)
+            for preference, route, (records, _) in zip(preferences(routes), routes, found, strict=True)
+            for rank, mx in _ranked(records)
+        ]
+        if not any(host.addresses for _, host, _ in placed):
+            raise LookupFailed("no route has an address")
+        levels = sorted({place for place, _, _ in placed})
+        placed.sort(key=lambda each: each[0])
+        records = tuple(MXRecord(levels.index(place), host, port) for place, host, port in placed)
+        return Found(MXType.ROUTES, records, min(life for _, life in found))
+
+    async def _route(self, domain: str, route: Route, operator_named: bool) -> tuple[tuple[MXRecord, ...], float]:
+        """
+        The exchangers of one route, and their life.
+        """
+        own = route.host == OWN_EXCHANGERS
+        if own or (route.by_mx and not is_address(route.host)):
+            try:
+                found = await self._by_mx(domain if own else route.host, not own or operator_named)
+            except LookupFailed:
+                # The routes beside it are there for such a time.
+                return (), PARTIAL_TTL
+            records, life = found.exchangers, found.life
+        else:
+            host = self._records.host(route.host, trusted=True)
+            records = (MXRecord(0, host),)
+            if is_address(route.host):
+                self._take_addresses(host, (route.host,))
+                life = STATIC_TTL
+            else:
+                known = await self._try_resolve(host)
+                if known is None:
+                    return records, PARTIAL_TTL
+                life = known
+        return records, life if route.ttl is None else route.ttl
+
+    # Single hosts, and DNS.
+
+    async def _named(self, domain: str, operator_named: bool) -> Found:
+        # An address literal in a recipient is a stranger's word; a gateway is the operator's.
+        name, port = parse_next_hop(domain)
+        if not is_address(name) and not port:
+            return await self._by_mx(domain, operator_named)
+        host = self._records.host(name, trusted=operator_named)
+        if is_address(name):
+            self._take_addresses(host, (name,))
+            life = STATIC_TTL
+        else:
+            life = await self._resolve(host)
+        if not host.addresses and not _prohibited(host):
+            raise LookupFailed(f"{name} has no address")
+        return Found(MXType.ADDRESS, (MXRecord(0, host, port),), life)
+
+    async def _by_mx(self, domain: str, trusted: bool) -> Found:
+        answer = await self._f.resolver.lookup_mx(domain)
+        if answer.kind is MXKind.NULL:
+            return Found(MXType.NULL, (), float(answer.ttl))
+        if answer.kind is MXKind.NXDOMAIN:
+            return Found(MXType.BROKEN, (), float(answer.ttl))
+        if answer.kind is MXKind.NONE:
+            return await self._implicit(domain, trusted, float(answer.ttl))
+        hosts = [
+            (preference, self._records.host(name, trusted)) for preference, name in answer.records[:MAX_EXCHANGERS]
+        ]
+        distinct = list({id(host): host for _, host in hosts}.values())
+        lives = await gatherResults([Deferred.fromCoroutine(self._try_resolve(host)) for host in distinct])
+        if not any(host.addresses for host in distinct):
+            if None in lives:
+                # Those that answered may all be prohibited; the others might not be.
+                raise LookupFailed("no mail exchanger has a known address")
+            if not any(_prohibited(host) for host in distinct):
+                raise LookupFailed("no mail exchanger has an address")
+        life = min([float(answer.ttl), *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
+        return Found(MXType.MX, tuple(MXRecord(preference, host) for preference, host in hosts), life)
+
+    async def _implicit(self, domain: str, trusted: bool, life: float) -> Found:
+        """
+        A domain without MX records: it is its own exchanger (RFC 5321 5.1).
+
+        :param life: of the answer that there are none.
+        """
+        host = self._records.host(domain, trusted)
+        life = min(life, await self._resolve(host))
+        if host.addresses or _prohibited(host):
+            return Found(MXType.ADDRESS, (MXRecord(0, host),), life)
+        if await self._only_ipv6(domain):
+            # The domain is well; it is we who cannot reach it (option use_ipv6).
+            raise LookupFailed("it has only IPv6 addresses, and use_ipv6 is off")
+        return Found(MXType.BROKEN, (), life)
+
+    async def _try_resolve(self, host: HostRecord) -> float | None:
+        # One exchanger without an answer must not keep mail from the others.
+        try:
+            return await self._resolve(host)
+        except LookupFailed:
+            return None
+
+    async def _resolve(self, host: HostRecord) -> float:
+        # An exchanger that DNS names "192.0.2.1" is a name like any other, and has no address.
+        answer = await self._f.resolver.lookup_addresses(host.name, self._f.config.global_settings.use_ipv6)
+        self._take_addresses(host, answer.addresses)
+        return float(answer.ttl)
+
+    def _take_addresses(self, host: HostRecord, addresses: tuple[str, ...]) -> None:
+        if host.trusted:
+            host.addresses = addresses
+            return
+        prohibits = self._f.prohibited.prohibits
+        host.addresses = tuple(address for address in addresses if not prohibits(address))
+        host.prohibited = len(host.addresses) < len(addresses)
+
+    async def _only_ipv6(self, name: str) -> bool:
+        """
+        Whether a name without IPv4 addresses has IPv6 ones we were told not to use.
+        """
+        if self._f.config.global_settings.use_ipv6:
+            return False
+        return bool((await self._f.resolver.lookup_addresses(name, True)).addresses)
+
+
+def _prohibited(host: HostRecord) -> bool:
+    return host.prohibited and not host.addresses
+
+
+def _ranked(records: Sequence[MXRecord]) -> list[tuple[int, MXRecord]]:
+    """
+    *records* with numbers instead of preferences: 0 for the best, 1 for the next.
+    """
+    distinct = sorted({mx.preference for mx in records})
+    return [(distinct.index(mx.preference), mx) for mx in records]
