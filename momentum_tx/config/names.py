@@ -15,6 +15,7 @@ import idna
 
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
+from ..policy.transcoding import compiled_pattern, parsed_replacement
 from ..units import duration
 
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -267,6 +268,23 @@ def quiet_hours(text: str) -> str:
     Hours that come again, such as ``mon-fri 22:00-07:00 Europe/Berlin``.
     """
     QuietHours.parse(text)
+    return text
+
+
+def transcode_pattern(text: str) -> str:
+    """
+    A regex.
+    """
+    compiled_pattern(text)
+    return text
+
+
+def transcode_replace(text: str) -> str:
+    """
+    Empty, or a refusal with ``$1`` and the like in it.
+    """
+    if text:
+        parsed_replacement(text)
     return text
 
 

@@ -57,6 +57,8 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "nameservers": names.nameserver,
         "prohibited_hosts": names.network,
         "relay_hosts": names.network,
+        "response_transcode_pattern": names.transcode_pattern,
+        "response_transcode_replace": names.transcode_replace,
         "retry_by_reply": names.reply_rule,
         "retry_intervals": names.interval,
         "routes": names.route,

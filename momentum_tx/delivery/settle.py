@@ -18,6 +18,7 @@ from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message, Reception
 from ..settings import DEFAULT_SLOT, PathSettings
 from ..stages import Stage
+from .transcoder import Transcoder
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -39,6 +40,7 @@ class Settlement:
     def __init__(self, facilities: Facilities, requeued: Callable[[DomainRecord], object]) -> None:
         self._f = facilities
         self._requeued = requeued
+        self._transcoder = Transcoder()
         self._schedules: dict[PathSettings, RetrySchedule] = {}
         #: Who waits for the end of a message, by message id.
         self.waiting: dict[str, Callable[[Outcome], object]] = {}
@@ -86,7 +88,8 @@ class Settlement:
     ) -> None:
         """
         The attempt failed for now: requeue *message*, or give it up when its
-        tries or its time are over.
+        tries or its time are over, or when ``response_transcode_pattern`` makes a
+        refusal for ever of it.
 
         The attempt's own outcome is told first, with the peer's words; that a
         message is given up after it is told apart, with the reason for that.
@@ -94,10 +97,34 @@ class Settlement:
         :param later: seconds to wait beyond the schedule's delay.
         """
         dr = self._domain(message)
-        message.code = note
-        message.stage = stage
         if ambiguous:
             message.ambiguous += 1
+        settings = self._f.config.path(message.binding_slot, dr.domain)
+        if settings.response_transcode_pattern:
+            said = self._transcoder.said(settings, note)
+            if said[:1] == b"5" != note[:1]:
+                self.permanent(message, said, stage, now)
+                return
+            note = said
+        self._put_off(message, note, stage, now, later)
+
+    def refused(self, message: Message, note: bytes, stage: Stage, now: float, scope: Scope) -> None:
+        """
+        The peer refused *message* for ever: give it up, unless
+        ``response_transcode_pattern`` makes a failure for now of that.
+        """
+        settings = self._f.config.path(message.binding_slot, self._domain(message).domain)
+        if settings.response_transcode_pattern:
+            note = self._transcoder.said(settings, note)
+            if note[:1] == b"4":
+                self._put_off(message, note, stage, now)
+                return
+        self.permanent(message, note, stage, now, scope)
+
+    def _put_off(self, message: Message, note: bytes, stage: Stage, now: float, later: float = 0.0) -> None:
+        dr = self._domain(message)
+        message.code = note
+        message.stage = stage
         dr.transients += 1
         self.transient_count += 1
         hook = self._f.hooks.log_transient_failure_v1

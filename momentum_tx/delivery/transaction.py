@@ -161,7 +161,9 @@ class Transaction:
             self._connection.deliveries += 1
             settlement.delivered(message, result.note, now)
         elif result.verdict is Verdict.PERMANENT:
-            settlement.permanent(message, result.note, result.stage, now, result.scope)
+            # Before it had begun it was we who refused, and our own word for that stands.
+            refuse = settlement.refused if self.begun else settlement.permanent
+            refuse(message, result.note, result.stage, now, result.scope)
         else:
             unknown = ambiguous and result.scope is Scope.CONNECTION
             settlement.transient(message, result.note, result.stage, now, unknown)

@@ -87,6 +87,16 @@ class PathSettings:
     never_attempt_expired_messages: bool = option(
         False, "Whether a message past its life is failed without the attempt that is due."
     )
+    response_transcode_pattern: str = option(
+        "",
+        "Regex that is searched for in refusals of a peer and in internal texts of failures for now; where it is found"
+        " response_transcode_replace takes the place of the text, before anything follows from it; empty: nowhere.",
+    )
+    response_transcode_replace: str = option(
+        "",
+        "What takes the place of a text in which response_transcode_pattern was found: a code from 400 to 599 and"
+        " words, with $0 for what was found, $1 or ${1} for a group, $$ for a dollar sign.",
+    )
     generate_bounces: bool = option(
         False,
         "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
