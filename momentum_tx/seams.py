@@ -36,7 +36,7 @@ class Seams:
 
     :ivar resolver: made for the service's settings.
     :ivar log_file: makes a log by path, its directory included; not open yet.
-    :ivar plumbed: whether an address is configured on this host.
+    :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar own_addresses: the host's addresses.
     :ivar system_hostname: the host's own name.
     """

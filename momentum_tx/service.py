@@ -83,7 +83,6 @@ class OutboundService(Service):
         random = random if random is not None else SystemRandom()
         self.hooks = OutboundHooks()
         settings = config.global_settings
-        self._check_machine(config)
         self._hostname = self._own_name(config)
         ids = MessageIds(wall, os.getpid() if pid is None else pid)
         self._agenda = Agenda(reactor)
@@ -112,6 +111,7 @@ class OutboundService(Service):
             config=config,
             prohibited=self._prohibited(settings),
             hostname=self._hostname,
+            plumbed=seams.plumbed,
         )
         self.delivery = Delivery(self._facilities)
         self.receiver = Receiver(
@@ -155,16 +155,6 @@ class OutboundService(Service):
             self._log.warn("mail of binding {name} is found, which is not configured: default takes it", name=name)
             return DEFAULT_SLOT
         return slot
-
-    def _check_machine(self, config: Configuration) -> None:
-        for binding in config.bindings:
-            address = binding.bind_address
-            if address and not self._seams.plumbed(address):
-                where = config.where("binding", binding.name, "bind_address")
-                raise StartupError(
-                    f"{where}: binding.{binding.name}.bind_address: {address} is not configured on this host; "
-                    f"add it to an interface or correct the address"
-                )
 
     def _register_hook(self, name: str, where: str) -> None:
         provider = load_provider(name, where)
@@ -380,12 +370,11 @@ class OutboundService(Service):
         Go on with another configuration; sessions finish on the one they began with.
 
         :param new: follows the old one (see :func:`momentum_tx.config.load.parse`).
-        :raises StartupError: it does not, or not fit this machine; the old one stays.
+        :raises StartupError: it does not; the old one stays.
         """
         old = self._facilities.config
         if not new.follows(old):
             raise StartupError(f"{new.source}: not made to follow the configuration in force (see config.load.parse)")
-        self._check_machine(new)
         for name in ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks"):
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
@@ -401,6 +390,22 @@ class OutboundService(Service):
         See :meth:`momentum_tx.delivery.delivery.Delivery.flush`.
         """
         return self.delivery.flush(domain)
+
+    def unplumbed(self) -> list[str]:
+        """
+        What is wrong with the bindings' addresses on this machine, each with the
+        place it was written at.  Such a binding's mail waits; or was it mistyped?
+        """
+        config = self._config
+        found = []
+        for binding, address in self._facilities.plumbing.missing():
+            option = "bind_address" if address == binding.bind_address else "bind_address_secondary"
+            place = config.explain(option, binding.slot).place
+            found.append(
+                f"{place}: binding.{binding.name}.{option}: {address} is not configured on this host; its mail waits"
+                f" until it is"
+            )
+        return found
 
     @property
     def configuration(self) -> Configuration:

@@ -71,6 +71,23 @@ class CommandLineTests(CommandLineCase):
         self.assertEqual(self.exits("check", "--config", "nowhere.toml"), 1)
         self.assertEqual(self.err.getvalue(), "momentum-tx: nowhere.toml: cannot be read: No such file or directory\n")
 
+    def test_unplumbed(self) -> None:
+        """
+        An address of a binding that this machine has not is a warning: the
+        service would start, and mail of that binding wait.
+        """
+        path, state = Path(self.mktemp()), self.mktemp()
+        path.write_text(
+            f'[global]\nsmtp_listen = []\nstate_dir = "{state}"\n[binding.b1]\nbind_address = "203.0.113.77"\n'
+        )
+        self.assertEqual(self.exits("check", "--config", str(path)), 0)
+        self.assertEqual(
+            self.err.getvalue(),
+            f"momentum-tx: warning: {path}:5: binding.b1.bind_address: 203.0.113.77 is not configured on this host;"
+            " its mail waits until it is\n",
+        )
+        self.assertIn("is good", self.out.getvalue())
+
     def test_configuration_bad(self) -> None:
         """
         Every mistake in a configuration is a line of its own, with its place.

@@ -140,7 +140,6 @@ class MakeServiceTests(TapCase):
         for text, words in (
             ("retry_intervall = 5\n", ("momentum-tx.toml:4", "global.retry_intervall", "retry_interval")),
             ('retry_interval = "soon"\n', ("momentum-tx.toml:4", "global.retry_interval")),
-            ('[binding.b1]\nbind_address = "192.0.2.1"\n', ("momentum-tx.toml:5", "binding.b1.bind_address")),
             ("what is this\n", ("momentum-tx.toml:4",)),
             ('hooks = ["no_such_module:thing"]\n', ("momentum-tx.toml:4", "global.hooks", "no_such_module")),
             ('hooks = ["os:sep"]\n', ("momentum-tx.toml:4", "global.hooks", "os:sep")),

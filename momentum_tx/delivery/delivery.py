@@ -58,8 +58,9 @@ class Delivery:
 
     def start(self) -> None:
         """
-        Begin to look after the records.
+        Begin to look after the records, and for the addresses of the bindings.
         """
+        self.facilities.plumbing.start(self._poke_those_with_mail)
         self._expire.arm(EXPIRE_INTERVAL)
 
     def _expire_records(self) -> None:
@@ -137,8 +138,14 @@ class Delivery:
         The configuration was replaced: look at every domain now, since what
         forbade an attempt may be gone.
         """
+        self.facilities.plumbing.look()
         for dr in self.records:
             self.maintainer.poke(dr)
+
+    def _poke_those_with_mail(self) -> None:
+        for dr in self.records:
+            if dr.mail_queue.active_size():
+                self.maintainer.poke(dr)
 
     def when_ended(self, message: Message, tell: Callable[[Outcome], object] | None) -> None:
         """
@@ -160,6 +167,7 @@ class Delivery:
         self.maintainer.stop()
         self.settlement.stop()
         self._expire.disarm()
+        self.facilities.plumbing.stop()
         stopped = self.sessions.stop()
         for dr in self.records:
             for handles in list(dr.connections.values()):

@@ -16,6 +16,7 @@ from ..message.ids import MessageIds
 from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
 from ..timers import Agenda
+from .plumbing import Plumbing
 from .suspension import Suspension
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Facilities:
     :ivar config: the configuration in force; replaced whole at a reload.
     :ivar prohibited: addresses no stranger's DNS may lead to.
     :ivar hostname: our own name.
+    :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
+    :ivar plumbing: knows the addresses that are not.
     :ivar suspension: says where mail waits without an attempt.
     """
 
@@ -54,9 +57,12 @@ class Facilities:
     config: IConfiguration
     prohibited: ProhibitedHosts
     hostname: str
+    plumbed: Callable[[str], bool]
+    plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)
 
     def __post_init__(self) -> None:
+        self.plumbing = Plumbing(self)
         self.suspension = Suspension(self)
 
     def suspended(self, slot: int, domain: str) -> bool:
@@ -68,7 +74,11 @@ class Facilities:
     def source(self, slot: int, address: str) -> str | None:
         """
         Source of a connection from a binding slot to *address*; empty lets the
-        kernel choose, ``None`` if the binding has none of that family.
+        kernel choose, ``None`` if the binding has none of that family, or this
+        host has not got it while it has the other.
         """
         binding = self.config.bindings[slot]
-        return source_for(address, binding.bind_address, binding.bind_address_secondary)
+        source = source_for(address, binding.bind_address, binding.bind_address_secondary)
+        if source and self.plumbing.lacks(source) and not self.plumbing.absent(slot):
+            return None
+        return source

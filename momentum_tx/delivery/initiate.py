@@ -404,6 +404,8 @@ class _Attempt:
         last = handle.tries[-1]
         last.end, last.error, last.reason = now, error.flags, error.reason
         self._cause = error.flags
+        if error.flags & ConnFlag.ERROR_BIND:
+            self._facilities.plumbing.bind_failed(handle.binding_slot)
         if error.flags & (ConnFlag.ERROR_CONNECT | ConnFlag.ERROR_CONNECT_NETWORK | ConnFlag.ERROR_CONNECT_TIMEOUT):
             self._records.address_failed((last.address, last.port), handle.binding_slot, now)
 

@@ -190,6 +190,9 @@ class MailConnections:
             # No message can be tried before DNS answers: all of them wait.
             settlement.delay_domain(dr, dr.routing_note or LOOKUP_DEFERRED)
             return
+        if word & ConnFlag.ERROR_BIND and self._initiator.facilities.plumbing.impaired(slot):
+            # Our machine lacks the address: mail waits for it, and no message suffers.
+            return
         if word & ConnFlag.ACTION_REQUEUE1:
             if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
                 settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)

@@ -42,7 +42,7 @@ class Suspension:
     attempt.  It always asks the configuration in force, whatever a session
     began with.
 
-    :param facilities: the configuration.
+    :param facilities: the configuration, and the plumbing.
     """
 
     __slots__ = ("_curfews", "_f")
@@ -65,6 +65,8 @@ class Suspension:
             return inf
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return inf
+        if self._f.plumbing.absent(slot):
+            return inf
         if settings.curfew:
             return self._curfew(settings.curfew, now)
         return 0.0
@@ -81,6 +83,8 @@ class Suspension:
             return "suspend_delivery is set"
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return "default_binding is suspended"
+        if self._f.plumbing.absent(slot):
+            return f"{' and '.join(config.bindings[slot].addresses)} is not configured on this host"
         until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
         return f"curfew {_lasts(until)}" if until else ""
 

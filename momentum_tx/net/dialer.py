@@ -258,9 +258,17 @@ def plumbed(address: str) -> bool:
     """
     Whether *address* is configured on this host, so that sockets can be bound
     to it.
+
+    :raises OSError: it cannot be told, as no descriptor is left.
     """
     family = socket.AF_INET6 if _is_ipv6(address) else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            return False
+        raise
+    with sock:
         try:
             sock.bind((address, 0))
         except OSError:

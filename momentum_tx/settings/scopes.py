@@ -109,6 +109,13 @@ class Binding:
     group_weight: int = 1
     delayed_binding_domain_fuzz: float = 0.0
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """
+        The source addresses that were written.
+        """
+        return tuple(address for address in (self.bind_address, self.bind_address_secondary) if address)
+
 
 #: Slot of the binding named ``default``.
 DEFAULT_SLOT: Final = 0

@@ -76,6 +76,15 @@ class GlobalSettings:
     dns_cache_size: int = option(
         100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1
     )
+    binding_auto_replumb: bool = option(
+        True,
+        "Whether it is looked now and then which addresses of bindings are configured on this host; mail of a binding"
+        " that has none waits.",
+        scopes=GLOBAL,
+        differs="On by default; and also when it is off, it is looked at the start, at a reload, and when an attempt"
+        " could not bind.",
+    )
+    binding_auto_replumb_interval: float = option(60.0, "How often it is looked.", "seconds", GLOBAL, minimum=1)
     default_binding: str = option(
         "normal",
         "What becomes of mail on the binding default: normal, it is delivered; suspended, it waits; none, what would"

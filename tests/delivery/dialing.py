@@ -185,6 +185,8 @@ class World:
         self.hooks.register_last(Ear(self.heard))
         self.config = config_load.parse(configuration)
         self.wall_step = 0.0
+        #: Addresses this machine has not.
+        self.unplumbed: set[str] = set()
         self.spool = MemorySpool(self.clock, lambda slot: self.config.bindings[slot].name, lambda name: 0)
         self.spool.start(lambda messages: None)
         settings = self.config.global_settings
@@ -203,6 +205,7 @@ class World:
             config=self.config,
             prohibited=ProhibitedHosts(DEFAULT_PROHIBITED_HOSTS if networks is None else networks),
             hostname="mta.example",
+            plumbed=lambda address: address not in self.unplumbed,
         )
         self.records = Records()
         self.router = Router(self.facilities, self.records, lambda dr: None)

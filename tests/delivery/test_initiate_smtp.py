@@ -338,22 +338,35 @@ class BindTests(WorldCase):
     def test_unplumbed(self) -> None:
         """
         An address that was taken away from the machine is our trouble: no host
-        is blamed, and mail waits for it.
+        is blamed, no message fails, and mail waits for it.
         """
         watcher = Watcher()
         world = self.world('[binding.b1]\nbind_address = "192.0.2.2"\n', providers=[watcher])
         mx = world.exchanger("example.com")
         world.network.unplumb("192.0.2.2")
         self.accept(world, X_Binding="b1")
+        self.accept(world, X_Binding="b1")
         world.advance(10)
-        self.assertEqual(self.last(world, "T")["note"], NO_HOSTS)
-        self.assertEqual(watcher.failures[0][1], ConnFlag.ERROR_BIND | ConnFlag.ACTION_REQUEUE1)
-        world.network.plumb("192.0.2.2")
+        self.assertEqual(watcher.failures, [("198.51.100.1", ConnFlag.ERROR_BIND | ConnFlag.ACTION_REQUEUE1)])
         self.accept(world, subject="other binding, same host")
         world.advance(10)
         self.assertEqual(len(mx.ledger), 1)
-        world.advance(1300)
-        self.assertEqual([taken.source for taken in mx.ledger], ["192.0.2.1", "192.0.2.2"])
+        world.network.plumb("192.0.2.2")
+        world.advance(60)
+        self.assertEqual([taken.source for taken in mx.ledger], ["192.0.2.1", "192.0.2.2", "192.0.2.2"])
+        self.assertEqual((world.mainlog("TP"), len(watcher.failures)), ([], 1))
+
+    def test_no_port_left(self) -> None:
+        """
+        A bind that fails though the machine has the address is an attempt like
+        any other: the message is tried later.
+        """
+        world = self.world('[binding.b1]\nbind_address = "192.0.2.2"\n')
+        world.exchanger("example.com")
+        self.patch(world.host, "addresses", ("192.0.2.1",))
+        self.accept(world, X_Binding="b1")
+        world.advance(10)
+        self.assertEqual(self.last(world, "T")["note"], NO_HOSTS)
 
     def test_post_bind_forbids(self) -> None:
         """

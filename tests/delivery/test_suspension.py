@@ -24,11 +24,15 @@ class SuspensionTests(SynchronousTestCase):
     Where mail waits without an attempt.
     """
 
+    def setUp(self) -> None:
+        #: Slots whose address this machine has not.
+        self.unplumbed: set[int] = set()
+
     def suspension(self, text: str) -> tuple[Suspension, Any]:
         """
         A suspension under a configuration, and what it is asked through.
         """
-        facilities = SimpleNamespace(config=parse(text))
+        facilities = SimpleNamespace(config=parse(text), plumbing=SimpleNamespace(absent=self.unplumbed.__contains__))
         return Suspension(cast(Any, facilities)), facilities
 
     def test_nothingIsSuspended(self) -> None:
@@ -59,6 +63,16 @@ class SuspensionTests(SynchronousTestCase):
             self.assertIn("default_binding", suspension.reason(slot, "example.com", NOW))
         self.assertEqual(suspension.until(1, "example.com", NOW), 0.0)
         self.assertEqual(suspension.reason(1, "example.com", NOW), "")
+
+    def test_unplumbed(self) -> None:
+        """
+        A binding whose address the machine has not waits, and says for what.
+        """
+        suspension, _ = self.suspension('[binding.b1]\nbind_address = "192.0.2.1"\n')
+        self.unplumbed.add(1)
+        self.assertEqual(suspension.until(1, "example.com", NOW), inf)
+        self.assertEqual(suspension.reason(1, "example.com", NOW), "192.0.2.1 is not configured on this host")
+        self.assertEqual(suspension.until(0, "example.com", NOW), 0.0)
 
     def test_configurationInForce(self) -> None:
         """

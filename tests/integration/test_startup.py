@@ -52,14 +52,14 @@ class StartTests(TestCase):
 
     async def test_mistakes(self) -> None:
         """
-        Each mistake has its line: an unknown key, an address that is not
-        configured here, a port that is none.
+        Each mistake has its line: an unknown key, an address that is none, a
+        port that is none.
         """
         cases = {
             "unknown": ("retry_intervall = 5\n", ("unknown.toml:4", "retry_intervall", "retry_interval")),
-            "unplumbed": (
-                '[binding.b1]\nbind_address = "192.0.2.1"\n',
-                ("unplumbed.toml:5", "binding.b1.bind_address", "192.0.2.1"),
+            "address": (
+                '[binding.b1]\nbind_address = "192.0.2.1.1"\n',
+                ("address.toml:5", "binding.b1.bind_address", "192.0.2.1.1"),
             ),
             "endpoint": ("", ("endpoint.toml:2", "nonsense")),
         }
@@ -73,6 +73,30 @@ class StartTests(TestCase):
             self.addCleanup(twistd.kill)
             await twistd.ended
             self.refused(twistd, *words)
+
+    async def test_unplumbed(self) -> None:
+        """
+        An address of a binding that this machine has not is a warning when the
+        configuration is checked, and a line in the log when the service runs.
+        """
+        port = free_port()
+        path = self.configure("")
+        Path(path).write_text(
+            f'[global]\nstate_dir = "{self.directory}/state"\nsmtp_listen = ["tcp:{port}:interface=127.0.0.1"]\n'
+            '[binding.b1]\nbind_address = "192.0.2.1"\n'
+        )
+        checked = Twistd(self.directory, "--config", path, "--check")
+        self.addCleanup(checked.kill)
+        self.assertEqual(await checked.ended, 0, checked.err)
+        said = checked.err.decode()
+        self.assertIn(f"momentum-tx: warning: {path}:5: binding.b1.bind_address: 192.0.2.1 is not configured", said)
+        self.assertEqual(len(said.splitlines()), 1, said)
+        running = Twistd(self.directory, "--config", path)
+        self.addCleanup(running.kill)
+        await running.ready(port)
+        running.signal("TERM")
+        self.assertEqual(await running.ended, 0)
+        self.assertIn(b"192.0.2.1, source of binding b1, is not configured on this host", running.out)
 
     async def test_machine(self) -> None:
         """

@@ -512,6 +512,22 @@ class HostTests(SynchronousTestCase):
             self.assertIs(plumbed(address), expected, address)
         self.assertIs(plumbed("2001:db8::1"), False)
 
+    def test_plumbed_untold(self) -> None:
+        """
+        Without a descriptor nobody can tell; without IPv6 no address of it is there.
+        """
+        for number, told in ((errno.EAFNOSUPPORT, True), (errno.EMFILE, False)):
+
+            def socket_of(*args: object, number: int = number) -> socket.socket:
+                raise OSError(number, os.strerror(number))
+
+            patch = self.patch(socket, "socket", socket_of)
+            if told:
+                self.assertIs(plumbed("::1"), False)
+            else:
+                self.assertRaises(OSError, plumbed, "127.0.0.1")
+            patch.restore()
+
     def test_own_addresses(self) -> None:
         """
         The loopback addresses are among them, each once.

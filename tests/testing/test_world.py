@@ -6,7 +6,6 @@ import errno
 
 from zope.interface import implementer
 
-from momentum_tx.errors import StartupError
 from momentum_tx.interfaces.hooks import IConnectionGoal
 from momentum_tx.interfaces.records import IDomainRecord
 from momentum_tx.testing.world import EPOCH, World
@@ -67,11 +66,10 @@ class WorldTests(WorldCase):
         """
         world = self.world('[binding.b1]\nbind_address = "192.0.2.2"\n')
         world.network.unplumb("192.0.2.2")
-        world.kill()
-        self.assertRaises(StartupError, world.build)
+        world.crash()
+        self.assertEqual(len(world.service.unplumbed()), 1)
         world.network.plumb("192.0.2.2")
-        world.build()
-        world.start()
+        self.assertEqual(world.service.unplumbed(), [])
 
     def test_until(self) -> None:
         """

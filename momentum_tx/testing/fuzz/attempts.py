@@ -60,14 +60,23 @@ class AttemptWatch:
     :param books: for its counts.
     :param observer: what the hooks were told.
     :param fault: told of (rule, text) when something must not be.
+    :param lacks: addresses of a slot that the machine has not.
     """
 
     def __init__(
-        self, service: OutboundService, books: Books, observer: Observer, fault: Callable[[str, str], object]
+        self,
+        service: OutboundService,
+        books: Books,
+        observer: Observer,
+        fault: Callable[[str, str], object],
+        lacks: Callable[[int], tuple[str, ...]],
     ) -> None:
         self._books = books
         self._observer = observer
         self._fault = fault
+        self._lacks = lacks
+        #: Addresses that an attempt for mail could not bind to, since the machine lacks them.
+        self.unplumbed: set[str] = set()
         self._delivery = delivery = service.delivery
         self._open: dict[Call, None] = {}
         #: Words of attempts that ended in this step, and have to be told of.
@@ -149,8 +158,16 @@ class AttemptWatch:
         self._expected.append((call.domain, call.slot, error))
         if not call.returned and not error & ConnFlag.ERROR_MX_LOOKUP_PENDING:
             self.refused[call.domain, call.slot] = None
+        if owes and error & ConnFlag.ERROR_BIND:
+            self._not_bound(call)
         if owes:
             self._owed.append((call.domain, call.slot, error))
+
+    def _not_bound(self, call: Call) -> None:
+        lacking = self._lacks(call.slot)
+        if lacking and self.unplumbed.issuperset(lacking):
+            self._fault("attempt while unplumbed", f"{call.domain} from slot {call.slot}, once more from {lacking}")
+        self.unplumbed.update(lacking)
 
     # What is done about it.
 
@@ -167,7 +184,9 @@ class AttemptWatch:
         requeues, delays, purges = self._requeues, self._delays, self._purges
         self._requeues, self._delays, self._purges, self._settled = outer
         purged = int(bool(word & ConnFlag.ACTION_PURGE_DOMAIN))
-        requeued = int(bool(word & ConnFlag.ACTION_REQUEUE1))
+        # What waits for an address of the machine's has not failed.
+        waits = word & ConnFlag.ERROR_BIND and self._lacks(slot)
+        requeued = int(bool(word & ConnFlag.ACTION_REQUEUE1) and not waits)
         if (requeues, purges) != (requeued, purged):
             self._fault("actions", f"{dr.domain}: {word} was performed as {requeues} requeues and {purges} purges")
         if delays > 2:

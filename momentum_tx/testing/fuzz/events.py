@@ -20,8 +20,8 @@ from ..files import MemoryFiles
 from ..line import Cut, random_split, whole
 from ..network import VirtualNetwork
 from ..world import LISTENING
-from .edges import suspended
 from .plan import Step
+from .sources import SOURCE_6, SOURCES
 
 if TYPE_CHECKING:
     from .stage import Stage
@@ -136,7 +136,14 @@ class Events:
         self._network.unplumb(address)
 
     def _do_plumb(self, address: str) -> None:
-        self._network.plumb(address)
+        self._plumb(address)
+
+    def _plumb(self, *addresses: str) -> None:
+        stage = self._stage
+        stage.plumb(addresses)
+        if stage.running and not stage.stopping and not stage.config().global_settings.binding_auto_replumb:
+            # Who does not have it look by itself has to say so.
+            self._reload()
 
     def _do_lack(self, flag: str) -> None:
         self._stage.lack(ConnFlag[flag])
@@ -260,7 +267,7 @@ class Events:
         """
         stage, service = self._stage, self._stage.world.service
         record = service.delivery.records.find(domain) if stage.running and not stage.stopping else None
-        if record is None or suspended(stage.config(), slot, domain):
+        if record is None or stage.suspended(slot, domain):
             return
         opening = open_connection(record, slot)
         later = stage.world.clock.callLater
@@ -304,7 +311,7 @@ class Events:
             line.latency, line.bandwidth, line.jitter, line.linger = 0.001, 0.0, 0.0, 0.0
             line.window, line.split = 65536, whole
         network.kernel_patience = None
-        network.plumb(*[address for _, address in stage.plan.bindings if address])
+        self._plumb(*SOURCES, SOURCE_6)
         stage.receivers_behave()
         stage.lack(ConnFlag(0))
         stage.tls_faults.clear()

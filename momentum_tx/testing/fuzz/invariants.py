@@ -52,8 +52,10 @@ LOOK_AT_MEMORY: Final = 8
 STALE: Final = 64
 #: Kinds of domains whose mail fails for ever at once.
 _VERDICTS: Final = ("null", "nxdomain", "prohibited")
+#: The reason of mail whose binding has no address.
+ABSENT: Final = "its address is absent"
 #: Reasons after whose end mail moves at once; after the others it does at the next regular pass.
-_PROMPT: Final = ("suspended", "DNS is asked", "all its mail is being moved")
+_PROMPT: Final = ("suspended", ABSENT, "DNS is asked", "all its mail is being moved")
 
 
 class Invariants:
@@ -222,7 +224,9 @@ class Invariants:
                 if self._under_way(dr, slot):
                     self._reasons.pop(key, None)
                     continue
-                reason = "it was refused" if key in refused else self._reason(dr, slot)
+                reason = self._reason(dr, slot)
+                if key in refused and reason != ABSENT:
+                    reason = "it was refused"
                 if reason:
                     self._reasons[key] = reason
                     continue
@@ -268,6 +272,8 @@ class Invariants:
         records = delivery.records
         if suspended(config, slot, dr.domain):
             return "suspended"
+        if self._unplumbed(slot):
+            return ABSENT
         if settings.max_outbound_connections == 0:
             return "no connections are allowed"
         if dr.lookup_pending:
@@ -300,6 +306,18 @@ class Invariants:
         if refusal:
             return str(refusal)
         return ""
+
+    def _unplumbed(self, slot: int) -> bool:
+        """
+        Whether the machine lacks an address, or has it back for so short a time that
+        nobody needs to have noticed.
+        """
+        stage = self._stage
+        settings = stage.config().global_settings
+        unnoticed = settings.binding_auto_replumb_interval if settings.binding_auto_replumb else 0.0
+        since = stage.seconds() - unnoticed
+        back = [stage.plumbed_at.get(address, -unnoticed - 1.0) for address in stage.config().bindings[slot].addresses]
+        return bool(stage.lacks(slot)) or any(at > since for at in back)
 
     # At rest.
 

@@ -14,7 +14,6 @@ from zope.interface import implementer
 
 from ...errors import HookReentered
 from ...interfaces import hooks
-from .edges import suspended
 from .plan import Part
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ class Reentering:
         if not stage.storming or stage.stopping or self._chance.random() > self._share:
             return
         slot = max(msg.binding_slot, 0)
-        if not suspended(stage.config(), slot, dr.domain):
+        if not stage.suspended(slot, dr.domain):
             stage.books.count("hooks that initiated a connection")
             dr.initiator.initiate_connection_smtp(dr, slot, None)
 

@@ -21,6 +21,10 @@ def draw_bindings(dice: Random, plan: Plan) -> None:
     """
     Give *plan* its bindings, some of them in a group.
     """
+    if dice.random() < 0.3:
+        plan.settings["binding_auto_replumb_interval"] = dice.choice((1.0, 10.0, 300.0))
+    if dice.random() < 0.1:
+        plan.settings["binding_auto_replumb"] = False
     for number in range(dice.choice((0, 0, 1, 2, 3))):
         mixed = bool(plan.settings.get("use_ipv6"))
         name, source = f"b{number}", dice.choice((*SOURCES, SOURCE_6, "") if mixed else (*SOURCES, ""))
@@ -43,8 +47,16 @@ def draw_binding_steps(dice: Random, plan: Plan, moment: Callable[[], float], st
     :param moment: draws a time in the storm.
     :param step: adds a step: its time, its kind, its arguments.
     """
-    at = moment()
-    _default_binding(dice, plan, at, step)
+    for _ in range(dice.choice((1, 2, 4))):
+        draw = dice.choice((_default_binding, _plumbing, _plumbing))
+        draw(dice, plan, moment(), step)
+
+
+def _plumbing(dice: Random, plan: Plan, at: float, step: Callable[..., Any]) -> None:
+    used = [address for _, address in plan.bindings if address]
+    address = dice.choice((*used, *used, *SOURCES, SOURCE_6))
+    step(at, "unplumb", address=address)
+    step(at + dice.choice((0.5, 10.0, 60.0, plan.storm * 0.3)), "plumb", address=address)
 
 
 def _default_binding(dice: Random, plan: Plan, at: float, step: Callable[..., Any]) -> None:

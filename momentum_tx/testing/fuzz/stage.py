@@ -5,7 +5,7 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Final
 
@@ -25,7 +25,7 @@ from ..world import World
 from .attempts import AttemptWatch
 from .books import SYNC_WINDOW, Books
 from .clients import Clients
-from .edges import LMTP_PORT, SMTP_PORT, Edge, Ends, WireWatch
+from .edges import LMTP_PORT, SMTP_PORT, Edge, Ends, WireWatch, suspended
 from .events import Events
 from .journal_watch import JournalWatch, survived
 from .misbehaviour import make_provider
@@ -116,6 +116,8 @@ class Stage:
         self.running = False
         self.ready = False
         self.set_back = 0.0
+        #: When the machine was given addresses that it had not.
+        self.plumbed_at: dict[str, float] = {}
         #: Addresses whose TLS handshake fails or never ends: ``failing`` or ``silent``.
         self.tls_faults: dict[str, str] = {}
         self.clients = Clients(self, self.books)
@@ -157,6 +159,30 @@ class Stage:
         The configuration in force.
         """
         return self.world.service.configuration
+
+    def suspended(self, slot: int, domain: str) -> bool:
+        """
+        Whether mail waits: the configuration says so, or the machine has none of
+        the addresses it may leave from.
+        """
+        config = self.config()
+        lacking = bool(config.bindings[slot].bind_address) and self.lacks(slot) == config.bindings[slot].addresses
+        return lacking or suspended(config, slot, domain)
+
+    def lacks(self, slot: int) -> tuple[str, ...]:
+        """
+        Addresses of a binding that the machine has not.
+        """
+        plumbed = self.world.network.plumbed
+        return tuple(address for address in self.config().bindings[slot].addresses if not plumbed(address))
+
+    def plumb(self, addresses: Iterable[str]) -> None:
+        """
+        The machine has these addresses again.
+        """
+        self.world.network.plumb(*addresses)
+        self.plumbed_at.update(dict.fromkeys(addresses, self.seconds()))
+        self.attempts.unplumbed.difference_update(addresses)
 
     # The world.
 
@@ -240,7 +266,7 @@ class Stage:
         # The throttle has the last word: what the others say must not undo what it counts.
         for part in sorted(self.plan.providers, key=lambda part: part.kind == "throttle"):
             service.hooks.register_last(make_provider(self, part, Random(self._chance.getrandbits(64))))
-        self.attempts = AttemptWatch(service, self.books, self.observer, self.fault)
+        self.attempts = AttemptWatch(service, self.books, self.observer, self.fault, self.lacks)
 
     def lack(self, flag: ConnFlag) -> None:
         """

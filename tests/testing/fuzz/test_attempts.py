@@ -9,13 +9,17 @@ from typing import Any
 from momentum_tx.delivery import initiate
 from momentum_tx.delivery.initiate import ConnectionInitiator, _Attempt
 from momentum_tx.delivery.initiate_smtp import NO_CONNECTION, MailConnections
+from momentum_tx.delivery.plumbing import Plumbing
 from momentum_tx.delivery.settle import Settlement
+from momentum_tx.delivery.suspension import Suspension
 from momentum_tx.flags import CONN_ERROR, ConnFlag
 from momentum_tx.policy.consequence import NO_VALID_HOSTS, with_actions
 from momentum_tx.testing.fuzz.plan import Plan, Step
 
 from .stories import ADDRESS, DOMAIN, NAME, Rehearsal, StoryCase, mail, small_plan
 
+#: The address of a binding.
+SOURCE = "192.0.2.2"
 #: Seconds that each attempt is given.
 PATIENCE = 5.0
 
@@ -33,6 +37,44 @@ def everybody_refused(*mails: Step) -> Plan:
     Connects to the receiver are refused until the storm is over.
     """
     return small_plan(Step(0.5, "refuse", {"host": ADDRESS}), *(mails or (mail(),)))
+
+
+def without_address() -> Plan:
+    """
+    The address of a binding is taken away before its mail leaves, and given back.
+    """
+    return small_plan(
+        Step(0.5, "unplumb", {"address": SOURCE}),
+        mail(binding="b0"),
+        Step(30.0, "plumb", {"address": SOURCE}),
+        bindings=[("b0", SOURCE)],
+    )
+
+
+class UnplumbedTests(StoryCase):
+    """
+    A binding whose address the machine has not.
+    """
+
+    def test_attempted_again(self) -> None:
+        """
+        Its mail is tried although the address is known to be absent.
+        """
+        fault = self.planted(
+            without_address(),
+            "attempt while unplumbed",
+            Suspension,
+            "until",
+            lambda suspension, slot, domain, now: 0.0,
+        )
+        self.assertIn(f"{DOMAIN} from slot 1, once more from ('{SOURCE}',)", fault.text)
+
+    def test_message_suffers(self) -> None:
+        """
+        The message that could not leave has a failure counted against it.
+        """
+        fault = self.planted(without_address(), "actions", Plumbing, "impaired", lambda plumbing, slot: False)
+        self.assertIn("1 requeues", fault.text)
 
 
 class EndingTests(StoryCase):

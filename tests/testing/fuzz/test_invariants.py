@@ -402,6 +402,29 @@ class StandstillTests(StoryCase):
         self.assertIn("the last reason was suspended", fault.text)
         self.assertEqual(fault.at, 20.0)
 
+    def test_address_comes_back(self) -> None:
+        """
+        Mail that waited for an address of the machine's moves when that is there
+        again, within ``binding_auto_replumb_interval``; or at once, where an
+        operator has it looked for.
+        """
+        for automatic, at in ((True, 25.0), (False, 20.0)):
+            plan = small_plan(
+                Step(0.5, "unplumb", {"address": "192.0.2.2"}),
+                mail(binding="b0"),
+                Step(20.0, "plumb", {"address": "192.0.2.2"}),
+                settings={
+                    "binding_auto_replumb": automatic,
+                    "binding_auto_replumb_interval": 5.0,
+                    "delayed_queue_scan_interval": 50.0,
+                },
+                bindings=[("b0", "192.0.2.2")],
+            )
+            forgotten = "_poke_those_with_mail" if automatic else "reconfigured"
+            fault = self.planted(plan, "standstill", Delivery, forgotten, lambda delivery: None)
+            self.assertIn("the last reason was its address is absent", fault.text)
+            self.assertAlmostEqual(fault.at, at, delta=0.1)
+
 
 class ReasonTests(StoryCase):
     """
@@ -448,6 +471,15 @@ class ReasonTests(StoryCase):
         Its delivery is suspended.
         """
         self.explained(self.reloaded(suspend_delivery=True), "suspended")
+
+    def test_unplumbed(self) -> None:
+        """
+        The machine has not the address it is to leave from.
+        """
+        plan = small_plan(
+            Step(0.5, "unplumb", {"address": "192.0.2.2"}), mail(binding="b0"), bindings=[("b0", "192.0.2.2")]
+        )
+        self.explained(self.rehearse(plan, 2.0), "its address is absent")
 
     def test_no_connections(self) -> None:
         """
