@@ -16,9 +16,9 @@ class DomainSettings:
 
     routes: tuple[str, ...] = option(
         (),
-        "Where mail goes instead of to the domain's MX records: host or address, either with :port; __mx__, the domain's"
-        " own exchangers; or smtp://host?pref=&ttl=&port=&type=, type mx or a. A route without pref is used when those"
-        " before it cannot be; routes with the same pref share.",
+        "Where mail goes instead of to the domain's MX records: host or address, either with :port; __mx__, the"
+        " domain's own exchangers; or smtp://host?pref=&ttl=&port=&type=, type mx or a. A route without pref is used"
+        " when those before it cannot be; routes with the same pref share.",
         scopes=DOMAIN_WIDE,
         differs="The protocol of a route decides nothing: delivery_method does.",
     )
