@@ -129,15 +129,13 @@ def _explain(options: argparse.Namespace) -> int:
     Where the value of an option comes from.
     """
     config = _loaded(options)
+    slot = config.binding_slot(options.binding)
+    if slot is None:
+        known = [binding.name for binding in config.bindings]
+        raise ConfigError(f"{config.source}: there is no binding {options.binding}{nearest(options.binding, known)}")
     if options.host:
-        origin = config.explain_host(options.option, options.host)
+        origin = config.explain_host(options.option, options.host, slot)
     else:
-        slot = config.binding_slot(options.binding)
-        if slot is None:
-            known = [binding.name for binding in config.bindings]
-            raise ConfigError(
-                f"{config.source}: there is no binding {options.binding}{nearest(options.binding, known)}"
-            )
         origin = config.explain(options.option, slot, options.domain)
     sys.stdout.write(explanation(options.option, origin))
     return 0

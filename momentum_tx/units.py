@@ -1,11 +1,23 @@
 """
-Times as people write them.
+Times and rates as people write them.
 """
 
 import re
 from typing import Final
 
 _SECONDS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PERIODS: Final = {
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "h": 3600.0,
+    "day": 86400.0,
+    "d": 86400.0,
+}
+_RATE: Final = re.compile(r"(\d{1,9})(?: ?/ ?(.{1,20}))?", re.ASCII)
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([smhd]?)", re.ASCII)
 
 
@@ -22,3 +34,27 @@ def duration(text: str) -> float:
     if not seconds:
         raise ValueError("is no time at all")
     return seconds
+
+
+def rate(text: str) -> tuple[int, float]:
+    """
+    Events and the seconds they may come in: ``100`` (in a second), ``100/60``,
+    ``100/min``, ``100/5m``; periods are ``s``, ``sec``, ``second``, ``min``,
+    ``minute``, ``h``, ``hour``, ``d``, ``day``, or a time as :func:`duration`
+    reads it.
+
+    :raises ValueError: it is none of these.
+    """
+    match = _RATE.fullmatch(text)
+    wrong = "is not a rate such as 10, 100/60, 100/min, 5000/hour or 100000/day"
+    if match is None:
+        raise ValueError(wrong)
+    period = match[2]
+    if period is None:
+        return int(match[1]), 1.0
+    if period in _PERIODS:
+        return int(match[1]), _PERIODS[period]
+    try:
+        return int(match[1]), duration(period)
+    except ValueError as error:
+        raise ValueError(f"{wrong}: {period!r} {error}") from None

@@ -25,9 +25,11 @@ from ..settings import (
     HostSettings,
     PathSettings,
 )
+from ..settings.limits import HostLimits, PathLimits, Throttle, Total
+from ..units import rate
 from . import names
 from .lines import Lines
-from .options import BY_CLASS
+from .options import BY_CLASS, Table
 from .stanzas import BindingStanzas, GroupStanzas, Layout, NamedStanzas, Stanza, nearest
 
 #: Most settled answers kept of each kind; at the bound all are forgotten and settled anew when asked for.
@@ -66,6 +68,7 @@ class _Slot:
 
     domains: tuple[NamedStanzas, ...]
     plain: tuple[Stanza, ...]
+    hosts: tuple[NamedStanzas, ...]
 
 
 @implementer(IConfiguration)
@@ -103,8 +106,56 @@ class Configuration:
         self._paths: dict[tuple[int, str], PathSettings] = {}
         self._domains: dict[str, DomainSettings] = {}
         self._hosts: dict[str, HostSettings] = {}
+        self._limits: dict[tuple[int, str], PathLimits] = {}
+        self._host_limits: dict[tuple[int, str], HostLimits] = {}
+        self._throttles: dict[tuple[str, str], Throttle] = {}
         self._settled: dict[tuple[object, ...], Any] = {}
         self._equal: dict[Any, Any] = {}
+
+    def limits(self, slot: int, domain: str) -> PathLimits:
+        """
+        What one (binding, domain) pair is held to together with others.
+        """
+        found = self._limits.get((slot, domain))
+        if found is None:
+            chain = self._path_chain(slot, domain)
+            found = PathLimits(
+                self._throttle("outbound_throttle_connections", chain),
+                self._throttle("outbound_throttle_messages", chain),
+                _totals(chain),
+            )
+            _keep(self._limits, (slot, domain), found)
+        return found
+
+    def host_limits(self, slot: int, host: str) -> HostLimits:
+        """
+        What a host is held to, besides the domain, for connections from *slot*.
+        """
+        found = self._host_limits.get((slot, host))
+        if found is None:
+            name = names.looked_up(host)
+            tables = self._slots[self._checked(slot)]
+            chain = [stanza for container in tables.hosts for stanza in container.matching(name)]
+            chain += self._layout.hosts.matching(name)
+            found = HostLimits(
+                self._throttle("outbound_throttle_connections", chain),
+                self._throttle("outbound_throttle_messages", chain),
+                _totals(chain),
+            )
+            _keep(self._host_limits, (slot, host), found)
+        return found
+
+    def _throttle(self, option: str, chain: Sequence[Stanza]) -> Throttle | None:
+        for stanza in chain:
+            text = stanza.values.get(option)
+            if isinstance(text, str) and text:
+                count, period = rate(text)
+                if not count:
+                    return None
+                # One object for all that share it: who has it is known by that.
+                key = stanza.text, option
+                return self._throttles.setdefault(key, Throttle(stanza.text, count, period))
+        return None
 
     def path(self, slot: int, domain: str) -> PathSettings:
         """
@@ -115,14 +166,16 @@ class Configuration:
         """
         found = self._paths.get((slot, domain))
         if found is None:
-            tables = self._slots[self._checked(slot)]
-            name = names.looked_up(domain)
-            matching = tuple(container.matching(name) for container in tables.domains)
-            top = self._layout.domains.matching(name)
-            chain = (*(stanza for part in matching for stanza in part), *tables.plain, *top, self._layout.top)
-            found = self._shared(PathSettings, chain)
+            found = self._shared(PathSettings, self._path_chain(slot, domain))
             _keep(self._paths, (slot, domain), found)
         return found
+
+    def _path_chain(self, slot: int, domain: str) -> tuple[Stanza, ...]:
+        tables = self._slots[self._checked(slot)]
+        name = names.looked_up(domain)
+        matching = tuple(container.matching(name) for container in tables.domains)
+        top = self._layout.domains.matching(name)
+        return (*(stanza for part in matching for stanza in part), *tables.plain, *top, self._layout.top)
 
     def domain(self, domain: str) -> DomainSettings:
         """
@@ -207,7 +260,7 @@ class Configuration:
             owner = DomainSettings
         elif option in BY_CLASS[BindingSettings]:
             chain += tables.plain
-            owner = BindingSettings
+            owner = GlobalSettings if option in BY_CLASS[GlobalSettings] else BindingSettings
         elif option in BY_CLASS[GlobalSettings]:
             owner = GlobalSettings
         else:
@@ -215,13 +268,18 @@ class Configuration:
             raise ConfigError(f"{option}: unknown option{nearest(option, known)}")
         return self._origin(owner, option, (*chain, self._layout.top))
 
-    def explain_host(self, option: str, host: str) -> Origin:
+    def explain_host(self, option: str, host: str, slot: int = DEFAULT_SLOT) -> Origin:
         """
-        As :meth:`explain`, for an option of the mail exchanger *host*.
+        As :meth:`explain`, for an option of the mail exchanger *host* and
+        connections from *slot*.
         """
         if option not in BY_CLASS[HostSettings]:
             raise ConfigError(f"{option}: unknown option of a host{nearest(option, BY_CLASS[HostSettings])}")
-        return self._origin(HostSettings, option, _candidates(self._layout.hosts, names.looked_up(host)))
+        name = names.looked_up(host)
+        containers = [self._layout.hosts]
+        if BY_CLASS[HostSettings][option].nested:
+            containers = [*self._slots[self._checked(slot)].hosts, *containers]
+        return self._origin(HostSettings, option, [stanza for each in containers for stanza in _candidates(each, name)])
 
     def _origin(self, owner: type, option: str, chain: Iterable[Stanza]) -> Origin:
         searched: list[str] = []
@@ -244,10 +302,16 @@ class Configuration:
         group = layout.groups.get(group_name) or _unwritten_group(group_name)
         inside = group.bindings.get(name) or _unwritten((*group.own.path, "binding", name))
         alone = layout.bindings.get(name) or _unwritten(("binding", name))
-        return _Slot((inside.domains, alone.domains, group.domains), (inside.own, alone.own, group.own))
+        return _Slot(
+            (inside.domains, alone.domains, group.domains),
+            (inside.own, alone.own, group.own),
+            (inside.hosts, group.hosts, alone.hosts),
+        )
 
     def _binding(self, name: str, slot: int, group: str) -> Binding:
-        settings = _settle(BindingSettings, (*self._slots[slot].plain, self._layout.top))
+        # [global] has options of the same names that mean the whole server.
+        top = {name: value for name, value in self._layout.top.values.items() if _written_globally(name)}
+        settings = _settle(BindingSettings, (*self._slots[slot].plain, Stanza(("global",), top)))
         return Binding(
             name,
             slot,
@@ -256,6 +320,7 @@ class Configuration:
             settings.bind_address_secondary,
             settings.group_weight,
             settings.delayed_binding_domain_fuzz,
+            settings.server_max_outbound_connections,
         )
 
     def _members(self) -> dict[str, tuple[int, ...]]:
@@ -287,6 +352,15 @@ def _settle(owner: type[_T], chain: Sequence[Stanza]) -> _T:
     return owner(**values)
 
 
+def _totals(chain: Iterable[Stanza]) -> tuple[Total, ...]:
+    found: list[Total] = []
+    for stanza in chain:
+        most = stanza.values.get("scope_max_outbound_connections")
+        if isinstance(most, int):
+            found.append(Total(stanza.text, most))
+    return tuple(found)
+
+
 def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
     if len(cache) >= MOST_KEPT:
         cache.clear()
@@ -302,6 +376,7 @@ def _candidates(container: NamedStanzas, name: str) -> Iterator[Stanza]:
 def _with_domains(written: BindingStanzas) -> Iterator[Stanza]:
     yield written.own
     yield from _all_of(written.domains)
+    yield from _all_of(written.hosts)
 
 
 def _all_of(container: NamedStanzas) -> Iterator[Stanza]:
@@ -311,9 +386,12 @@ def _all_of(container: NamedStanzas) -> Iterator[Stanza]:
 
 
 def _unwritten(path: tuple[str, ...]) -> BindingStanzas:
-    return BindingStanzas(Stanza(path), NamedStanzas((*path, "domain")))
+    return BindingStanzas.at(path)
 
 
 def _unwritten_group(name: str) -> GroupStanzas:
-    path = ("binding_group", name)
-    return GroupStanzas(Stanza(path), NamedStanzas((*path, "domain")))
+    return GroupStanzas.at(("binding_group", name))
+
+
+def _written_globally(name: str) -> bool:
+    return BY_CLASS[BindingSettings][name].allowed(Table.GLOBAL) if name in BY_CLASS[BindingSettings] else False

@@ -16,7 +16,7 @@ import idna
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..policy.transcoding import compiled_pattern, parsed_replacement
-from ..units import duration
+from ..units import duration, rate
 
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PROVIDER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -285,6 +285,15 @@ def transcode_replace(text: str) -> str:
     """
     if text:
         parsed_replacement(text)
+    return text
+
+
+def throttle(text: str) -> str:
+    """
+    Empty, or a rate such as ``100/min``.
+    """
+    if text:
+        rate(text)
     return text
 
 

@@ -28,6 +28,8 @@ class Table(enum.Enum):
     HOST = '[host."..."]'
     BINDING = "[binding.NAME]"
     BINDING_GROUP = "[binding_group.NAME]"
+    #: A host table inside a binding or a binding group.
+    NESTED_HOST = '[binding.NAME.host."..."]'
     #: A domain table inside a binding or a binding group.
     NESTED_DOMAIN = '[binding.NAME.domain."..."]'
 
@@ -55,6 +57,8 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "hooks": names.provider,
         "hostname": names.host_name,
         "nameservers": names.nameserver,
+        "outbound_throttle_connections": names.throttle,
+        "outbound_throttle_messages": names.throttle,
         "prohibited_hosts": names.network,
         "relay_hosts": names.network,
         "response_transcode_pattern": names.transcode_pattern,
@@ -85,6 +89,7 @@ class Option:
     :ivar maximum: largest number, or ``None``.
     :ivar choices: the only words allowed, or empty.
     :ivar fixed: only the default is taken, for the rest does not exist yet.
+    :ivar nested: whether it may stand in a host table inside a binding.
     :ivar differs: in what it differs from Momentum's option of the name; a sentence, or empty.
     """
 
@@ -100,11 +105,14 @@ class Option:
     choices: tuple[str, ...]
     fixed: bool = False
     differs: str = ""
+    nested: bool = False
 
     def allowed(self, table: Table) -> bool:
         """
         Whether the option may stand in *table*.
         """
+        if table is Table.NESTED_HOST:
+            return self.nested
         if table is Table.NESTED_DOMAIN:
             return Level.DOMAIN in self.levels and Level.BINDING in self.levels
         return Level[table.name] in self.levels
@@ -263,6 +271,7 @@ def _options(owner: Any) -> dict[str, Option]:
             about.get("choices", ()),
             about.get("fixed", False),
             about.get("differs", ""),
+            about.get("nested", False),
         )
     return made
 

@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from . import names
 from .lines import Lines, spelled
@@ -71,10 +71,19 @@ class BindingStanzas:
 
     :ivar own: its own table.
     :ivar domains: the domain tables inside.
+    :ivar hosts: the host tables inside.
     """
 
     own: Stanza
     domains: NamedStanzas
+    hosts: NamedStanzas
+
+    @classmethod
+    def at(cls, path: tuple[str, ...]) -> Self:
+        """
+        Nothing written yet at *path*.
+        """
+        return cls(Stanza(path), NamedStanzas((*path, "domain")), NamedStanzas((*path, "host")))
 
 
 @dataclass(eq=False, slots=True)
@@ -187,7 +196,7 @@ class Reader:
                 self.report(path, f"unknown option{nearest(key, BY_TABLE[table])}")
 
     def _stray_table(self, path: tuple[str, ...], value: dict[str, Any], table: Table, inner: tuple[str, ...]) -> None:
-        if table in (Table.DOMAIN, Table.NESTED_DOMAIN, Table.HOST):
+        if table in (Table.DOMAIN, Table.NESTED_DOMAIN, Table.HOST, Table.NESTED_HOST):
             self._unquoted(path, value, table, len(path) - 2)
         elif table is Table.GLOBAL:
             self.report(path, "[global] holds no tables")
@@ -262,9 +271,10 @@ class Reader:
         for name, inner in self._tables(at, written, "NAME"):
             path = (*at, name)
             self._name(path, names.binding)
-            stanzas = BindingStanzas(Stanza(path), NamedStanzas((*path, "domain")))
-            self._options(stanzas.own, inner, Table.BINDING, ("domain",))
+            stanzas = BindingStanzas.at(path)
+            self._options(stanzas.own, inner, Table.BINDING, ("domain", "host"))
             self._named(stanzas.domains, inner.get("domain", {}), Table.NESTED_DOMAIN)
+            self._named(stanzas.hosts, inner.get("host", {}), Table.NESTED_HOST)
             found[name] = stanzas
         return found
 
@@ -274,9 +284,10 @@ class Reader:
         for name, inner in self._tables(at, written, "NAME"):
             path = (*at, name)
             self._name(path, names.binding_group)
-            group = GroupStanzas(Stanza(path), NamedStanzas((*path, "domain")))
-            self._options(group.own, inner, Table.BINDING_GROUP, ("domain", "binding"))
+            group = GroupStanzas.at(path)
+            self._options(group.own, inner, Table.BINDING_GROUP, ("domain", "host", "binding"))
             self._named(group.domains, inner.get("domain", {}), Table.NESTED_DOMAIN)
+            self._named(group.hosts, inner.get("host", {}), Table.NESTED_HOST)
             group.bindings = self._bindings((*path, "binding"), inner.get("binding", {}))
             for member, stanzas in group.bindings.items():
                 first = member_at.setdefault(member, stanzas.own.path)

@@ -16,7 +16,9 @@ from ..queues.message import Message
 from .choice import BindingChoice
 from .initiate import ConnectionInitiator
 from .initiate_smtp import MailConnections
+from .limits import Limits
 from .maintainer import Maintainer
+from .probes import Probes
 from .records import Records
 from .routing import Router
 from .sessions import Sessions
@@ -46,10 +48,12 @@ class Delivery:
         self.choice = BindingChoice(f)
         self.router = Router(f, self.records, self._poke)
         self.settlement = Settlement(f, self._poke)
-        self.initiator = ConnectionInitiator(f, self.records, self.router)
-        self.sessions = Sessions(f, self.records, self.settlement)
+        self.limits = Limits(f, self.records, self._poke)
+        self.probes = Probes(self.records, self._poke)
+        self.initiator = ConnectionInitiator(f, self.records, self.router, self.limits, self.probes)
+        self.sessions = Sessions(f, self.records, self.settlement, self.limits)
         self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open, self._poke)
-        self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions)
+        self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions, self.limits)
         self.sessions.wire(self.connections, self.maintainer)
         self._expire = f.agenda.alarm(self._expire_records)
 
@@ -139,6 +143,7 @@ class Delivery:
         forbade an attempt may be gone.
         """
         self.facilities.plumbing.look()
+        self.limits.reconfigured()
         for dr in self.records:
             self.maintainer.poke(dr)
 

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from ..flags import ConnFlag
 from ..interfaces.records import IConnectionHandle
 from ..queues.domain import Connection, DomainRecord, HostRecord
+from ..queues.places import Places
 
 #: The word of success.
 NO_ERROR: Final = ConnFlag(0)
@@ -61,6 +62,8 @@ class ConnectionHandle:
         "dr",
         "error",
         "host",
+        "host_places",
+        "places",
         "reason",
         "tries",
         "user_data",
@@ -71,6 +74,9 @@ class ConnectionHandle:
     def __init__(self, dr: DomainRecord, binding_slot: int, user_data: object) -> None:
         self.dr: DomainRecord = dr
         self.host: HostRecord | None = None
+        #: What it counts against: for itself, and at its host.
+        self.places: tuple[Places[DomainRecord], ...] = ()
+        self.host_places: tuple[Places[DomainRecord], ...] = ()
         self.binding_slot = binding_slot
         self.user_data = user_data
         self.connection = Connection()

@@ -27,6 +27,8 @@ from .handle import NO_ERROR, ConnectionHandle, Try
 
 if TYPE_CHECKING:
     from .facilities import Facilities
+    from .limits import Limits
+    from .probes import Probes
     from .records import Records
     from .routing import Router
 
@@ -141,12 +143,18 @@ class ConnectionInitiator:
     :param facilities: dialer, hooks, clocks, configuration.
     :param records: hosts, metrics, totals.
     :param router: asked for routing data that is missing.
+    :param limits: what there may be.
+    :param probes: which addresses are being tried out.
     """
 
-    def __init__(self, facilities: Facilities, records: Records, router: Router) -> None:
+    def __init__(
+        self, facilities: Facilities, records: Records, router: Router, limits: Limits, probes: Probes
+    ) -> None:
         self.facilities = facilities
         self.records = records
         self.router = router
+        self.limits = limits
+        self.probes = probes
 
     def initiate_connection(
         self,
@@ -184,6 +192,8 @@ class _Attempt:
         "_facilities",
         "_finish",
         "_given_up",
+        "_limits",
+        "_probes",
         "_records",
         "_router",
         "_settings",
@@ -205,6 +215,8 @@ class _Attempt:
         self._facilities = f = initiator.facilities
         self._records = initiator.records
         self._router = initiator.router
+        self._limits = initiator.limits
+        self._probes = initiator.probes
         self._settings = f.config.path(slot, dr.domain)
         self._finish = finish
         self._timeout = timeout
@@ -226,7 +238,9 @@ class _Attempt:
         handle = self.handle
         dr = handle.dr
         handle.connection.start = now
-        refusal = self._routing_refusal(dr, now) or self._limit_refusal(dr)
+        refusal = self._routing_refusal(dr, now)
+        if not refusal and self._limits.refuses(dr, handle.binding_slot):
+            refusal = ConnFlag.ERROR_HOST_MAX_REACHED
         if not refusal:
             refusal = self._choose(dr, now)
         if refusal:
@@ -253,13 +267,6 @@ class _Attempt:
             return with_actions(ConnFlag.ERROR_PROHIBITED_IP)
         return NO_ERROR
 
-    def _limit_refusal(self, dr: DomainRecord) -> ConnFlag:
-        most = self._settings.max_outbound_connections
-        server = self._facilities.config.global_settings.server_max_outbound_connections
-        if dr.connection_count(self.handle.binding_slot) >= most or self._records.connections >= server:
-            return ConnFlag.ERROR_HOST_MAX_REACHED
-        return NO_ERROR
-
     def _choose(self, dr: DomainRecord, now: float) -> ConnFlag:
         f, slot = self._facilities, self.handle.binding_slot
         retry = f.config.domain(dr.domain).host_failure_retry
@@ -271,14 +278,18 @@ class _Attempt:
             default_port=self._settings.port,
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
+            probed=lambda address, port: self._probes.busy((address, port), slot),
         )
+        if refusal & ConnFlag.ERROR_HOST_MAX_REACHED:
+            self._limits.wait_for_hosts([mx.host for mx in dr.mxlist], dr, slot)
+            for peer in dr.peers(self._settings.port):
+                self._probes.wait(dr, peer, slot)
         self._candidates = order(found, f.rng, g.prefer_ipv6_mxs, g.max_addresses_per_attempt)
         self._candidates.reverse()
         return with_actions(refusal) if refusal else refusal
 
     def _full(self, host: HostRecord) -> bool:
-        most = self._facilities.config.host(host.name).max_outbound_connections
-        return 0 <= most <= host.connections
+        return self._limits.host_full(host, self.handle.dr, self.handle.binding_slot)
 
     def _forbidden(self, candidate: Candidate[HostRecord]) -> bool:
         # Asked again here, though routing did: the list may be stricter since a reload.
@@ -311,24 +322,14 @@ class _Attempt:
 
     def _occupy(self) -> None:
         handle = self.handle
-        handle.dr.connections.setdefault(handle.binding_slot, []).append(handle)
-        self._records.connections += 1
+        self._limits.occupy(handle)
         handle._release = self._give_back
         handle._stop = self._cancelled
 
     def _give_back(self, handle: ConnectionHandle) -> None:
-        handles = handle.dr.connections[handle.binding_slot]
-        handles.remove(handle)
-        if not handles:
-            del handle.dr.connections[handle.binding_slot]
-        self._records.connections -= 1
-        self._leave_host()
+        self._limits.give_back(handle)
+        self._probes.end(handle)
         handle.connection.descriptor = -1
-
-    def _leave_host(self) -> None:
-        if self.handle.host is not None:
-            self.handle.host.connections -= 1
-            self.handle.host = None
 
     def _next(self, now: float) -> bool:
         """
@@ -340,8 +341,13 @@ class _Attempt:
             self._cause = ConnFlag.ERROR_HOST_MAX_REACHED
             return False
         while self._candidates:
+            self._limits.leave_host(handle)
+            self._probes.end(handle)
+            if handle.tries and self._limits.exceeded(handle):
+                # Each address is a connection more to the throttles, and a limit may have become lower.
+                self._cause = ConnFlag.ERROR_HOST_MAX_REACHED
+                return False
             candidate = self._candidates.pop()
-            self._leave_host()
             source = f.source(handle.binding_slot, candidate.address)
             if source is None or self._full(candidate.host) or self._forbidden(candidate):
                 continue
@@ -358,8 +364,8 @@ class _Attempt:
     def _try(self, candidate: Candidate[HostRecord], source: str, now: float) -> bool:
         f, handle = self._facilities, self.handle
         connection = handle.connection
-        handle.host = candidate.host
-        candidate.host.connections += 1
+        self._limits.enter_host(handle, candidate.host)
+        self._probes.begin(handle, (candidate.address, candidate.port))
         connection.host_name = candidate.host.name
         connection.address = candidate.address
         connection.port = candidate.port

@@ -106,21 +106,26 @@ class MailConnections:
 
         def finished(handle: ConnectionHandle, error: ConnFlag, when: float) -> None:
             if not error:
-                self.contacted(handle.dr, handle.binding_slot)
+                self.contacted(handle)
             finish_connect_func(handle, error, when)
 
         handle = self._initiator.initiate_connection(dr, binding, now, finished, timeout_func, user_data)
         handle.when_released = lambda: self._released(handle.dr)
         return handle
 
-    def contacted(self, dr: DomainRecord, slot: int) -> None:
+    def contacted(self, handle: ConnectionHandle) -> None:
         """
-        *dr* was reached: its failures are no longer in a row.  For mail that
-        takes a host that will have us; a greeting of 554 is no success.
+        The domain of *handle* was reached: its failures are no longer in a row,
+        and mail that waited only for this goes at once.  For mail that takes a
+        host that will have us; a greeting of 554 is no success.
         """
-        dr.contact_failing_since = 0.0
+        dr, slot = handle.dr, handle.binding_slot
         f = self._initiator.facilities
         self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).port))
+        self._initiator.probes.end(handle)
+        if dr.contact_failing_since:
+            dr.contact_failing_since = 0.0
+            self._released(dr)
 
     def initiate_connection_smtp(self, dr: IDomainRecord, binding: int, now: float | None) -> ConnFlag:
         """
@@ -171,6 +176,9 @@ class MailConnections:
     def _finished(self, handle: ConnectionHandle, error: ConnFlag, now: float) -> None:
         if error:
             self.perform(handle.dr, handle.binding_slot, error, now, _failed_connect(handle))
+            if error & ConnFlag.ERROR_HOST_MAX_REACHED:
+                # A limit stopped it on its way; the next pass asks it again, and waits in line.
+                self._released(handle.dr)
         else:
             self._open_session(handle)
 

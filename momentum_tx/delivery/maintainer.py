@@ -19,6 +19,7 @@ from ..timers import Alarm
 if TYPE_CHECKING:
     from .facilities import Facilities
     from .initiate_smtp import MailConnections
+    from .limits import Limits
     from .routing import Router
     from .session import Session
     from .sessions import Sessions
@@ -36,7 +37,7 @@ class _Care:
     The maintainer's own state for one domain; ``dr.maintainer``.
     """
 
-    __slots__ = ("alarm", "held_until", "idle")
+    __slots__ = ("alarm", "held_until", "idle", "opened", "turn")
 
     def __init__(self, alarm: Alarm) -> None:
         self.alarm = alarm
@@ -44,6 +45,9 @@ class _Care:
         self.idle: dict[int, list[Session]] = {}
         #: Time of the clock before which no further connection is opened, by slot.
         self.held_until: dict[int, float] = {}
+        #: When each slot was served last, as a count of connections.
+        self.opened: dict[int, int] = {}
+        self.turn = 0
 
 
 class Maintainer:
@@ -63,12 +67,14 @@ class Maintainer:
         settlement: Settlement,
         connections: MailConnections,
         sessions: Sessions,
+        limits: Limits,
     ) -> None:
         self._f = facilities
         self._router = router
         self._settlement = settlement
         self._connections = connections
         self._sessions = sessions
+        self._limits = limits
         self._poked: dict[DomainRecord, None] = {}
         self._scheduled = False
         self._stopped = False
@@ -155,25 +161,40 @@ class Maintainer:
             self.poke(dr)
         if queue.active_size() and not self._settlement.busy(dr):
             self._connect(dr, now)
+        self._limits.answered(dr)
         self._set_delayed_queue_event(dr, now)
 
     def _connect(self, dr: DomainRecord, now: float) -> None:
         if not self._f.spool.writable():
             return
         queue, care = dr.mail_queue, self._care(dr)
-        for slot in queue.active_slots():
+        for slot in self._turns(dr, care):
             if self._f.suspended(slot, dr.domain):
+                continue
+            if self._limits.message_room(dr, slot) <= 0:
+                self._limits.wait_for_messages(dr, slot)
                 continue
             idle = care.idle.get(slot)
             # A copy: each that resumes leaves the list, whatever it finds.
             for session in reversed(list(idle or ())):
-                if not queue.active_size(slot):
+                if not queue.active_size(slot) or self._limits.message_room(dr, slot) <= 0:
                     break
                 session.resume()
             if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
                 care.held_until.pop(slot, None)
                 if not self._open_missing(dr, slot, now):
                     return
+
+    @staticmethod
+    def _turns(dr: DomainRecord, care: _Care) -> list[int]:
+        """
+        Slots with active mail, that which has been served least first: under a
+        limit that all of them share none is left to the others' pleasure.
+        """
+        slots = dr.mail_queue.active_slots()
+        if len(slots) > 1:
+            slots.sort(key=lambda slot: (dr.connection_count(slot), care.opened.get(slot, 0)))
+        return slots
 
     def _open_missing(self, dr: DomainRecord, slot: int, now: float) -> bool:
         """
@@ -184,7 +205,15 @@ class Maintainer:
         if dr.lookup_pending and dr.mx_type is MXType.UNKNOWN:
             return False
         missing = self._goal(dr, slot) - dr.connection_count(slot)
+        opening = self._sessions.opening(dr, slot)
+        if dr.contact_failing_since:
+            # One connection finds out whether the domain can be reached again; the rest follows its success.
+            missing = min(missing, 1 - opening)
+        missing = min(missing, self._limits.message_room(dr, slot) - opening)
+        care = self._care(dr)
         while missing > 0:
+            care.turn += 1
+            care.opened[slot] = care.turn
             if self._connections.initiate_connection_smtp(dr, slot, now):
                 # After a refusal no more in this pass: one REQUEUE1 moves one message.
                 break

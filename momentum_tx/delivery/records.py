@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from ..interfaces.services import IConnectionInitiator
 from ..queues.domain import AddressMetrics, DomainRecord, HostRecord
+from ..queues.places import Places
 
 #: An address and the port connected to there: two servers may share an address.
 Peer = tuple[str, int]
@@ -29,8 +30,15 @@ class Records:
         self._metrics: dict[tuple[Peer, int], AddressMetrics] = {}
         #: Failures in a row by address; those without any are left out.
         self._failures: dict[Peer, int] = {}
-        #: Connections of the whole server, open or being opened.
-        self.connections = 0
+        #: Connections of the whole server, open or being opened, and who waits for one.
+        self.server: Places[DomainRecord] = Places()
+
+    @property
+    def connections(self) -> int:
+        """
+        Connections of the whole server, open or being opened.
+        """
+        return self.server.taken
 
     def domain(self, name: str, initiator: IConnectionInitiator) -> DomainRecord:
         """
@@ -79,6 +87,13 @@ class Records:
         """
         metrics = self._metrics.get((peer, slot))
         return metrics is not None and metrics.failed_at > 0 and 0 <= now - metrics.failed_at < host_failure_retry
+
+    def failed(self, peer: Peer, slot: int) -> bool:
+        """
+        Whether the last thing known of the address is that it failed.
+        """
+        metrics = self._metrics.get((peer, slot))
+        return metrics is not None and metrics.failed_at > 0
 
     def failures(self, peer: Peer) -> int:
         """

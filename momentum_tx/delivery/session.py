@@ -210,7 +210,7 @@ class Session:
         if self._machine.over:
             return
         self.ready = True
-        self._sessions.connections.contacted(self.dr, self._slot)
+        self._sessions.connections.contacted(self.handle)
         self.next()
 
     def _reset_done(self, event: ev.ResetDone) -> None:
@@ -289,6 +289,7 @@ class Session:
             or 0 < settings.max_deliveries_per_connection <= connection.deliveries
             or 0 < settings.max_recipients_per_connection <= connection.recipients
             or not self._f.spool.writable()
+            or self._sessions.limits.claimed(self.handle)
         ):
             self.leave()
             return
@@ -298,6 +299,9 @@ class Session:
             return
         if not self._take():
             connection.in_use = 0
+            if self._sessions.limits.wanted(self.handle):
+                self.leave()
+                return
             self.idle = True
             # While a body was read, nothing was timed.
             self._protocol.flush()
@@ -307,7 +311,16 @@ class Session:
         """
         Take messages from the active queue; false if there are none.
         """
-        settlement = self._sessions.settlement
+        settlement, limits = self._sessions.settlement, self._sessions.limits
+        room = limits.message_room(self.dr, self._slot, self.handle.host)
+        if room <= 0:
+            if limits.message_room(self.dr, self._slot) > 0:
+                # It is the host that is saturated: the mail may go by another one.
+                self.leave()
+                return True
+            # The session waits for its turn like one that has no mail.
+            limits.wait_for_messages(self.dr, self._slot)
+            return False
         for _ in range(BULK_SLICE):
             message = self._sessions.next_active(self.dr, self._slot)
             if message is None:
@@ -319,8 +332,9 @@ class Session:
             return True
         connection = self._connection
         connection.in_use = 1
-        messages = self._sessions.batch(message, self._settings, connection)
+        messages = self._sessions.batch(message, self._settings, connection, room)
         transaction = self._transaction = Transaction(self._f, settlement, self.dr, connection, messages)
+        transaction.throttles = limits.promise_messages(self.handle, len(messages))
         body = self._f.spool.body(message.reception)
         if isinstance(body, bytes):
             self._transact(transaction, body)
@@ -347,8 +361,9 @@ class Session:
             transaction.give_back()
             self._later()
             return
+        transaction.body = body
         extensions = self._machine.extensions
-        refusal = transaction.prepare(body, extensions, self._settings)
+        refusal = transaction.refusal(extensions)
         if refusal:
             self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
             return

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from ..flags import ConnFlag
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
+from ..queues.places import Places
 from ..settings import PathSettings
 from .initiate_smtp import FailedSession
 from .session import Session
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .facilities import Facilities
     from .handle import ConnectionHandle
     from .initiate_smtp import MailConnections
+    from .limits import Limits
     from .records import Peer, Records
     from .settle import Settlement
 
@@ -65,14 +67,19 @@ class Sessions:
     :param facilities: clocks, hooks, spool, TLS.
     :param records: marks addresses that failed.
     :param settlement: where outcomes go.
+    :param limits: what there may be; idle sessions give way to who waits.
     """
 
     _log = Logger()
 
-    def __init__(self, facilities: Facilities, records: Records, settlement: Settlement) -> None:
+    def __init__(self, facilities: Facilities, records: Records, settlement: Settlement, limits: Limits) -> None:
         self.facilities = facilities
         self._records = records
         self.settlement = settlement
+        self.limits = limits
+        limits.crowded = self._give_way
+        #: Sessions that wait for mail, the one that has waited longest first.
+        self._idle: dict[Session, None] = {}
         self.connections: MailConnections
         self.keeper: IdleKeeper
         # A dict for its order: what a stop says to whom must not depend on where objects lie in memory.
@@ -179,6 +186,18 @@ class Sessions:
         """
         return self.facilities.suspended(slot, dr.domain)
 
+    def opening(self, dr: DomainRecord, slot: int) -> int:
+        """
+        Connections of *dr* from *slot* of which nobody knows yet whether they serve.
+        """
+        count = 0
+        for handle in dr.connections.get(slot, ()):
+            session = handle.user_data
+            # A connection of somebody's own is not asked what it is for, once it is there.
+            if handle.connection.in_use < 0 or (isinstance(session, Session) and not session.ready):
+                count += 1
+        return count
+
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]
 
@@ -199,16 +218,18 @@ class Sessions:
             return None
         return dr.mail_queue.next_active(slot)
 
-    def batch(self, message: Message, settings: PathSettings, connection: Connection) -> list[Message]:
+    def batch(self, message: Message, settings: PathSettings, connection: Connection, room: int) -> list[Message]:
         """
         *message* and those of its reception that may share its transaction:
         same domain, same binding, due as well (Momentum: ``assess_batch``).
+
+        :param room: most messages there may be.
         """
         messages = [message]
         dr, index = message.domain, message.reception.siblings
         if index is None or message.reception.live == 1 or dr is None:
             return messages
-        most = settings.max_recipients_per_batch
+        most = min(settings.max_recipients_per_batch, room)
         if connection.most_recipients:
             most = min(most, connection.most_recipients)
         if settings.max_recipients_per_connection:
@@ -239,13 +260,25 @@ class Sessions:
         """
         *session* has nothing to send.
         """
+        self._idle[session] = None
         self.keeper.add_idle(session)
 
     def left_idle(self, session: Session) -> None:
         """
         *session* no longer waits for mail.
         """
+        self._idle.pop(session, None)
         self.keeper.remove_idle(session)
+
+    def _give_way(self, places: Places[DomainRecord]) -> None:
+        """
+        Somebody waits for places that an idle session may have.
+        """
+        for session in self._idle:
+            handle = session.handle
+            if places in handle.places or places in handle.host_places:
+                session.leave()
+                return
 
     def tls_is_broken(self, peer: Peer, policy: str) -> bool:
         """

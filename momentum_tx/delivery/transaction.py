@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from ..message.eight_bit import Unencodable, encode, signed, strip
 from ..outcomes import Scope, Verdict
-from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
+from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
-from ..settings import PathSettings
 from ..smtp.events import RecipientResult
 from ..smtp.extensions import Extensions
 from ..stages import Stage
@@ -23,6 +21,7 @@ from ..stages import Stage
 if TYPE_CHECKING:
     from .facilities import Facilities
     from .settle import Settlement
+    from .throttles import Throttle
 
 
 class Transaction:
@@ -46,11 +45,11 @@ class Transaction:
         "_settlement",
         "begun",
         "body",
-        "eight_bit",
         "ended",
         "intended",
         "messages",
         "reception",
+        "throttles",
     )
 
     def __init__(
@@ -69,53 +68,30 @@ class Transaction:
         self.reception = messages[0].reception
         #: The content, once it is in memory.
         self.body = b""
-        #: Whether it is to be declared as 8-bit.
-        self.eight_bit = False
         #: Whether the peer has been told of it.
         self.begun = False
         self.ended = False
         #: Whether an intent is on record, or about to be.
         self.intended = False
+        #: Throttles that keep room for the messages until the peer is told of them.
+        self.throttles: tuple[Throttle, ...] = ()
         dr.in_flight += len(messages)
         for message in messages:
             message.connection = connection
             message.transferred = 0
 
-    def prepare(self, body: bytes, extensions: Extensions, settings: PathSettings) -> bytes:
+    def refusal(self, extensions: Extensions) -> bytes:
         """
-        Take the content, as it suits the peer.
-
-        :returns: the status text with which the messages fail for ever without
-            being sent, because the peer lacks what they need; empty if it does not.
+        The status text with which the messages fail for ever without being
+        sent, because the peer lacks what they need; empty if it does not.
         """
         reception = self.reception
-        self.body = body
-        if reception.eight_bit:
-            self.eight_bit = extensions.eight_bit and settings.send_8bitmime == "ifavailable"
-            mode = settings.transform_8bitmime_content
-            if mode != "no" and (mode == "strip" or not extensions.eight_bit):
-                refusal = self._make_seven_bit(mode)
-                if refusal:
-                    return refusal
-        if extensions.size_limit is not None and len(self.body) > extensions.size_limit:
+        if extensions.size_limit is not None and reception.size > extensions.size_limit:
             return TOO_LARGE
         if reception.smtputf8 and not extensions.smtputf8:
             paths = [reception.sender, *(message.recipient for message in self.messages)]
             if not all(path.isascii() for path in paths):
                 return UTF8_NOT_OFFERED
-        return b""
-
-    def _make_seven_bit(self, mode: str) -> bytes:
-        body = self.body
-        try:
-            if mode == "strict":
-                body = encode(body)
-            elif not signed(body):
-                body = strip(body)
-        except Unencodable as error:
-            return conversion_refused(str(error), error.prohibited)
-        if body is not self.body:
-            self.body, self.eight_bit = body, False
         return b""
 
     def mail_parameters(self, extensions: Extensions) -> bytes:
@@ -124,7 +100,7 @@ class Transaction:
         """
         reception = self.reception
         parameters = b"SIZE=%d" % len(self.body) if extensions.size_offered else b""
-        if self.eight_bit:
+        if reception.eight_bit and extensions.eight_bit:
             parameters += b" BODY=8BITMIME"
         if reception.smtputf8 and extensions.smtputf8:
             parameters += b" SMTPUTF8"
@@ -136,6 +112,8 @@ class Transaction:
         """
         self.begun = True
         count = len(self.messages)
+        for throttle in self.throttles:
+            throttle.keep(count)
         self._dr.attempts += count
         self._connection.recipients += count
         hook = self._f.hooks.log_attempt_v1
@@ -218,4 +196,7 @@ class Transaction:
 
     def _end(self) -> None:
         self.ended = True
+        if not self.begun:
+            for throttle in self.throttles:
+                throttle.withdraw(len(self.messages))
         self._dr.in_flight -= len(self.messages)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..flags import ConnFlag
     from ..settings import Binding, DomainSettings, GlobalSettings, HostSettings, PathSettings
+    from ..settings.limits import HostLimits, PathLimits
     from .records import IConnectionHandle, IDomainRecord
 
 
@@ -111,6 +112,24 @@ class IConfiguration(Interface):
 
         :param slot: slot of the binding.
         :param domain: name of the routing domain.
+        """
+
+    def limits(slot: int, domain: str) -> PathLimits:
+        """
+        What one (binding, domain) pair is held to together with others; the same
+        object each time, and one :class:`~momentum_tx.settings.limits.Throttle`
+        for all that share it.
+
+        :param slot: slot of the binding.
+        :param domain: name of the routing domain.
+        """
+
+    def host_limits(slot: int, host: str) -> HostLimits:
+        """
+        What a mail exchanger is held to, besides the domain.
+
+        :param slot: slot of the binding that would connect to it.
+        :param host: its name.
         """
 
     def domain(domain: str) -> DomainSettings:

@@ -100,6 +100,7 @@ def eligible(
     default_port: int,
     down: Callable[[str, int], bool],
     full: Callable[[HostT], bool],
+    probed: Callable[[str, int], bool] = lambda address, port: False,
 ) -> tuple[list[Candidate[HostT]], ConnFlag]:
     """
     The addresses that may be tried now.
@@ -111,9 +112,11 @@ def eligible(
     :param default_port: where the MX record names none.
     :param down: whether an address, at a port, failed lately from this binding.
     :param full: whether a host has as many connections as it may.
+    :param probed: whether somebody is finding out if an address that failed
+        serves again; one connection does that, and the others wait for it.
     :returns: the candidates in ascending preference, and the flag that says
         why there are none: ``HOST_MAX_REACHED`` as soon as one address was left
-        out only because its host was full, else ``NO_MXS_REACHABLE``; zero when
+        out only because its host was full or it is being probed, else ``NO_MXS_REACHABLE``; zero when
         there are candidates.
     """
     found: list[Candidate[HostT]] = []
@@ -124,7 +127,7 @@ def eligible(
         for address in host.addresses:
             if not usable(address) or down(address, mx.port or default_port):
                 continue
-            if occupied:
+            if occupied or probed(address, mx.port or default_port):
                 crowded = True
                 continue
             found.append(Candidate(mx.preference, host, address, mx.port or default_port))

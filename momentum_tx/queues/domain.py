@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from ..interfaces.records import IConnection, IDomainRecord
 from .mail_queue import MailQueue
+from .places import Places
 
 if TYPE_CHECKING:
     from ..interfaces.records import IConnectionHandle
@@ -45,18 +46,25 @@ class HostRecord:
     One mail exchanger by name; several domains may share it.
     """
 
-    __slots__ = ("__weakref__", "addresses", "connections", "name", "prohibited", "trusted")
+    __slots__ = ("__weakref__", "addresses", "name", "places", "prohibited", "trusted")
 
     def __init__(self, name: str, trusted: bool = False) -> None:
         self.name = name
         #: Numeric addresses, in the order of preference within the host.
         self.addresses: tuple[str, ...] = ()
-        #: Connections open or being opened to it.
-        self.connections = 0
+        #: Connections open or being opened to it, and who waits for one.
+        self.places: Places[DomainRecord] = Places()
         #: Whether some of its addresses were left out as prohibited.
         self.prohibited = False
         #: Whether an operator named it: then ``prohibited_hosts`` does not apply.
         self.trusted = trusted
+
+    @property
+    def connections(self) -> int:
+        """
+        Connections open or being opened to it.
+        """
+        return self.places.taken
 
 
 class MXRecord:

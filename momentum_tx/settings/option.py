@@ -42,6 +42,7 @@ def option(
     :param scopes: the tables it may be written in.
     :param limits: ``minimum`` and ``maximum`` for numbers, ``choices`` for words,
         ``fixed`` for an option of Momentum's of which only the default exists yet;
+        ``nested`` for an option of a host that may be written inside a binding too;
         ``differs``, a sentence that says in what it differs from Momentum's.
     """
     return field(

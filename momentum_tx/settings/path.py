@@ -47,6 +47,26 @@ class PathSettings:
     max_recipients_per_connection: int = option(
         0, "RCPT TO commands after which a connection is closed; 0 is no limit.", "recipients", minimum=0
     )
+    scope_max_outbound_connections: int | None = option(
+        None,
+        "Most connections of everything the table is about together: the whole server, a binding or group, a domain on"
+        " all bindings, all domains of a regex. Each table that has one is held, not only the most specific.",
+        "connections",
+        minimum=0,
+    )
+    outbound_throttle_connections: str = option(
+        "",
+        'How often a connection may be begun, each address that is tried counted: "10" a second, "100/60", "100/min",'
+        ' "5000/hour". Whoever gets the value from the same table shares it. Empty or 0 is no limit.',
+        differs="the rate holds in any window of the period, not only in those that begin with a tick of the clock",
+    )
+    outbound_throttle_messages: str = option(
+        "",
+        "How often a message may be sent, each recipient counted; written and shared like"
+        " outbound_throttle_connections. Empty or 0 is no limit.",
+        differs="the first message of a connection is held to it too; a session that has to wait stays open for"
+        " idle_timeout",
+    )
     max_recipients_per_batch: int = option(100, "Most recipients of one transaction.", "recipients", minimum=1)
     retry_interval: float = option(
         1200.0, "Delay after the first failure; it doubles with each.", "seconds", minimum=0.01
@@ -120,21 +140,6 @@ class PathSettings:
         "__hostname__", "Name in EHLO: literal, __hostname__, or __message__ (the sender's domain)."
     )
     tls: str = option("no", "Whether STARTTLS is used.", choices=("no", "ifavailable", "required"))
-    send_8bitmime: str = option(
-        "ifavailable",
-        "Whether 8-bit content is declared with BODY=8BITMIME to a peer that offers it.",
-        choices=("no", "ifavailable"),
-        differs="The default is ifavailable, for RFC 6152 asks for the declaration.",
-    )
-    transform_8bitmime_content: str = option(
-        "no",
-        "What becomes of 8-bit content: no sends it as it is; where 8BITMIME is not offered, ifneeded takes the eighth"
-        " bit away, and strict encodes the parts that have it as quoted-printable, or fails what cannot be; strip takes"
-        " it away for every peer.",
-        choices=("no", "ifneeded", "strict", "strip"),
-        differs="The default is no, for text without its eighth bit cannot be read; ifneeded and strip send signed"
-        " messages as they are, and strict fails them.",
-    )
     pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")
 
     @property

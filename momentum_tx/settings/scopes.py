@@ -50,6 +50,26 @@ class HostSettings:
     max_outbound_connections: int = option(
         -1, "Most connections to the host; -1 is no limit.", "connections", (Level.HOST,), minimum=-1
     )
+    scope_max_outbound_connections: int | None = option(
+        None,
+        "Most connections to the host, or to all hosts of a regex together.",
+        "connections",
+        (Level.HOST,),
+        minimum=0,
+    )
+    outbound_throttle_connections: str = option(
+        "",
+        "How often a connection to the host may be begun, besides what the domain is held to; a host that is saturated"
+        " is passed over for others.",
+        scopes=(Level.HOST,),
+        nested=True,
+    )
+    outbound_throttle_messages: str = option(
+        "",
+        "How often a message may be sent to the host, besides what the domain is held to.",
+        scopes=(Level.HOST,),
+        nested=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,14 @@ class BindingSettings:
         maximum=1_000_000,
     )
 
+    server_max_outbound_connections: int | None = option(
+        None,
+        "Most connections of the binding, or of each binding of the group.",
+        "connections",
+        (Level.BINDING, Level.BINDING_GROUP),
+        minimum=0,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -97,6 +125,7 @@ class Binding:
     :ivar group: name of the binding group it is in, ``default`` if in none.
     :ivar bind_address: source address; empty lets the kernel choose.
     :ivar bind_address_secondary: source address of the other family; empty if there is none.
+    :ivar server_max_outbound_connections: most connections of it; ``None`` is no limit of its own.
     :ivar group_weight: how often chance takes it, compared with the others of its group.
     :ivar delayed_binding_domain_fuzz: seconds over which mail that was delayed at once is spread.
     """
@@ -108,6 +137,7 @@ class Binding:
     bind_address_secondary: str = ""
     group_weight: int = 1
     delayed_binding_domain_fuzz: float = 0.0
+    server_max_outbound_connections: int | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -117,6 +117,16 @@ class GlobalSettings:
     server_max_outbound_connections: int = option(
         20_000, "Most outbound connections of the whole server.", "connections", GLOBAL, minimum=1
     )
+    server_reserve_outbound_connections: int = option(
+        200,
+        "Connections beyond server_max_outbound_connections for domains that have none and wait for one.",
+        "connections",
+        GLOBAL,
+        minimum=0,
+    )
+    reserve_maintenance_interval: float = option(
+        15.0, "Period in which the reserve is given to domains that wait.", "seconds", GLOBAL, minimum=0.05
+    )
     delayed_queue_scan_interval: float = option(
         15.0, "Longest pause between two passes of a maintainer while mail waits.", "seconds", GLOBAL, minimum=0.05
     )

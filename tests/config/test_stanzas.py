@@ -50,7 +50,12 @@ CASES: Sequence[tuple[str, str, tuple[tuple[int, str, str], ...]]] = (
         ((2, 'host."mx.a.b".tls', 'may not stand in [host."..."]'),),
     ),
     ("table in global", "[global.domain.'a.b']", ((1, "global.domain", "[global] holds no tables"),)),
-    ("host in binding", "[binding.b.host.'a.b']", ((1, "binding.b.host", "may not stand in [binding.NAME]"),)),
+    (
+        "limit of a host in a binding",
+        "[binding.b.host.'a.b']\nmax_outbound_connections = 1",
+        ((2, 'binding.b.host."a.b".max_outbound_connections', "it may stand in"),),
+    ),
+    ("host in domain", "[domain.'a.b'.host.'c.d']", ((1, 'domain."a.b".host."c.d"', "must be quoted"),)),
     (
         "unquoted name",
         "[domain.mx.example.com]\nretry_intervall = 1",

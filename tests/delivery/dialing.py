@@ -17,6 +17,8 @@ from momentum_tx.delivery.facilities import Facilities
 from momentum_tx.delivery.handle import ConnectionHandle
 from momentum_tx.delivery.initiate import ConnectionInitiator
 from momentum_tx.delivery.initiate_smtp import MailConnections
+from momentum_tx.delivery.limits import Limits
+from momentum_tx.delivery.probes import Probes
 from momentum_tx.delivery.records import Records
 from momentum_tx.delivery.routing import Router
 from momentum_tx.delivery.settle import Settlement
@@ -210,7 +212,9 @@ class World:
         self.records = Records()
         self.router = Router(self.facilities, self.records, lambda dr: None)
         self.settlement = Settlement(self.facilities, lambda dr: None)
-        self.initiator = ConnectionInitiator(self.facilities, self.records, self.router)
+        self.limits = Limits(self.facilities, self.records, lambda dr: None)
+        self.probes = Probes(self.records, lambda dr: None)
+        self.initiator = ConnectionInitiator(self.facilities, self.records, self.router, self.limits, self.probes)
         #: Handles that ``initiate_connection_smtp`` would have begun a session on.
         self.opened: list[ConnectionHandle] = []
         self.connections = MailConnections(self.initiator, self.settlement, self.opened.append, lambda dr: None)

@@ -346,7 +346,7 @@ class FailureCountTests(Story):
         initiate_connection_smtp(dr, 0, None)
         world.dialer.dials[-1].connect()
         self.assertEqual(world.records.failures((A, 25)), 2)
-        world.connections.contacted(dr, 0)
+        world.connections.contacted(world.opened[-1])
         self.assertEqual(world.records.failures((A, 25)), 0)
         for _ in range(2):
             self.fail_async(dr)
@@ -443,7 +443,7 @@ class FailureCountTests(Story):
         world.clock.advance(600)
         initiate_connection_smtp(dr, 0, None)
         world.dialer.dials[-1].connect()
-        world.connections.contacted(dr, 0)
+        world.connections.contacted(world.opened[-1])
         self.fail_async(dr)
         world.clock.advance(600)
         self.fail_async(dr)

@@ -110,7 +110,7 @@ class HostTests(SynchronousTestCase):
         record.expiry = NOW + 100
         record.mxlist = (MXRecord(10, self.records.host("mx.example.com")),)
         record.mxlist[0].host.addresses = ("192.0.2.1",)
-        record.mxlist[0].host.connections = 1
+        record.mxlist[0].host.places.taken = 1
         self.records.host("forgotten.example.com").addresses = ("192.0.2.2",)
         self.records.expire(NOW, 1800)
         self.assertEqual(self.records.host("mx.example.com").addresses, ("192.0.2.1",))

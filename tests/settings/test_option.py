@@ -107,7 +107,7 @@ class OptionTests(SynchronousTestCase):
         """
         No number may be as small as one likes, and no limit is lost to a slip of its name.
         """
-        known = {"doc", "unit", "scopes", "minimum", "maximum", "choices", "fixed", "differs"}
+        known = {"doc", "unit", "scopes", "minimum", "maximum", "choices", "fixed", "differs", "nested"}
         for _, option in options():
             self.assertEqual(set(option.metadata) - known, set(), option.name)
             if option.type in (int, float, float | None, int | str):
@@ -126,14 +126,26 @@ class OptionTests(SynchronousTestCase):
         ):
             for option in fields(owner):
                 of_one = (Level.BINDING,) if option.name in ("bind_address_secondary", "group_weight") else scopes
+                if option.name == "server_max_outbound_connections" and owner is BindingSettings:
+                    of_one = scopes[:2]
                 self.assertEqual(option.metadata["scopes"], of_one, option.name)
 
     def test_one_meaning(self) -> None:
         """
-        A name means one thing, but for the one option that a host has as well.
+        A name means one thing, but for the limits that a host has as well, and
+        the one of the server that a binding has as well.
         """
         names = [option.name for _, option in options()]
-        self.assertEqual({name for name in names if names.count(name) > 1}, {"max_outbound_connections"})
+        self.assertEqual(
+            {name for name in names if names.count(name) > 1},
+            {
+                "max_outbound_connections",
+                "outbound_throttle_connections",
+                "outbound_throttle_messages",
+                "scope_max_outbound_connections",
+                "server_max_outbound_connections",
+            },
+        )
 
     def test_every_option_has_an_effect(self) -> None:
         """

@@ -12,7 +12,8 @@ seeds.  What it found so far is in ``doc/explanation/fuzzing.md``.
 * :mod:`~momentum_tx.testing.fuzz.play`: plays a plan to its end; open it first.
 * :mod:`~momentum_tx.testing.fuzz.books`: what became of every message, as seen from outside.
 * :mod:`~momentum_tx.testing.fuzz.observer`, :mod:`~momentum_tx.testing.fuzz.journal_watch`,
-  :mod:`~momentum_tx.testing.fuzz.attempts`, :mod:`~momentum_tx.testing.fuzz.edges`: where the
+  :mod:`~momentum_tx.testing.fuzz.attempts`, :mod:`~momentum_tx.testing.fuzz.edges`,
+  :mod:`~momentum_tx.testing.fuzz.measures`: where the
   judge looks: hooks, the disk, ``initiate_connection``, our end of the wire.
 * :mod:`~momentum_tx.testing.fuzz.invariants`: what must hold, and when it is looked at.
 * :mod:`~momentum_tx.testing.fuzz.misbehaviour`: hook providers nobody would want.

@@ -14,6 +14,7 @@ from ...interfaces import hooks
 from ...net.resolver import DNS_PORT
 from ...settings import DEFAULT_SLOT
 from ..network import NetworkWatch
+from .measures import Measures
 
 if TYPE_CHECKING:
     from twisted.internet.address import IPv4Address, IPv6Address
@@ -56,21 +57,29 @@ class Edge:
     :param config: gives the configuration in force.
     :param ends: filled by :class:`WireWatch`.
     :param fault: told of (rule, text) when something must not be.
+    :param seconds: the clock.
     :ivar stopping: a stop was asked for: nothing may be begun any more.
     """
 
-    def __init__(self, config: Callable[[], IConfiguration], ends: Ends, fault: Callable[[str, str], object]) -> None:
+    def __init__(
+        self,
+        config: Callable[[], IConfiguration],
+        ends: Ends,
+        fault: Callable[[str, str], object],
+        seconds: Callable[[], float],
+    ) -> None:
         self._config = config
         self._ends = ends
         self._fault = fault
-        self._bound: dict[int, tuple[str, int, object]] = {}
+        self._measures = Measures(config, ends.open, fault, seconds)
+        self._bound: dict[int, tuple[str, int, object, bool]] = {}
         self.stopping = False
         self.deaf = False
 
     def connection_post_bind(self, dr: Any, binding_slot: int, fd: int, addr: IPv4Address | IPv6Address) -> bool:
         for handle in dr.connections.get(binding_slot, ()):
             if handle.connection.descriptor == fd:
-                self._bound = {fd: (dr.domain, binding_slot, handle.host)}
+                self._bound = {fd: (dr.domain, binding_slot, handle.host, len(handle.tries) == 1)}
                 tried, most = len(handle.tries), self._config().global_settings.max_addresses_per_attempt
                 if tried > most:
                     text = f"{dr.domain}: {tried} addresses in one attempt, max_addresses_per_attempt allows {most}"
@@ -92,9 +101,9 @@ class Edge:
         if purpose is None:
             self._fault("unknown connection", f"descriptor {fd} is connected, and was never bound")
             return
-        domain, slot, host = purpose
+        domain, slot, host, first = purpose
         ends = self._ends
-        ends.open[fd] = purpose
+        ends.open[fd] = domain, slot, host
         ends.most = max(ends.most, len(ends.open))
         config = self._config()
         binding = config.bindings[slot]
@@ -107,23 +116,13 @@ class Edge:
             self._fault("connection while stopping", domain)
         if suspended(config, slot, domain):
             self._fault("connection while suspended", f"{domain} from slot {slot}")
-        same = sum(1 for each in ends.open.values() if each[0] == domain and each[1] == slot)
-        self._limit("max_outbound_connections", domain, same, config.path(slot, domain).max_outbound_connections)
-        of_host = sum(1 for each in ends.open.values() if each[2] is host)
-        most = config.host(host.name).max_outbound_connections  # type: ignore[attr-defined]
-        if most >= 0:
-            self._limit("max_outbound_connections of host", domain, of_host, most)
-        settings = config.global_settings
-        self._limit("server_max_outbound_connections", domain, len(ends.open), settings.server_max_outbound_connections)
-
-    def _limit(self, option: str, domain: str, count: int, most: int) -> None:
-        if count > most:
-            self._fault("limit exceeded", f"{domain}: {count} connections, {option} allows {most}")
+        self._measures.dialled(domain, slot, host, first)
 
     def log_attempt_v1(self, msg: Any, dr: Any, now: Any, note: bytes) -> None:
         if self.deaf:
             return
         connection = msg.connection
+        self._measures.attempted(dr.domain, msg.binding_slot, connection.host_name)
         settings = self._config().path(msg.binding_slot, dr.domain)
         if 0 < settings.max_deliveries_per_connection <= connection.deliveries:
             self._fault(

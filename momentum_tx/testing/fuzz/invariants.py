@@ -55,7 +55,14 @@ _VERDICTS: Final = ("null", "nxdomain", "prohibited")
 #: The reason of mail whose binding has no address.
 ABSENT: Final = "its address is absent"
 #: Reasons after whose end mail moves at once; after the others it does at the next regular pass.
-_PROMPT: Final = ("suspended", ABSENT, "DNS is asked", "all its mail is being moved")
+_PROMPT: Final = (
+    "suspended",
+    ABSENT,
+    "DNS is asked",
+    "all its mail is being moved",
+    "it stands in line",
+    "a host is being probed",
+)
 
 
 class Invariants:
@@ -286,6 +293,9 @@ class Invariants:
             return "the spool cannot be written"
         if any(part.kind in ("goal", "veto", "raise", "nonsense") for part in stage.plan.providers) and stage.storming:
             return "a hook wants it so"
+        in_line = delivery.limits.waits(dr, slot)
+        if in_line and delivery.limits.message_room(dr, slot) <= 0:
+            return "it stands in line"
         if dr.throttled_until > wall:
             return "throttled"
         if dr.mx_type in (MXType.UNKNOWN, MXType.NULL, MXType.BROKEN) or dr.all_prohibited:
@@ -293,15 +303,18 @@ class Invariants:
             return ""
         if delivery.maintainer.held(dr, slot):
             return "its peer has enough connections"
-        if records.connections >= config.global_settings.server_max_outbound_connections:
-            return "the server has enough connections"
+        if in_line:
+            return "it stands in line"
+        peers = [(address, mx.port or settings.port) for mx in dr.mxlist for address in mx.host.addresses]
+        if any(delivery.probes.busy(peer, slot) for peer in peers):
+            return "a host is being probed"
         retry = config.domain(dr.domain).host_failure_retry
         _, refusal = eligible(
             dr.mxlist,
             usable=lambda address: source_for(address, *_sources(config, slot)) is not None,
             default_port=settings.port,
             down=lambda address, port: records.down((address, port), slot, wall, retry),
-            full=lambda host: 0 <= config.host(host.name).max_outbound_connections <= host.connections,
+            full=lambda host: False,
         )
         if refusal:
             return str(refusal)

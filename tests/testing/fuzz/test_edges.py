@@ -13,9 +13,9 @@ from zope.interface.verify import verifyObject
 from momentum_tx.delivery import initiate
 from momentum_tx.delivery.facilities import Facilities
 from momentum_tx.delivery.initiate import _Attempt
+from momentum_tx.delivery.limits import Limits
 from momentum_tx.delivery.maintainer import Maintainer
 from momentum_tx.delivery.session import Session
-from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces import hooks
 from momentum_tx.policy.candidates import order
 from momentum_tx.testing.fuzz.edges import Edge, Ends
@@ -35,17 +35,16 @@ class LimitTests(StoryCase):
         A hook that asks for a connection beyond ``max_outbound_connections`` gets it.
         """
 
-        def lax(attempt: Any, dr: Any) -> ConnFlag:
-            most = attempt._settings.max_outbound_connections
-            full = dr.connection_count(attempt.handle.binding_slot) > most
-            return ConnFlag.ERROR_HOST_MAX_REACHED if full else ConnFlag(0)
+        def lax(limits: Any, dr: Any, slot: int) -> bool:
+            most: int = limits._f.config.path(slot, dr.domain).max_outbound_connections
+            return dr.connection_count(slot) > most
 
         plan = small_plan(
             *[mail(number) for number in range(1, 9)],
             providers=(Part("reenter"),),
             settings={"max_outbound_connections": 1},
         )
-        fault = self.planted(plan, "limit exceeded", _Attempt, "_limit_refusal", lax)
+        fault = self.planted(plan, "limit exceeded", Limits, "refuses", lax)
         self.assertEqual(fault.text, f"{DOMAIN}: 2 connections, max_outbound_connections allows 1")
 
     def test_of_server(self) -> None:
@@ -53,16 +52,16 @@ class LimitTests(StoryCase):
         The server as a whole has one connection more than it may.
         """
 
-        def lax(attempt: Any, dr: Any) -> ConnFlag:
-            most = attempt._facilities.config.global_settings.server_max_outbound_connections
-            return ConnFlag.ERROR_HOST_MAX_REACHED if attempt._records.connections > most else ConnFlag(0)
+        def lax(limits: Any, dr: Any, slot: int) -> bool:
+            most: int = limits._f.config.global_settings.server_max_outbound_connections
+            return limits._records.connections > most
 
         plan = small_plan(
             mail(to=(DOMAIN, OTHER_DOMAIN)),
             domains=(DOMAIN, OTHER_DOMAIN),
-            settings={"server_max_outbound_connections": 1},
+            settings={"server_max_outbound_connections": 1, "server_reserve_outbound_connections": 0},
         )
-        fault = self.planted(plan, "limit exceeded", _Attempt, "_limit_refusal", lax)
+        fault = self.planted(plan, "limit exceeded", Limits, "refuses", lax)
         self.assertIn("2 connections, server_max_outbound_connections allows 1", fault.text)
 
     def test_of_host(self) -> None:
@@ -70,8 +69,8 @@ class LimitTests(StoryCase):
         An exchanger that serves two domains has one connection more than it may.
         """
 
-        def lax(attempt: Any, host: Any) -> bool:
-            most = attempt._facilities.config.host(host.name).max_outbound_connections
+        def lax(limits: Any, host: Any, dr: Any, slot: int) -> bool:
+            most: int = limits._f.config.host(host.name).max_outbound_connections
             return 0 <= most < host.connections
 
         plan = small_plan(
@@ -79,7 +78,7 @@ class LimitTests(StoryCase):
             domains=(DOMAIN, OTHER_DOMAIN),
             tables={f'host."{NAME}"': {"max_outbound_connections": 1}},
         )
-        fault = self.planted(plan, "limit exceeded", _Attempt, "_full", lax)
+        fault = self.planted(plan, "limit exceeded", Limits, "host_full", lax)
         self.assertIn("2 connections, max_outbound_connections of host allows 1", fault.text)
 
     def test_of_host_that_may_have_none(self) -> None:
@@ -87,7 +86,7 @@ class LimitTests(StoryCase):
         An exchanger that may have no connections has one.
         """
         plan = small_plan(tables={f'host."{NAME}"': {"max_outbound_connections": 0}})
-        self.patch(_Attempt, "_full", lambda attempt, host: False)
+        self.patch(Limits, "host_full", lambda limits, host, dr, slot: False)
         fault = self.guilty(plan, "limit exceeded")
         self.assertIn("1 connections, max_outbound_connections of host allows 0", fault.text)
 
@@ -279,7 +278,7 @@ class EdgeTests(StoryCase):
         """
         It is asked about every bind, forbids none, and is told of every attempt.
         """
-        edge = Edge(lambda: self.fail("not asked yet"), Ends(), lambda rule, text: None)
+        edge = Edge(lambda: self.fail("not asked yet"), Ends(), lambda rule, text: None, lambda: 0.0)
         for contract in (hooks.IConnectionPostBind, hooks.ILogAttemptV1):
             self.assertTrue(verifyObject(contract, edge))
 
@@ -287,7 +286,7 @@ class EdgeTests(StoryCase):
         """
         When its process has died it judges no attempt any more.
         """
-        edge = Edge(lambda: self.fail("it is dead"), Ends(), lambda rule, text: None)
+        edge = Edge(lambda: self.fail("it is dead"), Ends(), lambda rule, text: None, lambda: 0.0)
         edge.deaf = True
         edge.log_attempt_v1(None, None, 0.0, b"")
 

@@ -69,7 +69,7 @@ class EveryStepTests(StoryCase):
 
         def forgetful(attempt: Any, handle: Any) -> None:
             give_back(attempt, handle)
-            attempt._records.connections += 1
+            attempt._records.server.taken += 1
 
         plan = small_plan()
         fault = self.planted(plan, "counters", _Attempt, "_give_back", forgetful)
@@ -276,7 +276,7 @@ class RecountTests(StoryCase):
         """
         (handle,) = self.other.connections[DEFAULT_SLOT]
         assert isinstance(handle, ConnectionHandle) and handle.host is not None
-        handle.host.connections += 1
+        handle.host.places.taken += 1
         self.assertEqual(self.wrong(), ["counters"])
         self.assertIn(f"{NAME}: 2 connections, counted 3", self.rehearsal.faults[0][1])
 
@@ -284,7 +284,7 @@ class RecountTests(StoryCase):
         """
         The server knows all its connections.
         """
-        self.delivery.records.connections += 1
+        self.delivery.records.server.taken += 1
         self.assertEqual(self.wrong(), ["counters"])
 
     def test_slot_of_handle(self) -> None:
@@ -547,14 +547,16 @@ class ReasonTests(StoryCase):
         """
         Mail to a domain that waits because the server has all the connections it may have.
         """
-        rehearsal = self.two_domains(settings={"server_max_outbound_connections": 1}, **fields)
+        rehearsal = self.two_domains(
+            settings={"server_max_outbound_connections": 1, "server_reserve_outbound_connections": 0}, **fields
+        )
         return rehearsal, rehearsal.stage.world.domain(OTHER_DOMAIN)
 
     def test_server(self) -> None:
         """
         The server has all the connections it may have.
         """
-        self.explained(self.busy_server()[0], "the server has enough connections")
+        self.explained(self.busy_server()[0], "it stands in line")
 
     def test_hooks(self) -> None:
         """
@@ -565,7 +567,7 @@ class ReasonTests(StoryCase):
             self.explained(rehearsal, "a hook wants it so")
             rehearsal.stage.storming = False
             rehearsal.faults.clear()
-            self.explained(rehearsal, "the server has enough connections")
+            self.explained(rehearsal, "it stands in line")
 
     def test_dns_failed(self) -> None:
         """
@@ -577,7 +579,7 @@ class ReasonTests(StoryCase):
         # Answered since.
         dr.dns_failures = 0
         rehearsal.faults.clear()
-        self.explained(rehearsal, "the server has enough connections")
+        self.explained(rehearsal, "it stands in line")
 
     def test_bulk(self) -> None:
         """
@@ -602,16 +604,15 @@ class ReasonTests(StoryCase):
         Its host has all the connections it may have.
         """
         rehearsal = self.two_domains(tables={f'host."{NAME}"': {"max_outbound_connections": 1}})
-        self.explained(rehearsal, "CONN_ERROR_HOST_MAX_REACHED")
+        self.explained(rehearsal, "it stands in line")
 
     def test_host_is_down(self) -> None:
         """
         Its host failed lately.
         """
-        rehearsal = self.two_domains(
-            tables={f'host."{NAME}"': {"max_outbound_connections": 1}}, settings={"host_failure_retry": 60.0}
-        )
+        rehearsal, dr = self.busy_server()
         world = rehearsal.stage.world
+        world.service.delivery.records.server.forget(dr)
         world.service.delivery.records.address_failed((ADDRESS, 25), DEFAULT_SLOT, world.wall())
         self.explained(rehearsal, "CONN_ERROR_NO_MXS_REACHABLE")
 
