@@ -4,69 +4,24 @@ The queues of one domain: active per binding slot, delayed for all together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from zope.interface import implementer
 
 from ..interfaces.records import IMailQueue
-from .message import Message
+from .fair_queue import FairQueue
+from .message import Message, Traits
+from .message_heap import MessageHeap
 
-#: Stale entries a heap may carry before it is rebuilt, besides as many live ones.
-_SLACK = 64
 #: Tickets, even ones.  No two queues give the same: a message that has moved to another
 #: domain must not pass for the stale entry it left behind.
 _tickets = count(2, 2)
 
 
-class _Heap:
-    """
-    Messages by ``next_attempt``, first come first out among equals.  A removed
-    message leaves a stale entry behind, known by its ticket.
-    """
-
-    __slots__ = ("_entries", "live")
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[float, int, Message]] = []
-        self.live = 0
-
-    def push(self, ticket: int, message: Message) -> None:
-        message.place = ticket
-        self.live += 1
-        heappush(self._entries, (message.next_attempt, ticket, message))
-
-    def first(self) -> Message | None:
-        entries = self._entries
-        while entries:
-            _, ticket, message = entries[0]
-            if message.place == ticket:
-                return message
-            heappop(entries)
-        return None
-
-    def pop(self) -> Message | None:
-        message = self.first()
-        if message is not None:
-            heappop(self._entries)
-            self._left(message)
-        return message
-
-    def drop(self, message: Message) -> None:
-        self._left(message)
-        if len(self._entries) > 2 * self.live + _SLACK:
-            self._entries = [entry for entry in self._entries if entry[2].place == entry[1]]
-            heapify(self._entries)
-
-    def _left(self, message: Message) -> None:
-        message.place = 0
-        self.live -= 1
-
-    def __iter__(self) -> Iterator[Message]:
-        for _, ticket, message in sorted(self._entries, key=lambda entry: entry[:2]):
-            if message.place == ticket:
-                yield message
+def _alike(slot: int, key: Traits) -> float:
+    return 1.0
 
 
 @implementer(IMailQueue)
@@ -76,28 +31,48 @@ class MailQueue:
 
     A message is in at most one place; putting a queued one anywhere raises
     :class:`ValueError`, which in Momentum aborts the process.
+
+    Where the active mail of a slot is of several classes, these take turns by
+    their weights (:mod:`momentum_tx.queues.fair_queue`).
+
+    :param weigh: weight of a class of mail in a slot; all weigh the same without it.
     """
 
-    __slots__ = ("_active", "_active_total", "_delayed", "_flushed")
+    __slots__ = ("_active", "_active_total", "_delayed", "_flushed", "_weigh")
 
-    def __init__(self) -> None:
-        self._active: dict[int, _Heap] = {}
+    def __init__(self, weigh: Callable[[int, Traits], float] = _alike) -> None:
+        self._weigh = weigh
+        #: As long as all mail of a slot is of one class it is a plain heap.
+        self._active: dict[int, MessageHeap | FairQueue] = {}
         self._active_total = 0
-        self._delayed = _Heap()
+        self._delayed = MessageHeap()
         #: Delayed mail that is to be tried now, and the ticket that all of it is below.
-        self._flushed: list[tuple[int, _Heap]] = []
+        self._flushed: list[tuple[int, MessageHeap]] = []
 
     def insert_active(self, message: Message) -> None:
         """
-        Queue *message* as due, in the order of ``next_attempt``.
+        Queue *message* as due, in the order of ``next_attempt`` within its class.
         """
         if message.place:
             raise ValueError(f"{message.id} is queued already")
-        heap = self._active.get(message.binding_slot)
+        slot = message.binding_slot
+        key = message.reception.share
+        heap = self._active.get(slot)
         if heap is None:
-            heap = self._active[message.binding_slot] = _Heap()
+            heap = self._active[slot] = MessageHeap(key)
+        elif heap.key is not key:
+            heap = self._shared(slot, heap, key)
         heap.push(next(_tickets), message)
         self._active_total += 1
+
+    def _shared(self, slot: int, heap: MessageHeap | FairQueue, key: Traits) -> MessageHeap | FairQueue:
+        """
+        The queue of *slot*, which takes a class of mail that *heap* may have to share with another.
+        """
+        if isinstance(heap, FairQueue) or heap.key == key:
+            return heap
+        shared = self._active[slot] = FairQueue(partial(self._weigh, slot), heap)
+        return shared
 
     def insert_delayed(self, message: Message) -> None:
         """
@@ -110,7 +85,8 @@ class MailQueue:
 
     def next_active(self, slot: int) -> Message | None:
         """
-        Take the first active message of *slot*; it is in no queue afterwards.
+        Take the active message of *slot* whose turn it is; it is in no queue
+        afterwards.
         """
         heap = self._active.get(slot)
         if heap is None:
@@ -124,7 +100,7 @@ class MailQueue:
 
     def peek_active(self, slot: int) -> Message | None:
         """
-        The first active message of *slot*; it stays queued.
+        The active message of *slot* whose turn is next; it stays queued.
         """
         heap = self._active.get(slot)
         return heap.first() if heap is not None else None
@@ -178,7 +154,7 @@ class MailQueue:
         count = self._delayed.live
         if count:
             self._flushed.append((next(_tickets), self._delayed))
-            self._delayed = _Heap()
+            self._delayed = MessageHeap()
         return count
 
     def remove(self, message: Message) -> bool:
@@ -192,12 +168,32 @@ class MailQueue:
             return True
         heap = self._active[message.binding_slot]
         heap.drop(message)
+        self._left(message, heap)
+        return True
+
+    def take(self, message: Message) -> None:
+        """
+        Take a certain active message out of its turn; its class pays for it as
+        if the turn had been its.
+        """
+        heap = self._active[message.binding_slot]
+        heap.take(message)
+        self._left(message, heap)
+
+    def _left(self, message: Message, heap: MessageHeap | FairQueue) -> None:
         self._active_total -= 1
         if not heap.live:
             del self._active[message.binding_slot]
-        return True
 
-    def _delayed_heap(self, message: Message) -> _Heap:
+    def reweigh(self) -> None:
+        """
+        The weights of classes may have changed.
+        """
+        for heap in self._active.values():
+            if isinstance(heap, FairQueue):
+                heap.reweigh()
+
+    def _delayed_heap(self, message: Message) -> MessageHeap:
         for ticket, heap in self._flushed:
             if message.place < ticket:
                 return heap

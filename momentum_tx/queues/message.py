@@ -68,6 +68,7 @@ class Reception:
         "recv_from",
         "recv_method",
         "sender",
+        "share",
         "siblings",
         "size",
         "smtputf8",
@@ -101,6 +102,8 @@ class Reception:
         self.eight_bit = eight_bit
         self.smtputf8 = smtputf8
         self.traits = traits
+        #: The class by which its mail shares connections: its traits, without those that do not count for that.
+        self.share = traits
         self.not_before = not_before
         self.expires = expires
         #: Every message of the reception by index; a finished one is ``None``.
