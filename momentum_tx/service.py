@@ -45,6 +45,8 @@ from .timers import Agenda
 
 #: Seconds that injecting clients get for an answer that is under way at a stop.
 INJECTION_GRACE: Final = 5.0
+#: Global options that a reload does not change.
+_LASTING: Final = ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks", "share_by")
 
 
 class OutboundService(Service):
@@ -375,7 +377,7 @@ class OutboundService(Service):
         old = self._facilities.config
         if not new.follows(old):
             raise StartupError(f"{new.source}: not made to follow the configuration in force (see config.load.parse)")
-        for name in ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks"):
+        for name in _LASTING:
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
         self._config = new

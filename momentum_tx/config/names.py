@@ -13,6 +13,7 @@ from typing import Final
 
 import idna
 
+from ..policy import shares
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..policy.transcoding import compiled_pattern, parsed_replacement
@@ -294,6 +295,23 @@ def throttle(text: str) -> str:
     """
     if text:
         rate(text)
+    return text
+
+
+def share_weight(text: str) -> str:
+    """
+    The weight of a trait, such as ``priority:high=10``.
+    """
+    shares.parse(text)
+    return text
+
+
+def trait(text: str) -> str:
+    """
+    One of the traits of a message.
+    """
+    if text not in shares.TRAITS:
+        raise ValueError("is not a trait: tenant, campaign or priority is expected")
     return text
 
 

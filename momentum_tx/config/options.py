@@ -66,6 +66,8 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "retry_by_reply": names.reply_rule,
         "retry_intervals": names.interval,
         "routes": names.route,
+        "share_by": names.trait,
+        "share_weights": names.share_weight,
         "smtp_listen": names.listener,
         "state_dir": names.directory,
         "trusted_hosts": names.network,

@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from ..outcomes import Outcome
+from ..policy.shares import TRAITS, weight_of
 from ..queues.domain import DomainRecord
-from ..queues.message import Message
+from ..queues.message import NO_TRAITS, Message, Reception, Traits, traits_of
 from .choice import BindingChoice
 from .initiate import ConnectionInitiator
 from .initiate_smtp import MailConnections
@@ -44,7 +45,7 @@ class Delivery:
 
     def __init__(self, facilities: Facilities) -> None:
         self.facilities = f = facilities
-        self.records = Records()
+        self.records = Records(self._weight)
         self.choice = BindingChoice(f)
         self.router = Router(f, self.records, self._poke)
         self.settlement = Settlement(f, self._poke)
@@ -56,6 +57,11 @@ class Delivery:
         self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions, self.limits)
         self.sessions.wire(self.connections, self.maintainer)
         self._expire = f.agenda.alarm(self._expire_records)
+        # For good: queues know their mail by its class.
+        self._share_by = f.config.global_settings.share_by
+
+    def _weight(self, domain: str, slot: int, key: Traits) -> float:
+        return weight_of(self.facilities.config.path(slot, domain).share_weights, key)
 
     def _poke(self, dr: DomainRecord) -> None:
         self.maintainer.poke(dr)
@@ -100,12 +106,19 @@ class Delivery:
             if operator_named:
                 self.router.trust(dr)
             message.domain = dr
+            if message.reception.traits is not NO_TRAITS:
+                self._set_share(message.reception)
             self._index(message, dr)
             if message.next_attempt <= now:
                 dr.mail_queue.insert_active(message)
             else:
                 dr.mail_queue.insert_delayed(message)
             self.maintainer.poke(dr)
+
+    def _set_share(self, reception: Reception) -> None:
+        if self._share_by != TRAITS:
+            names = zip(TRAITS, reception.traits, strict=True)
+            reception.share = traits_of(*(value if name in self._share_by else "" for name, value in names))
 
     @staticmethod
     def _index(message: Message, dr: DomainRecord) -> None:
@@ -145,6 +158,7 @@ class Delivery:
         self.facilities.plumbing.look()
         self.limits.reconfigured()
         for dr in self.records:
+            dr.mail_queue.reweigh()
             self.maintainer.poke(dr)
 
     def _poke_those_with_mail(self) -> None:

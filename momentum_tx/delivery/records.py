@@ -4,11 +4,13 @@ Every domain record, host record and address metric of one service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from weakref import WeakValueDictionary
 
 from ..interfaces.services import IConnectionInitiator
 from ..queues.domain import AddressMetrics, DomainRecord, HostRecord
+from ..queues.message import Traits
 from ..queues.places import Places
 
 #: An address and the port connected to there: two servers may share an address.
@@ -20,9 +22,12 @@ _WEIGHT = 0.2
 class Records:
     """
     Finds records by name, makes them on demand, and drops what nobody needs.
+
+    :param weigh: weight of a class of mail for a domain in a slot.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weigh: Callable[[str, int, Traits], float] = lambda domain, slot, key: 1.0) -> None:
+        self._weigh = weigh
         self._domains: dict[str, DomainRecord] = {}
         # A host is known as long as a domain, a connection or a running look-up has it:
         # were it forgotten before, its limit would count connections of two records.
@@ -46,7 +51,7 @@ class Records:
         """
         record = self._domains.get(name)
         if record is None:
-            record = self._domains[name] = DomainRecord(name, initiator)
+            record = self._domains[name] = DomainRecord(name, initiator, partial(self._weigh, name))
         return record
 
     def find(self, name: str) -> DomainRecord | None:

@@ -251,7 +251,7 @@ class Sessions:
                 # One RCPT per transaction and address; the twin goes in the next.
                 and sibling.recipient not in taken
             ):
-                queue.remove(sibling)
+                queue.take(sibling)
                 taken.add(sibling.recipient)
                 messages.append(sibling)
         return messages

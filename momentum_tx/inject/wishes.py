@@ -17,6 +17,7 @@ from typing import Final, TypedDict
 
 from ..errors import MessageRefused
 from ..interfaces.services import Submission
+from ..policy.shares import TRAIT_NAME
 
 #: Seconds a time may lie ahead: what is beyond is a mistake, such as milliseconds.
 MAX_AHEAD: Final = 366 * 86400.0
@@ -28,7 +29,6 @@ _SOURCES: Final = {"binding": "X-Binding", "binding_group": "X-Binding-Group"}
 #: The fields, lower case.  X-Priority is not among them: mail programs write it for their readers.
 FIELDS: Final = frozenset(field.lower().encode() for field in (*_SOURCES.values(), *_NAMES.values(), *_TIMES.values()))
 
-_NAME: Final = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,14}(?:\.[0-9]{1,9})?")
 # A zone that its reader may not know would be taken for UTC.
 _ZONE: Final = re.compile(r"(?:[+-][0-9]{4}|GMT|UTC?)(?:\s*\([^()]*\))?$", re.ASCII)
@@ -123,7 +123,7 @@ def _value(fields: dict[bytes, bytes], field: str) -> str | None:
 
 
 def _check_name(label: str, value: str) -> None:
-    if not _NAME.fullmatch(value):
+    if not TRAIT_NAME.fullmatch(value):
         raise _refused(label, f"{shown(value)} is no name: 1 to 64 printable ASCII characters are possible")
 
 

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from ..interfaces.records import IConnection, IDomainRecord
-from .mail_queue import MailQueue
+from .mail_queue import MailQueue, alike
 from .places import Places
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..interfaces.records import IConnectionHandle
     from ..interfaces.services import IConnectionInitiator
+    from .message import Traits
 
 
 class MXType(enum.Enum):
@@ -184,13 +187,15 @@ class DomainRecord:
         "transients",
     )
 
-    def __init__(self, domain: str, initiator: IConnectionInitiator) -> None:
+    def __init__(
+        self, domain: str, initiator: IConnectionInitiator, weigh: Callable[[int, Traits], float] = alike
+    ) -> None:
         self.domain = domain
         #: Whose connection functions serve this record.
         self.initiator = initiator
         #: Whether an operator wrote the name, as a gateway.
         self.operator_named = False
-        self.mail_queue = MailQueue()
+        self.mail_queue = MailQueue(weigh)
         self.mx_type = MXType.UNKNOWN
         self.mxlist: tuple[MXRecord, ...] = ()
         #: Wall time at which the routing data expires.

@@ -20,7 +20,10 @@ from .message_heap import MessageHeap
 _tickets = count(2, 2)
 
 
-def _alike(slot: int, key: Traits) -> float:
+def alike(slot: int, key: Traits) -> float:
+    """
+    The weight of every class, where nobody says another.
+    """
     return 1.0
 
 
@@ -40,7 +43,7 @@ class MailQueue:
 
     __slots__ = ("_active", "_active_total", "_delayed", "_flushed", "_weigh")
 
-    def __init__(self, weigh: Callable[[int, Traits], float] = _alike) -> None:
+    def __init__(self, weigh: Callable[[int, Traits], float] = alike) -> None:
         self._weigh = weigh
         #: As long as all mail of a slot is of one class it is a plain heap.
         self._active: dict[int, MessageHeap | FairQueue] = {}

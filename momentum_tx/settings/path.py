@@ -122,6 +122,11 @@ class PathSettings:
         "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
         fixed=True,
     )
+    share_weights: tuple[str, ...] = option(
+        (),
+        "Weights of tenants, campaigns and priorities, such as priority:high=10; mail of several classes shares"
+        " connections by the products of what suits each (ours).",
+    )
     suspend_delivery: bool = option(False, "Whether mail waits here without any attempt.")
     curfew: tuple[str, ...] = option(
         (),

@@ -54,6 +54,12 @@ class GlobalSettings:
         " and the like.",
         scopes=GLOBAL,
     )
+    share_by: tuple[str, ...] = option(
+        ("tenant", "campaign", "priority"),
+        "Traits that tell classes of mail apart where they share connections; an empty list has all mail go by its"
+        " time alone (ours).",
+        scopes=GLOBAL,
+    )
     nameservers: tuple[str, ...] = option(
         (), "DNS servers, address or address:port; empty reads the system's resolv.conf.", scopes=GLOBAL
     )

@@ -160,7 +160,7 @@ class PromiseTests(SynchronousTestCase):
         Every message is taken after the ideal server began with it and before that has finished it, whoever comes
         and goes.
         """
-        for seed in range(150):
+        for seed in range(40):
             self.against_ideal(seed)
 
     @given(st.lists(st.integers(1, 60), min_size=2, max_size=12), st.integers(0, 2**32), st.integers(1, 8))
