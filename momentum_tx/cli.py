@@ -23,7 +23,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
 from .config import load as config_load
-from .config.configuration import DEFAULT, Configuration
+from .config.configuration import Configuration
 from .config.report import dump, explanation
 from .config.stanzas import nearest
 from .demo.accounting import Report
@@ -31,6 +31,7 @@ from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
 from .errors import ConfigError, StartupError
 from .service import OutboundService
+from .settings import UNBOUND
 
 #: Exit status of a command that was interrupted, as shells have it.
 INTERRUPTED: Final = 130
@@ -104,9 +105,9 @@ def _config_arguments(parser: argparse.ArgumentParser) -> None:
     about = "say what an option is, where that was set, and which tables were asked"
     explain = actions.add_parser("explain", help=about, description=about)
     _check_arguments(explain)
-    explain.add_argument("--binding", metavar="B", default=DEFAULT, help="for mail of this binding (default: default)")
+    explain.add_argument("--binding", metavar="B", default="", help="for mail of this binding (default: default)")
     explain.add_argument("--domain", metavar="D", default="", help="for mail to this domain")
-    explain.add_argument("--host", metavar="H", default="", help="of this mail exchanger instead")
+    explain.add_argument("--host", metavar="H", default="", help="of this mail exchanger, as seen from the binding")
     explain.add_argument("option", metavar="OPTION", help="name of the option")
     explain.set_defaults(act=_explain)
     about = "print all that is in force, as a file that says the same"
@@ -129,7 +130,7 @@ def _explain(options: argparse.Namespace) -> int:
     Where the value of an option comes from.
     """
     config = _loaded(options)
-    slot = config.binding_slot(options.binding)
+    slot = config.binding_slot(options.binding) if options.binding else UNBOUND
     if slot is None:
         known = [binding.name for binding in config.bindings]
         raise ConfigError(f"{config.source}: there is no binding {options.binding}{nearest(options.binding, known)}")

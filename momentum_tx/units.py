@@ -17,6 +17,8 @@ _PERIODS: Final = {
     "day": 86400.0,
     "d": 86400.0,
 }
+#: A year: what is counted over longer is no rate, and nobody would see the end of it.
+LONGEST_PERIOD: Final = 31_536_000.0
 _RATE: Final = re.compile(r"(\d{1,9})(?: ?/ ?(.{1,20}))?", re.ASCII)
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([smhd]?)", re.ASCII)
 
@@ -43,7 +45,7 @@ def rate(text: str) -> tuple[int, float]:
     ``minute``, ``h``, ``hour``, ``d``, ``day``, or a time as :func:`duration`
     reads it.
 
-    :raises ValueError: it is none of these.
+    :raises ValueError: it is none of these, or for longer than a year.
     """
     match = _RATE.fullmatch(text)
     wrong = "is not a rate such as 10, 100/60, 100/min, 5000/hour or 100000/day"
@@ -55,6 +57,9 @@ def rate(text: str) -> tuple[int, float]:
     if period in _PERIODS:
         return int(match[1]), _PERIODS[period]
     try:
-        return int(match[1]), duration(period)
+        seconds = duration(period)
     except ValueError as error:
         raise ValueError(f"{wrong}: {period!r} {error}") from None
+    if seconds > LONGEST_PERIOD:
+        raise ValueError(f"{wrong}: {period!r} is more than a year")
+    return int(match[1]), seconds

@@ -110,6 +110,8 @@ class ConfigTests(CommandLineCase):
 [domain."example.com"]
 retry_interval = 60
 [binding.b1]
+[binding.b1.host."mx1.example.com"]
+outbound_throttle_messages = "60/min"
 [host."mx1.example.com"]
 max_outbound_connections = 3
 """
@@ -139,6 +141,13 @@ max_outbound_connections = 3
         Options of an exchanger are explained by its name.
         """
         self.assertEqual(self.said("explain", "--host", "mx1.example.com", "max_outbound_connections")[0], "3")
+
+    def test_explain_host_of_binding(self) -> None:
+        """
+        What a binding has for an exchanger is explained by both names.
+        """
+        lines = self.said("explain", "--host", "mx1.example.com", "--binding", "b1", "outbound_throttle_messages")
+        self.assertEqual(lines[0], '"60/min"')
 
     def test_dump(self) -> None:
         """

@@ -47,6 +47,7 @@ class RateTests(SynchronousTestCase):
             ("100000/day", (100_000, 86400.0)),
             ("7/1.5h", (7, 5400.0)),
             ("0", (0, 1.0)),
+            ("1/365d", (1, 31_536_000.0)),
         ):
             self.assertEqual(rate(text), expected, text)
 
@@ -54,6 +55,6 @@ class RateTests(SynchronousTestCase):
         """
         Anything else is refused, with what was expected.
         """
-        for text in ("", "-1", "1.5", "ten", "5/", "/min", "5/0", "5/week", "5/min/s", "5\n", "9" * 30):
+        for text in ("", "-1", "1.5", "ten", "5/", "/min", "5/0", "5/week", "5/min/s", "5\n", "9" * 30, "1/366d"):
             error = self.assertRaises(ValueError, rate, text)
             self.assertIn("100/min", str(error), text)

@@ -7,8 +7,9 @@ Source: Momentum, pages ``4-ecelerity-conf-fallback`` (order of the scopes) and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from zope.interface import implementer
@@ -25,9 +26,9 @@ from ..settings import (
     HostSettings,
     PathSettings,
 )
-from ..settings.limits import HostLimits, PathLimits, Throttle, Total
-from ..units import rate
+from ..settings.limits import HostLimits, PathLimits
 from . import names
+from .limits import host_limits, path_limits
 from .lines import Lines
 from .options import BY_CLASS, Table
 from .stanzas import BindingStanzas, GroupStanzas, Layout, NamedStanzas, Stanza, nearest
@@ -51,6 +52,8 @@ class Origin:
     :ivar place: ``file:line``, empty for a built-in value.
     :ivar searched: headers of the tables that could have decided, most specific
         first, up to and including the one that did; tables nobody wrote included.
+    :ivar besides: (value, scope, place) of further tables that count as well, for an
+        option whose values hold together.
     """
 
     option: str
@@ -58,6 +61,7 @@ class Origin:
     scope: str
     place: str
     searched: tuple[str, ...]
+    besides: tuple[tuple[object, str, str], ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -108,7 +112,6 @@ class Configuration:
         self._hosts: dict[str, HostSettings] = {}
         self._limits: dict[tuple[int, str], PathLimits] = {}
         self._host_limits: dict[tuple[int, str], HostLimits] = {}
-        self._throttles: dict[tuple[str, str], Throttle] = {}
         self._settled: dict[tuple[object, ...], Any] = {}
         self._equal: dict[Any, Any] = {}
 
@@ -118,12 +121,7 @@ class Configuration:
         """
         found = self._limits.get((slot, domain))
         if found is None:
-            chain = self._path_chain(slot, domain)
-            found = PathLimits(
-                self._throttle("outbound_throttle_connections", chain),
-                self._throttle("outbound_throttle_messages", chain),
-                _totals(chain),
-            )
+            found = self._shared(PathLimits, self._path_chain(slot, domain), path_limits)
             _keep(self._limits, (slot, domain), found)
         return found
 
@@ -134,28 +132,11 @@ class Configuration:
         found = self._host_limits.get((slot, host))
         if found is None:
             name = names.looked_up(host)
-            tables = self._slots[self._checked(slot)]
-            chain = [stanza for container in tables.hosts for stanza in container.matching(name)]
-            chain += self._layout.hosts.matching(name)
-            found = HostLimits(
-                self._throttle("outbound_throttle_connections", chain),
-                self._throttle("outbound_throttle_messages", chain),
-                _totals(chain),
-            )
+            containers = (*self._slots[self._checked(slot)].hosts, self._layout.hosts)
+            chain = tuple(stanza for container in containers for stanza in container.matching(name))
+            found = self._shared(HostLimits, chain, host_limits)
             _keep(self._host_limits, (slot, host), found)
         return found
-
-    def _throttle(self, option: str, chain: Sequence[Stanza]) -> Throttle | None:
-        for stanza in chain:
-            text = stanza.values.get(option)
-            if isinstance(text, str) and text:
-                count, period = rate(text)
-                if not count:
-                    return None
-                # One object for all that share it: who has it is known by that.
-                key = stanza.text, option
-                return self._throttles.setdefault(key, Throttle(stanza.text, count, period))
-        return None
 
     def path(self, slot: int, domain: str) -> PathSettings:
         """
@@ -166,7 +147,7 @@ class Configuration:
         """
         found = self._paths.get((slot, domain))
         if found is None:
-            found = self._shared(PathSettings, self._path_chain(slot, domain))
+            found = self._shared(PathSettings, self._path_chain(slot, domain), partial(_settle, PathSettings))
             _keep(self._paths, (slot, domain), found)
         return found
 
@@ -184,7 +165,7 @@ class Configuration:
         found = self._domains.get(domain)
         if found is None:
             matching = self._layout.domains.matching(names.looked_up(domain))
-            found = self._shared(DomainSettings, (*matching, self._layout.top))
+            found = self._shared(DomainSettings, (*matching, self._layout.top), partial(_settle, DomainSettings))
             _keep(self._domains, domain, found)
         return found
 
@@ -194,7 +175,8 @@ class Configuration:
         """
         found = self._hosts.get(host)
         if found is None:
-            found = self._shared(HostSettings, self._layout.hosts.matching(names.looked_up(host)))
+            matching = self._layout.hosts.matching(names.looked_up(host))
+            found = self._shared(HostSettings, matching, partial(_settle, HostSettings))
             _keep(self._hosts, host, found)
         return found
 
@@ -237,11 +219,13 @@ class Configuration:
         """
         return f"{self.source}:{self._lines.line(key_path)}"
 
-    def explain(self, option: str, slot: int = DEFAULT_SLOT, domain: str = "") -> Origin:
+    def explain(self, option: str, slot: int = UNBOUND, domain: str = "") -> Origin:
         """
         Where the value of *option* for one (binding, domain) pair comes from.
 
         :param option: an option of any class but the hosts'.
+        :param slot: the binding's; without one it is that of ``default``, and an option that the service has as well as
+            a binding means the service's.
         :param domain: empty for an option that does not depend on it.
         :raises ConfigError: there is no such option.
         :raises IndexError: there is no such slot.
@@ -258,17 +242,19 @@ class Configuration:
         elif option in BY_CLASS[DomainSettings]:
             chain += _candidates(self._layout.domains, name)
             owner = DomainSettings
+        elif option in BY_CLASS[GlobalSettings] and (slot == UNBOUND or option not in BY_CLASS[BindingSettings]):
+            owner = GlobalSettings
         elif option in BY_CLASS[BindingSettings]:
             chain += tables.plain
-            owner = GlobalSettings if option in BY_CLASS[GlobalSettings] else BindingSettings
-        elif option in BY_CLASS[GlobalSettings]:
-            owner = GlobalSettings
+            owner = BindingSettings
         else:
             known = [known for kind in BY_CLASS for known in BY_CLASS[kind]]
             raise ConfigError(f"{option}: unknown option{nearest(option, known)}")
-        return self._origin(owner, option, (*chain, self._layout.top))
+        if BY_CLASS[owner][option].allowed(Table.GLOBAL):
+            chain.append(self._layout.top)
+        return self._origin(owner, option, chain)
 
-    def explain_host(self, option: str, host: str, slot: int = DEFAULT_SLOT) -> Origin:
+    def explain_host(self, option: str, host: str, slot: int = UNBOUND) -> Origin:
         """
         As :meth:`explain`, for an option of the mail exchanger *host* and
         connections from *slot*.
@@ -283,12 +269,16 @@ class Configuration:
 
     def _origin(self, owner: type, option: str, chain: Iterable[Stanza]) -> Origin:
         searched: list[str] = []
+        found: list[tuple[object, str, str]] = []
         for stanza in chain:
-            searched.append(stanza.text)
+            if not found:
+                searched.append(stanza.text)
             if option in stanza.values:
-                place = self.where(*stanza.path, option)
-                return Origin(option, stanza.values[option], stanza.text, place, tuple(searched))
-        return Origin(option, BY_CLASS[owner][option].default, "built-in", "", (*searched, "built-in"))
+                found.append((stanza.values[option], stanza.text, self.where(*stanza.path, option)))
+        if not found:
+            return Origin(option, BY_CLASS[owner][option].default, "built-in", "", (*searched, "built-in"))
+        besides = tuple(found[1:]) if option == "scope_max_outbound_connections" else ()
+        return Origin(option, *found[0], tuple(searched), besides)
 
     def _checked(self, slot: int) -> int:
         if slot == UNBOUND:
@@ -309,9 +299,10 @@ class Configuration:
         )
 
     def _binding(self, name: str, slot: int, group: str) -> Binding:
-        # [global] has options of the same names that mean the whole server.
-        top = {name: value for name, value in self._layout.top.values.items() if _written_globally(name)}
-        settings = _settle(BindingSettings, (*self._slots[slot].plain, Stanza(("global",), top)))
+        plain = self._slots[slot].plain
+        settings = _settle(BindingSettings, (*plain, self._layout.top))
+        # In the global table this name is the total of the server, of which the binding's is no part.
+        own_total = _settle(BindingSettings, plain).server_max_outbound_connections
         return Binding(
             name,
             slot,
@@ -320,7 +311,7 @@ class Configuration:
             settings.bind_address_secondary,
             settings.group_weight,
             settings.delayed_binding_domain_fuzz,
-            settings.server_max_outbound_connections,
+            own_total,
         )
 
     def _members(self) -> dict[str, tuple[int, ...]]:
@@ -329,11 +320,11 @@ class Configuration:
             members.setdefault(binding.group, []).append(binding.slot)
         return {name: tuple(slots) for name, slots in members.items() if slots}
 
-    def _shared(self, owner: type[_T], chain: tuple[Stanza, ...]) -> _T:
+    def _shared(self, owner: type[_T], chain: tuple[Stanza, ...], settle: Callable[[tuple[Stanza, ...]], _T]) -> _T:
         # Stanzas are compared by identity: the same tables give the same object.
         settled = self._settled.get((owner, *chain))
         if settled is None:
-            made = _settle(owner, chain)
+            made = settle(chain)
             # Thousands of domain tables that say the same share one object.
             settled = self._equal.get(made)
             if settled is None:
@@ -350,15 +341,6 @@ def _settle(owner: type[_T], chain: Sequence[Stanza]) -> _T:
     for stanza in reversed(chain):
         values.update((name, value) for name, value in stanza.values.items() if name in known)
     return owner(**values)
-
-
-def _totals(chain: Iterable[Stanza]) -> tuple[Total, ...]:
-    found: list[Total] = []
-    for stanza in chain:
-        most = stanza.values.get("scope_max_outbound_connections")
-        if isinstance(most, int):
-            found.append(Total(stanza.text, most))
-    return tuple(found)
 
 
 def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
@@ -391,7 +373,3 @@ def _unwritten(path: tuple[str, ...]) -> BindingStanzas:
 
 def _unwritten_group(name: str) -> GroupStanzas:
     return GroupStanzas.at(("binding_group", name))
-
-
-def _written_globally(name: str) -> bool:
-    return BY_CLASS[BindingSettings][name].allowed(Table.GLOBAL) if name in BY_CLASS[BindingSettings] else False

@@ -36,7 +36,9 @@ def explanation(option: str, origin: Origin) -> str:
     set_at = f"built-in, nobody has written {option}"
     if origin.place:
         set_at = f"set in {origin.scope} at {origin.place}"
-    lines = [value, set_at, "asked in this order, the last one decided:"]
+    lines = [value, set_at]
+    lines += [f"and besides {toml_value(other)} in {scope} at {place}" for other, scope, place in origin.besides]
+    lines.append("asked in this order, the last one decided:")
     return "\n".join([*lines, *(f"  {header}" for header in origin.searched)]) + "\n"
 
 

@@ -117,7 +117,7 @@ class IConfiguration(Interface):
     def limits(slot: int, domain: str) -> PathLimits:
         """
         What one (binding, domain) pair is held to together with others; the same
-        object each time, and one :class:`~momentum_tx.settings.limits.Throttle`
+        object each time, and an equal :class:`~momentum_tx.settings.limits.Throttle`
         for all that share it.
 
         :param slot: slot of the binding.
@@ -126,7 +126,7 @@ class IConfiguration(Interface):
 
     def host_limits(slot: int, host: str) -> HostLimits:
         """
-        What a mail exchanger is held to, besides the domain.
+        What a mail exchanger is held to, besides the domain; the same object each time.
 
         :param slot: slot of the binding that would connect to it.
         :param host: its name.

@@ -4,8 +4,8 @@ Limits that are shared: which table's they are, and who shares them.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.config.load import parse
-from momentum_tx.config.report import dump
+from momentum_tx.config.load import default, parse
+from momentum_tx.config.report import dump, explanation
 from momentum_tx.errors import ConfigError
 from momentum_tx.settings.limits import Throttle, Total
 
@@ -48,14 +48,14 @@ class ThrottleTests(SynchronousTestCase):
 
     def test_zeroEndsTheSearch(self) -> None:
         """
-        A 0 lifts the throttle of a table further out; an empty one does not.
+        A 0 lifts the throttle of a table further out, and so does an empty one: what is written decides.
         """
         config = parse(
             '[global]\noutbound_throttle_messages = "1"\n[domain."free.example"]\noutbound_throttle_messages = "0"\n'
-            '[domain."held.example"]\noutbound_throttle_messages = ""\n'
+            '[domain."empty.example"]\noutbound_throttle_messages = ""\n'
         )
         self.assertIsNone(config.limits(0, "free.example").messages)
-        self.assertIsNotNone(config.limits(0, "held.example").messages)
+        self.assertIsNone(config.limits(0, "empty.example").messages)
 
     def test_badRate(self) -> None:
         """
@@ -154,6 +154,21 @@ class TotalTests(SynchronousTestCase):
         )
         self.assertEqual(config.limits(0, "a.test").totals, (Total("[global]", 9),))
 
+    def test_explained(self) -> None:
+        """
+        Besides the nearest total every other one that holds is told.
+        """
+        option = "scope_max_outbound_connections"
+        config = parse(
+            f"[global]\n{option} = 9\n[domain.'/example/']\n{option} = 5\n[domain.\"a.example\"]\n{option} = 7", "x"
+        )
+        lines = explanation(option, config.explain(option, 0, "a.example")).splitlines()
+        self.assertEqual(lines[:2], ["7", 'set in [domain."a.example"] at x:6'])
+        self.assertEqual(
+            lines[2:4], ["and besides 5 in [domain.'/example/'] at x:4", "and besides 9 in [global] at x:2"]
+        )
+        self.assertNotIn("besides", explanation("tls", config.explain("tls", 0, "a.example")))
+
     def test_hosts(self) -> None:
         """
         A host's totals are those of the tables that name it.
@@ -184,3 +199,32 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(config.global_settings.server_max_outbound_connections, 100)
         origin = config.explain("server_max_outbound_connections")
         self.assertEqual((origin.value, origin.scope), (100, "[global]"))
+        origins = [config.explain("server_max_outbound_connections", slot) for slot in (0, 1)]
+        self.assertEqual([origin.value for origin in origins], [None, 10])
+        self.assertNotIn("[global]", origins[0].searched)
+
+
+class CacheTests(SynchronousTestCase):
+    """
+    Questions are answered once.
+    """
+
+    def test_sameObject(self) -> None:
+        """
+        The same question gets the same object, and names nobody wrote of share one.
+        """
+        config = parse("[domain.'a.example']\nscope_max_outbound_connections=1\n[binding.b]")
+        self.assertIs(config.limits(1, "a.example"), config.limits(1, "a.example"))
+        self.assertIs(config.limits(0, "x.com"), config.limits(1, "y.com"))
+        self.assertIs(config.host_limits(0, "x.com"), config.host_limits(1, "y.com"))
+
+    def test_unknownSlots(self) -> None:
+        """
+        A message without a binding counts as on ``default``; any other wrong slot is a fault.
+        """
+        config = default()
+        self.assertIs(config.limits(-1, "x"), config.limits(0, "x"))
+        self.assertIs(config.host_limits(-1, "x"), config.host_limits(0, "x"))
+        for slot in (1, -2):
+            self.assertRaises(IndexError, config.limits, slot, "x")
+            self.assertRaises(IndexError, config.host_limits, slot, "x")
