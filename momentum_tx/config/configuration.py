@@ -107,6 +107,7 @@ class Configuration:
             self._binding(name, slot, group_of.get(name, DEFAULT)) for slot, name in enumerate(binding_names)
         )
         self.groups = self._members()
+        self._written = frozenset(name for stanza in self.stanzas() for name in stanza.values)
         self._paths: dict[tuple[int, str], PathSettings] = {}
         self._domains: dict[str, DomainSettings] = {}
         self._hosts: dict[str, HostSettings] = {}
@@ -179,6 +180,12 @@ class Configuration:
             found = self._shared(HostSettings, matching, partial(_settle, HostSettings))
             _keep(self._hosts, host, found)
         return found
+
+    def written(self, option: str) -> bool:
+        """
+        Whether any table has *option*.
+        """
+        return option in self._written
 
     def binding_slot(self, name: str) -> int | None:
         """

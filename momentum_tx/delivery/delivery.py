@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from ..outcomes import Outcome
+from ..outcomes import Outcome, Scope
+from ..policy.consequence import BLACKHOLED
 from ..policy.shares import TRAITS, weight_of
 from ..queues.domain import DomainRecord
 from ..queues.message import NO_TRAITS, Message, Reception, Traits, traits_of
+from ..stages import Stage
 from .choice import BindingChoice
 from .initiate import ConnectionInitiator
 from .initiate_smtp import MailConnections
@@ -106,6 +108,9 @@ class Delivery:
             if operator_named:
                 self.router.trust(dr)
             message.domain = dr
+            if self.facilities.blackholed(message.binding_slot, name):
+                self.settlement.permanent(message, BLACKHOLED, Stage.UNKNOWN, now, Scope.DOMAIN)
+                continue
             if message.reception.traits is not NO_TRAITS:
                 self._set_share(message.reception)
             self._index(message, dr)
@@ -153,12 +158,15 @@ class Delivery:
     def reconfigured(self) -> None:
         """
         The configuration was replaced: look at every domain now, since what
-        forbade an attempt may be gone.
+        forbade an attempt may be gone, and mail may not be wanted any more.
         """
         self.facilities.plumbing.look()
         self.limits.reconfigured()
+        blackholes = self.facilities.config.written("blackhole")
         for dr in self.records:
             dr.mail_queue.reweigh()
+            if blackholes and dr.mail_queue.size():
+                self.settlement.blackhole(dr)
             self.maintainer.poke(dr)
 
     def _poke_those_with_mail(self) -> None:

@@ -71,6 +71,13 @@ class Facilities:
         """
         return self.suspension.until(slot, domain, self.wall()) > 0.0
 
+    def blackholed(self, slot: int, domain: str) -> bool:
+        """
+        Whether mail of a (binding, domain) pair is failed instead of delivered.
+        """
+        config = self.config
+        return config.written("blackhole") and config.path(slot, domain).blackhole is not False
+
     def source(self, slot: int, address: str) -> str | None:
         """
         Source of a connection from a binding slot to *address*; empty lets the

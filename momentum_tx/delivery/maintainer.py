@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
+from ..policy.consequence import BLACKHOLED
 from ..policy.goal import default_connection_goal
 from ..queues.domain import DomainRecord, MXType
 from ..timers import Alarm
@@ -170,6 +171,9 @@ class Maintainer:
         queue, care = dr.mail_queue, self._care(dr)
         for slot in self._turns(dr, care):
             if self._f.suspended(slot, dr.domain):
+                if self._f.blackholed(slot, dr.domain):
+                    self._settlement.purge_binding(dr, slot, BLACKHOLED)
+                    return
                 continue
             if self._limits.message_room(dr, slot) <= 0:
                 self._limits.wait_for_messages(dr, slot)

@@ -32,8 +32,8 @@ from ..smtp import events as ev
 from ..smtp.addresses import split_address
 from ..smtp.client import Method, SMTPClientMachine
 from ..stages import Stage
+from .bulk import BULK_SLICE
 from .initiate_smtp import FailedSession
-from .settle import BULK_SLICE
 from .transaction import Transaction
 
 if TYPE_CHECKING:

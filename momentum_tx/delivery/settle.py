@@ -8,23 +8,20 @@ State is settled before anyone is told.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
-
-from twisted.logger import Logger
+from typing import TYPE_CHECKING
 
 from ..outcomes import Outcome, Scope, Verdict
+from ..policy.consequence import BLACKHOLED
 from ..policy.retry import End, RetrySchedule, spread
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message, Reception
 from ..settings import DEFAULT_SLOT, PathSettings
 from ..stages import Stage
+from .bulk import Bulk, active_of, all_of
 from .transcoder import Transcoder
 
 if TYPE_CHECKING:
     from .facilities import Facilities
-
-#: Messages a bulk operation handles in one turn of the reactor.
-BULK_SLICE: Final = 200
 
 
 class Settlement:
@@ -35,8 +32,6 @@ class Settlement:
     :param requeued: told after a message went back to the queues of its domain.
     """
 
-    _log = Logger()
-
     def __init__(self, facilities: Facilities, requeued: Callable[[DomainRecord], object]) -> None:
         self._f = facilities
         self._requeued = requeued
@@ -44,11 +39,9 @@ class Settlement:
         self._schedules: dict[PathSettings, RetrySchedule] = {}
         #: Who waits for the end of a message, by message id.
         self.waiting: dict[str, Callable[[Outcome], object]] = {}
-        #: Domains a bulk operation is at work on.
-        self._bulk: dict[DomainRecord, str] = {}
+        self._bulk = Bulk(facilities, self.keep, requeued)
         #: Counts the receptions that were delayed in bulk, so that no two get the same moment.
         self._bulk_number = 0
-        self._stopped = False
         self.delivered_count = 0
         self.transient_count = 0
         self.permanent_count = 0
@@ -59,7 +52,7 @@ class Settlement:
         slice: what they have not reached stays in the spool as it is.  Single
         outcomes are still taken.
         """
-        self._stopped = True
+        self._bulk.stop()
 
     def delivered(self, message: Message, note: bytes, now: float) -> None:
         """
@@ -131,6 +124,9 @@ class Settlement:
         if hook:
             hook.notify(lambda provider: provider.log_transient_failure_v1(message, dr, now, note))
         message.num_retries += 1
+        if self._f.blackholed(message.binding_slot, dr.domain):
+            self.permanent(message, BLACKHOLED, stage, now)
+            return
         schedule = self._schedule(message, dr)
         draw = self._f.rng.random() if schedule.retry_jitter else 0.0
         reception = message.reception
@@ -183,6 +179,9 @@ class Settlement:
         """
         dr = self._domain(message)
         message.connection = None
+        if self._f.blackholed(message.binding_slot, dr.domain):
+            self.permanent(message, BLACKHOLED, Stage.UNKNOWN, self._f.wall())
+            return
         dr.mail_queue.insert_active(message)
         self._requeued(dr)
 
@@ -244,73 +243,42 @@ class Settlement:
                 self._bulk_number += 1
             self.transient(message, note, Stage.NOT_CONNECTED, now, later=spread(self._bulk_number, fuzz))
 
-        self._in_bulk("delay", dr, self._next_active_of(dr), delay)
+        self._bulk.begin(dr, active_of(dr), delay)
 
     def purge_domain(self, dr: DomainRecord, note: bytes) -> None:
         """
         Give up all mail of *dr*, on every binding (Momentum:
         ``mail_queue_purge_domain_binding`` for each), in slices.
         """
+        self._bulk.begin(dr, all_of(dr), self._purging(note))
 
+    def purge_binding(self, dr: DomainRecord, slot: int, note: bytes) -> None:
+        """
+        Give up all mail of *dr* on one binding (Momentum:
+        ``mail_queue_purge_domain_binding``), in slices.
+        """
+        self._bulk.begin(dr, all_of(dr, slot), self._purging(note), waits=True)
+
+    def blackhole(self, dr: DomainRecord) -> None:
+        """
+        Give up all mail of *dr* that ``blackhole`` says is not to be delivered.
+        """
+        for slot in range(len(self._f.config.bindings)):
+            if self._f.blackholed(slot, dr.domain):
+                self.purge_binding(dr, slot, BLACKHOLED)
+
+    def _purging(self, note: bytes) -> Callable[[Message, float], object]:
         def purge(message: Message, now: float) -> None:
             self.permanent(message, note, Stage.UNKNOWN, now, Scope.DOMAIN)
 
-        def next_message() -> Message | None:
-            first = dr.mail_queue.first_delayed()
-            if first is not None:
-                dr.mail_queue.remove(first)
-                return first
-            return next_active()
-
-        next_active = self._next_active_of(dr)
-        self._in_bulk("purge", dr, next_message, purge)
-
-    @staticmethod
-    def _next_active_of(dr: DomainRecord) -> Callable[[], Message | None]:
-        def next_active() -> Message | None:
-            for slot in dr.mail_queue.active_slots():
-                return dr.mail_queue.next_active(slot)
-            return None
-
-        return next_active
-
-    def _in_bulk(
-        self,
-        what: str,
-        dr: DomainRecord,
-        following: Callable[[], Message | None],
-        settle: Callable[[Message, float], object],
-    ) -> None:
-        if dr in self._bulk or self._stopped:
-            return
-        self._bulk[dr] = what
-
-        def work() -> None:
-            if self._stopped:
-                return
-            now = self._f.wall()
-            for _ in range(BULK_SLICE):
-                message = following()
-                if message is None:
-                    del self._bulk[dr]
-                    self._requeued(dr)
-                    return
-                message.connection = None
-                try:
-                    settle(message, now)
-                except Exception:
-                    self._log.failure("settling {id} failed", id=message.id)
-                    self.keep(message, now)
-            self._f.clock.callLater(0, work)
-
-        work()
+        return purge
 
     def busy(self, dr: DomainRecord) -> bool:
         """
         Whether a bulk operation is at work on *dr*; no connection is opened
         meanwhile.
         """
-        return dr in self._bulk
+        return self._bulk.busy(dr)
 
     def _schedule(self, message: Message, dr: DomainRecord) -> RetrySchedule:
         settings = self._f.config.path(message.binding_slot, dr.domain)

@@ -61,7 +61,8 @@ class Suspension:
         """
         config = self._f.config
         settings = config.path(slot, domain)
-        if settings.suspend_delivery:
+        if settings.suspend_delivery or settings.blackhole:
+            # No attempt is made of mail that is being failed.
             return inf
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return inf
@@ -79,6 +80,8 @@ class Suspension:
         """
         config = self._f.config
         settings = config.path(slot, domain)
+        if settings.blackhole:
+            return "blackhole is set"
         if settings.suspend_delivery:
             return "suspend_delivery is set"
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":

@@ -21,6 +21,7 @@ from ..message.trace import received
 from ..queues.message import Message, Reception, traits_of
 from ..settings import DEFAULT_SLOT
 from ..smtp.addresses import canonical_domain, split_address
+from . import recipients
 from .wishes import FIELDS, check, obey, shown
 
 
@@ -72,6 +73,10 @@ class Receiver:
             return 452, "4.3.1 The spool takes nothing at the moment, try again later"
         return None
 
+    def recipient_refusal(self, recipient: bytes, trusted: bool) -> tuple[int, str] | None:
+        config = self._config()
+        return recipients.refusal(config, recipient, recipients.possible_slots(config, trusted))
+
     def receive(self, submission: Submission) -> Deferred[str]:
         return self.take(submission).addCallback(_batch_id)
 
@@ -104,7 +109,7 @@ class Receiver:
         most = self._config().global_settings.max_recipients_per_message
         if len(submission.recipients) > most:
             raise MessageRefused(550, f"5.5.3 Too many recipients: {len(submission.recipients)}, {most} are possible")
-        recipients = [self._routable(recipient) for recipient in submission.recipients]
+        routable = [self._routable(recipient) for recipient in submission.recipients]
         if submission.trusted:
             said, content = take_fields(content, FIELDS)
             if said:
@@ -118,7 +123,7 @@ class Receiver:
             self._hostname,
             submission.recv_method,
             batch_id,
-            recipients[0] if len(recipients) == 1 else None,
+            routable[0] if len(routable) == 1 else None,
             now,
         )
         content = prepend_field(field, content)
@@ -137,11 +142,14 @@ class Receiver:
             submission.expires,
         )
         slot, group = self._source(submission)
-        for recipient in recipients:
+        for recipient in routable:
             message = reception.add(self._ids.next(), recipient)
             message.binding_slot = self._bound(message, group) if group else slot
             if message.binding_slot == DEFAULT_SLOT and self._config().global_settings.default_binding == "none":
                 raise MessageRefused(451, "4.3.5 There is no binding for this message, try again later")
+        config = self._config()
+        if config.written("blackhole") and recipients.blackholed(config, reception.messages):
+            raise MessageRefused(*recipients.BLACKHOLED)
         return reception, content
 
     def _bound(self, message: Message, group: str) -> int:
@@ -159,6 +167,8 @@ class Receiver:
             canonical_domain(domain)
         except ValueError as error:
             raise MessageRefused(553, f"5.1.3 Bad recipient domain: {error}") from None
+        if domain.startswith(b"[") and not self._config().global_settings.allow_ip_literal:
+            raise MessageRefused(*recipients.NO_LITERALS)
         return recipient
 
     def _source(self, submission: Submission) -> tuple[int, str]:

@@ -22,6 +22,7 @@ from ..policy.networks import Networks
 from ..smtp.reception import Closing, MessageReceived, Phase, Rejected, ServerSettings
 from ..smtp.server import SMTPServerMachine
 from ..timers import Agenda
+from . import recipients
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
@@ -282,6 +283,7 @@ class SMTPInjection(Factory):
         )
         self._relays = Networks(settings.relay_hosts)
         self._trusted = Networks(settings.trusted_hosts)
+        self._refuses_recipients = recipients.refuses_any(self._config())
         self._most = settings.max_inbound_connections
         self._most_per_client = settings.max_inbound_connections_per_client
         self.timeout = settings.inbound_timeout
@@ -301,7 +303,11 @@ class SMTPInjection(Factory):
         """
         # No address: a Unix socket, whose permissions are the policy.
         may_relay = not peer or peer in self._relays
-        return SMTPServerMachine(self._server_settings, may_relay, self.receiver.refusal)
+        refuse = self._refuse_recipient(self.trusts(peer)) if self._refuses_recipients else None
+        return SMTPServerMachine(self._server_settings, may_relay, self.receiver.refusal, refuse)
+
+    def _refuse_recipient(self, trusted: bool) -> Callable[[bytes], tuple[int, str] | None]:
+        return lambda recipient: self.receiver.recipient_refusal(recipient, trusted)
 
     def trusts(self, peer: str) -> bool:
         """

@@ -146,6 +146,14 @@ class IConfiguration(Interface):
         :param host: its name.
         """
 
+    def written(option: str) -> bool:
+        """
+        Whether any table has *option*: what nobody uses need not be looked up
+        for each message.
+
+        :param option: its name.
+        """
+
     def binding_slot(name: str) -> int | None:
         """
         Slot of a binding, or ``None`` if there is none of that name.
@@ -313,6 +321,15 @@ class IReceiver(Interface):
     def refusal() -> tuple[int, str] | None:
         """
         Why no mail is taken at the moment, as code and text, or ``None``.
+        """
+
+    def recipient_refusal(recipient: bytes, trusted: bool) -> tuple[int, str] | None:
+        """
+        Why no mail is taken for a recipient, whoever it is from, as code and
+        text, or ``None``.
+
+        :param recipient: the address, syntax already checked.
+        :param trusted: whether its client may choose a binding.
         """
 
 

@@ -42,6 +42,8 @@ _NOTES: Final = {
 NO_VALID_HOSTS: Final = b"451 4.4.1 [internal] No valid hosts (unable to make any connections)"
 #: Status text of a sweep by ``mx_failures_to_delay``.
 TOO_MANY_FAILURES: Final = b"451 4.4.1 [internal] No valid hosts (too many connection failures)"
+#: Status text of mail that ``blackhole`` swallows once it is accepted.
+BLACKHOLED: Final = b"554 5.7.0 [internal] Blackholed"
 #: Status text of a look-up that failed for now.
 LOOKUP_DEFERRED: Final = b"454 4.4.4 [internal] no MX or A for domain"
 

@@ -4,7 +4,7 @@ The queues of one domain: active per binding slot, delayed for all together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 
@@ -225,6 +225,17 @@ class MailQueue:
             found.extend(heap)
         found.extend(self._delayed)
         return found
+
+    def delayed(self) -> Iterator[Message]:
+        """
+        The messages that are delayed now and still are when their turn comes, in
+        no order; the queue may change in between.
+        """
+        heaps = [*[heap for _, heap in self._flushed], self._delayed]
+        for entries in [heap.entries() for heap in heaps]:
+            for _, ticket, message in entries:
+                if message.place == ticket:
+                    yield message
 
     def active_size(self, slot: int | None = None) -> int:
         if slot is None:

@@ -78,6 +78,12 @@ class MessageHeap:
         message.place = 0
         self.live -= 1
 
+    def entries(self) -> list[tuple[float, int, Message]]:
+        """
+        Times, tickets and messages as they are now, stale ones too, in no order.
+        """
+        return list(self._entries)
+
     def __iter__(self) -> Iterator[Message]:
         """
         All of it in order; nothing changes.

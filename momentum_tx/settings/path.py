@@ -133,6 +133,14 @@ class PathSettings:
         'Quiet hours that come again, such as "mon-fri 22:00-07:00 Europe/Berlin": days (all if left out), hours, time'
         " zone (UTC if left out). Meanwhile mail waits as with suspend_delivery (ours).",
     )
+    blackhole: bool | str = option(
+        False,
+        "Whether mail is failed instead of delivered: true or inline refuses it at the door, and internal takes it and"
+        " fails it then; with either, mail that waits already is failed at once.",
+        choices=("inline", "internal"),
+        differs="A client that may choose the binding is refused at RCPT TO only where every binding is so set, and"
+        " else at the end of the message.",
+    )
     gateway: str = option("", "Name or address of the host that takes all this mail instead of the domain's own.")
     remote_smtp_port: int = option(25, "Port connected to.", minimum=1, maximum=65535)
     delivery_method: str = option(

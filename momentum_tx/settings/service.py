@@ -98,6 +98,11 @@ class GlobalSettings:
         scopes=GLOBAL,
         choices=("normal", "none", "suspended"),
     )
+    allow_ip_literal: bool = option(
+        True,
+        "Whether mail is taken for addresses such as bob@[192.0.2.1]; what was taken is delivered.",
+        scopes=GLOBAL,
+    )
     max_message_size: int = option(
         104_857_600, "Largest message received, as announced by SIZE (ours).", "octets", GLOBAL, minimum=1000
     )

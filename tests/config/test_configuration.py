@@ -420,6 +420,14 @@ max_outbound_connections = 3
                     explained = config.explain("remote_smtp_port", slot, domain).value
                     self.assertEqual(explained, config.path(slot, domain).remote_smtp_port)
 
+    def test_written(self) -> None:
+        """
+        It knows which options any table has, wherever it stands.
+        """
+        for option in ("state_dir", "bind_address", "routes", "idle_timeout", "max_outbound_connections"):
+            self.assertTrue(self.config.written(option), option)
+        self.assertFalse(self.config.written("blackhole"))
+
     def test_unknown(self) -> None:
         """
         A misspelt option is answered with the nearest one.

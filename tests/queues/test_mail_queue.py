@@ -51,6 +51,26 @@ class MailQueueTests(SynchronousTestCase):
             found.append(message)
         return found
 
+    def test_delayed_one_by_one(self) -> None:
+        """
+        Who goes through the delayed mail meets each message that was there at the
+        beginning and still is, whatever happens to the queue meanwhile.
+        """
+        flushed = [self.delayed(100.0 + number) for number in range(3)]
+        self.queue.flush()
+        waiting = [self.delayed(200.0 + number) for number in range(3)]
+        self.active()
+        met = []
+        for message in self.queue.delayed():
+            met.append(message)
+            self.queue.remove(message)
+            if len(met) == 1:
+                self.queue.remove(flushed[2])
+                self.queue.sweep(0.0, 1)
+                self.delayed(1.0)
+        self.assertEqual(sorted(message.id for message in met), sorted(each.id for each in [flushed[0], *waiting]))
+        self.assertEqual(self.sizes(), (2, 1, 3))
+
     def test_contract(self) -> None:
         """
         Hooks find everything the contract promises.

@@ -189,6 +189,7 @@ class ValueTests(SynchronousTestCase):
                     "message_expiration": 86400,
                     "never_attempt_expired_messages": False,
                     "suspend_delivery": False,
+                    "blackhole": False,
                     "gateway": "",
                     "remote_smtp_port": 25,
                     "delivery_method": "ESMTP",
@@ -212,6 +213,7 @@ class ValueTests(SynchronousTestCase):
                 {
                     "server_max_outbound_connections": 20000,
                     "delayed_queue_scan_interval": 15,
+                    "allow_ip_literal": True,
                     "use_ipv6": False,
                     "default_binding": "normal",
                     "prefer_ipv6_mxs": False,

@@ -29,11 +29,20 @@ LMTP_PORT: Final = 2003
 
 def suspended(config: IConfiguration, slot: int, domain: str) -> bool:
     """
-    Whether the configuration says that mail waits.
+    Whether the configuration says that mail is not to be delivered, for now or at all.
     """
+    if blackholed(config, slot, domain):
+        return True
     if slot == DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
         return True
     return config.path(slot, domain).suspend_delivery
+
+
+def blackholed(config: IConfiguration, slot: int, domain: str) -> bool:
+    """
+    Whether the configuration says that mail is failed instead of delivered.
+    """
+    return config.path(slot, domain).blackhole is not False
 
 
 class Ends:

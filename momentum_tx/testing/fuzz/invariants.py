@@ -12,14 +12,14 @@ from ...delivery.handle import ConnectionHandle
 from ...delivery.session import Session
 from ...flags import ConnFlag
 from ...policy.candidates import eligible, source_for
-from ...policy.consequence import note_for
+from ...policy.consequence import BLACKHOLED, note_for
 from ...policy.retry import End
 from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
 from ...queues.domain import MXType
 from ...queues.message import Message, Reception
 from ...spool.records import segment_number
 from .books import DELIVERED
-from .edges import suspended
+from .edges import blackholed, suspended
 
 if TYPE_CHECKING:
     from ...interfaces.services import IConfiguration
@@ -136,6 +136,10 @@ class Invariants:
         most = 0 if settings.never_retry else settings.max_retries
         if note == End.RETRIES.value and isinstance(most, int) and message.num_retries <= most:
             self._fault("failed too early", f"{message.recipient!r} after {message.num_retries} failures: {note!r}")
+        if note == BLACKHOLED:
+            if not blackholed(stage.config(), message.binding_slot, message.domain.domain):
+                self._fault("failed without cause", f"{message.recipient!r}: {note!r}")
+            return
         if note in _OWN_ENDS:
             domain = next((each for each in stage.plan.domains if each.name == message.domain.domain), None)
             for flag, kind in (
@@ -277,6 +281,9 @@ class Invariants:
         delivery, config, wall = service.delivery, service.configuration, stage.world.wall()
         settings = config.path(slot, dr.domain)
         records = delivery.records
+        if blackholed(config, slot, dr.domain):
+            # It has to be gone.
+            return ""
         if suspended(config, slot, dr.domain):
             return "suspended"
         if self._unplumbed(slot):

@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from .plan import Options, Plan
+from .ways import write_ways
 
 
 def write_policy(plan: Plan, limited: bool) -> None:
@@ -77,4 +78,5 @@ def _throttles(plan: Plan, dice: Random) -> None:
 _POLICIES: Final = {
     "throttles": _throttles,
     "limits": _limits,
+    "ways": write_ways,
 }

@@ -4,6 +4,7 @@ What must hold, and that it is noticed when it does not.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -586,7 +587,7 @@ class ReasonTests(StoryCase):
         All mail of its domain is being moved, slice by slice.
         """
         rehearsal, dr = self.busy_server()
-        rehearsal.stage.world.service.delivery.settlement._bulk[dr] = "delay"
+        rehearsal.stage.world.service.delivery.settlement._bulk._jobs[dr] = deque()
         self.explained(rehearsal, "all its mail is being moved")
 
     def test_verdict(self) -> None:
