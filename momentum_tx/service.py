@@ -393,6 +393,18 @@ class OutboundService(Service):
         """
         return self.delivery.flush(domain)
 
+    def rebind(
+        self,
+        domain: str | None = None,
+        from_binding: str | None = None,
+        to_binding: str | None = None,
+        to_group: str | None = None,
+    ) -> Deferred[int]:
+        """
+        See :meth:`momentum_tx.delivery.delivery.Delivery.rebind`.
+        """
+        return self.delivery.rebind(domain, from_binding, to_binding, to_group)
+
     def unplumbed(self) -> list[str]:
         """
         What is wrong with the bindings' addresses on this machine, each with the

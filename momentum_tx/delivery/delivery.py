@@ -22,6 +22,7 @@ from .initiate_smtp import MailConnections
 from .limits import Limits
 from .maintainer import Maintainer
 from .probes import Probes
+from .rebinding import Rebinding
 from .records import Records
 from .routing import Router
 from .sessions import Sessions
@@ -58,6 +59,8 @@ class Delivery:
         self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open, self._poke)
         self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions, self.limits)
         self.sessions.wire(self.connections, self.maintainer)
+        self.rebinding = Rebinding(f, self.choice, self.record_for, self._index, self._poke)
+        self.settlement.rebind = self.rebinding.retry
         self._expire = f.agenda.alarm(self._expire_records)
         # For good: queues know their mail by its class.
         self._share_by = f.config.global_settings.share_by
@@ -94,7 +97,7 @@ class Delivery:
         now = self.facilities.wall()
         for message in messages:
             try:
-                name, operator_named = self.router.routing_domain(message)
+                dr = self.record_for(message)
             except ValueError as error:
                 # It was a domain when it was accepted; the rules for names have changed since.
                 self._log.critical(
@@ -104,16 +107,13 @@ class Delivery:
                     error=error,
                 )
                 continue
-            dr = self.domain_record(name)
-            if operator_named:
-                self.router.trust(dr)
             message.domain = dr
-            if self.facilities.blackholed(message.binding_slot, name):
+            if self.facilities.blackholed(message.binding_slot, dr.domain):
                 self.settlement.permanent(message, BLACKHOLED, Stage.UNKNOWN, now, Scope.DOMAIN)
                 continue
             if message.reception.traits is not NO_TRAITS:
                 self._set_share(message.reception)
-            self._index(message, dr)
+            self._index(message)
             if message.next_attempt <= now:
                 dr.mail_queue.insert_active(message)
             else:
@@ -125,10 +125,22 @@ class Delivery:
             names = zip(TRAITS, reception.traits, strict=True)
             reception.share = traits_of(*(value if name in self._share_by else "" for name, value in names))
 
+    def record_for(self, message: Message) -> DomainRecord:
+        """
+        The record of the domain that *message* is queued under, made if there is none.
+
+        :raises ValueError: its recipient has no domain that can be looked up.
+        """
+        name, operator_named = self.router.routing_domain(message)
+        dr = self.domain_record(name)
+        if operator_named:
+            self.router.trust(dr)
+        return dr
+
     @staticmethod
-    def _index(message: Message, dr: DomainRecord) -> None:
-        reception = message.reception
-        if len(reception.messages) > 1:
+    def _index(message: Message) -> None:
+        reception, dr = message.reception, message.domain
+        if len(reception.messages) > 1 and dr is not None:
             if reception.siblings is None:
                 reception.siblings = {}
             reception.siblings.setdefault(dr, []).append(message)
@@ -142,18 +154,44 @@ class Delivery:
         :param domain: the routing domain; ``None`` for every one.
         :returns: messages that no longer wait for their time.
         """
-        if domain is None:
-            records = list(self.records)
-        else:
-            found = self.records.find(domain)
-            records = [] if found is None else [found]
         count = 0
-        for dr in records:
+        for dr in self._named(domain):
             flushed = dr.mail_queue.flush()
             if flushed:
                 count += flushed
                 self.maintainer.poke(dr)
         return count
+
+    def _named(self, domain: str | None) -> list[DomainRecord]:
+        if domain is None:
+            return list(self.records)
+        found = self.records.find(domain)
+        return [] if found is None else [found]
+
+    def rebind(
+        self,
+        domain: str | None = None,
+        from_binding: str | None = None,
+        to_binding: str | None = None,
+        to_group: str | None = None,
+    ) -> Deferred[int]:
+        """
+        Choose another binding for mail that waits (Momentum: ``rebind``); its time,
+        its tries and its age stay.  Mail in delivery, and what arrives meanwhile,
+        keeps its binding.
+
+        :param domain: the routing domain; ``None`` for every one.
+        :param from_binding: name of the binding whose mail is meant; ``None`` for every one.
+        :param to_binding: name of the binding it gets.
+        :param to_group: name of the group of which each message gets a member.  Without
+            either each gets a member of the group that its binding is in, as at reception;
+            one whose binding is in no group stays.
+        :returns: fires with the number of messages that were given another binding.
+        :raises ValueError: there is no such binding or group, or both were named.
+        """
+        source = None if from_binding is None else self.rebinding.slot(from_binding)
+        target = self.rebinding.target(to_binding, to_group)
+        return self.rebinding.rebind(self._named(domain), source, target)
 
     def reconfigured(self) -> None:
         """
@@ -193,6 +231,7 @@ class Delivery:
         """
         self.maintainer.stop()
         self.settlement.stop()
+        self.rebinding.stop()
         self._expire.disarm()
         self.facilities.plumbing.stop()
         stopped = self.sessions.stop()

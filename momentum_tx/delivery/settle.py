@@ -42,6 +42,8 @@ class Settlement:
         self._bulk = Bulk(facilities, self.keep, requeued)
         #: Counts the receptions that were delayed in bulk, so that no two get the same moment.
         self._bulk_number = 0
+        #: Gives a message that failed for now another binding, perhaps; its domain record then.
+        self.rebind: Callable[[Message], DomainRecord] = self._domain
         self.delivered_count = 0
         self.transient_count = 0
         self.permanent_count = 0
@@ -137,6 +139,8 @@ class Settlement:
             self.permanent(message, following.value, stage, now)
             return
         message.next_attempt = following
+        if self._f.config.path(message.binding_slot, dr.domain).rebind_on_retry:
+            dr = self.rebind(message)
         self._f.spool.requeued(message)
         message.connection = None
         dr.mail_queue.insert_delayed(message)

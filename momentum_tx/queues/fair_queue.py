@@ -155,6 +155,12 @@ class FairQueue:
         if changed:
             self._file_all()
 
+    def entries(self) -> list[tuple[float, int, Message]]:
+        """
+        See :meth:`~momentum_tx.queues.message_heap.MessageHeap.entries`.
+        """
+        return [entry for each in self._classes.values() for entry in each.mail.entries()]
+
     def __len__(self) -> int:
         """
         Classes in the reckoning.

@@ -237,6 +237,29 @@ class MailQueue:
                 if message.place == ticket:
                     yield message
 
+    def walk(self) -> Iterator[Message]:
+        """
+        Every message that is queued now, once, by slot and then delayed, in no
+        order of time.  Messages may move on the way, and come up all the same; one that
+        has left by then does not.
+        """
+        begin = next(_tickets)
+        heaps: list[MessageHeap | FairQueue] = [self._active[slot] for slot in self.active_slots()]
+        heaps += [*(heap for _, heap in self._flushed), self._delayed]
+        # Copied here, so that it is known what was queued; sorted nowhere, since there may be millions.
+        return self._walk([heap.entries() for heap in heaps], begin)
+
+    @staticmethod
+    def _walk(copies: list[list[tuple[float, int, Message]]], begin: int) -> Iterator[Message]:
+        moved: set[Message] = set()
+        for entries in copies:
+            for _, ticket, message in entries:
+                if message.place == ticket or (message.place > begin and message not in moved):
+                    yield message
+                    if message.place > begin:
+                        # What it has left behind is stale, and may come up again.
+                        moved.add(message)
+
     def active_size(self, slot: int | None = None) -> int:
         if slot is None:
             return self._active_total

@@ -10,10 +10,11 @@ it began with.  How a value is found through the scopes is the business of
 
 from .option import DOMAIN_WIDE, STANDARD, Level, option
 from .path import PathSettings
-from .scopes import DEFAULT_SLOT, UNBOUND, Binding, BindingSettings, DomainSettings, HostSettings
+from .scopes import DEFAULT_GROUP, DEFAULT_SLOT, UNBOUND, Binding, BindingSettings, DomainSettings, HostSettings
 from .service import DEFAULT_PROHIBITED_HOSTS, GlobalSettings
 
 __all__ = [
+    "DEFAULT_GROUP",
     "DEFAULT_PROHIBITED_HOSTS",
     "DEFAULT_SLOT",
     "DOMAIN_WIDE",

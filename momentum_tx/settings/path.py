@@ -97,6 +97,11 @@ class PathSettings:
         minimum=0,
         choices=("auto", "none"),
     )
+    rebind_on_retry: bool = option(
+        False,
+        "Whether mail that failed for now goes on from another member of its binding group, chosen as at reception"
+        " among those that are not suspended (ours).",
+    )
     never_retry: bool = option(False, "Whether the first transient failure is final.")
     message_expiration: float = option(
         86400.0,

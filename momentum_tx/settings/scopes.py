@@ -147,6 +147,8 @@ class Binding:
         return tuple(address for address in (self.bind_address, self.bind_address_secondary) if address)
 
 
+#: The group of the bindings that are in no other: nobody chose it for them.
+DEFAULT_GROUP: Final = "default"
 #: Slot of the binding named ``default``.
 DEFAULT_SLOT: Final = 0
 #: Slot of a message that has no binding yet (Momentum: EC_BINDING_SLOT_UNBOUND).

@@ -8,6 +8,7 @@ from zope.interface import implementer
 from momentum_tx.interfaces.hooks import IBindingGroupChooseBinding
 from momentum_tx.interfaces.records import IMessage
 from momentum_tx.queues.message import Message, Reception
+from momentum_tx.settings import UNBOUND
 from momentum_tx.testing.world import World
 
 from ..worlds import WorldCase
@@ -28,6 +29,56 @@ class Chooser:
     def binding_group_choose_binding(self, msg: IMessage, group: str) -> int | None:
         self.asked.append((msg.recipient, group))
         return self.answer
+
+
+class AnotherTests(WorldCase):
+    """
+    Another member for the next attempt of a message.
+    """
+
+    TEXT = """
+[binding.b0]
+[binding_group.g.binding.b1]
+[binding_group.g.binding.b2]
+group_weight = 3
+[binding_group.g.binding.b3]
+suspend_delivery = true
+[binding_group.g.binding.b4]
+group_weight = 0
+"""
+
+    def others(self, present: int, answer: int | None = None) -> set[int | None]:
+        """
+        All that come up for a message on a binding.
+        """
+        world = self.world(self.TEXT, providers=[Chooser(answer)])
+        message = Reception(b"a@sender.example", world.wall(), 10, "b").add("m", b"bob@example.com")
+        message.binding_slot = present
+        message.domain = world.service.delivery.domain_record("example.com")
+        return {world.service.delivery.choice.another(message) for _ in range(50)}
+
+    def test_others(self) -> None:
+        """
+        Only those come up that are not suspended and have weight, and never the present one.
+        """
+        self.assertEqual(self.others(2), {3})
+        self.assertEqual(self.others(3), {2})
+        self.assertEqual(self.others(4), {2, 3})
+
+    def test_noGroup(self) -> None:
+        """
+        A binding that is in no group has no others; nor has a message without a binding.
+        """
+        self.assertEqual(self.others(1, 2), {None})
+        self.assertEqual(self.others(UNBOUND, 2), {None})
+
+    def test_hook(self) -> None:
+        """
+        What the hook answers is taken, whatever it is of the group.
+        """
+        self.assertEqual(self.others(2, 5), {5})
+        self.assertEqual(self.others(2, 2), {2})
+        self.assertEqual(self.others(2, 0), {3})
 
 
 class ChoiceTests(WorldCase):

@@ -71,6 +71,43 @@ class MailQueueTests(SynchronousTestCase):
         self.assertEqual(sorted(message.id for message in met), sorted(each.id for each in [flushed[0], *waiting]))
         self.assertEqual(self.sizes(), (2, 1, 3))
 
+    def test_walk(self) -> None:
+        """
+        A walk sees what is queued, active by slot, then flushed, then delayed, each once.
+        """
+        later = self.delayed(9.0)
+        one, two = self.active(0.0, 1), self.active(5.0)
+        self.assertEqual(list(self.queue.walk()), [two, one, later])
+        self.queue.flush()
+        last = self.delayed(3.0)
+        for message in (one, two):
+            self.queue.remove(message)
+            self.queue.insert_active(message)
+        self.assertEqual(list(self.queue.walk()), [two, one, later, last])
+        self.assertEqual(self.sizes(), (2, 2, 4))
+
+    def test_walk_while_things_move(self) -> None:
+        """
+        What is swept, or moved by who walks, comes up once all the same; what left
+        does not, and what came does not either.
+        """
+        messages = [self.active(float(number)) for number in range(3)]
+        messages += [self.delayed(float(number)) for number in range(3)]
+        seen = []
+        for message in self.queue.walk():
+            seen.append(message)
+            if message is messages[0]:
+                self.queue.remove(message)
+                message.binding_slot = 4
+                self.queue.insert_active(message)
+                self.queue.remove(messages[1])
+                self.active(0.0)
+                self.queue.sweep(1.0, 10)
+            elif message is messages[3]:
+                self.queue.remove(message)
+                self.queue.insert_delayed(message)
+        self.assertEqual(seen, [messages[0], *messages[2:]])
+
     def test_contract(self) -> None:
         """
         Hooks find everything the contract promises.

@@ -139,6 +139,8 @@ class Edge:
             )
         if 0 < settings.max_recipients_per_connection < connection.recipients:
             self._fault("limit exceeded", f"{dr.domain}: {connection.recipients} recipients on one connection")
+        if not any(handle.connection is connection for handle in dr.connections.get(msg.binding_slot, ())):
+            self._fault("wrong binding", f"{msg.recipient!r} of slot {msg.binding_slot} on another's connection")
         if self.stopping:
             self._fault("attempt while stopping", f"{msg.recipient!r}")
         if suspended(self._config(), msg.binding_slot, dr.domain):

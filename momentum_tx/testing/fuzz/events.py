@@ -260,6 +260,43 @@ class Events:
         if self._stage.running:
             self._stage.world.service.flush(domain or None)
 
+    def _do_rebind(self, domain: str, source: str, binding: str, group: str) -> None:
+        stage = self._stage
+        if not stage.running or not stage.ready or stage.stopping:
+            return
+        config, delivery = stage.config(), stage.world.service.delivery
+        records = [dr for dr in delivery.records if domain in ("", dr.domain)]
+        slots = [slot for slot in range(len(config.bindings)) if not source or slot == config.binding_slot(source)]
+        wanted = [config.binding_slot(binding)] if binding else list(config.groups.get(group, ()))
+        if group and not any(
+            config.bindings[slot].group_weight and (slot or config.global_settings.default_binding != "none")
+            for slot in config.groups[group]
+        ):
+            # Nobody may be chosen at random, so that everything stays.
+            wanted = []
+        meant = {
+            message.recipient: (message, message.binding_slot, stage.books.parcels[message.recipient].attempts)
+            for dr in records
+            for message in dr.mail_queue.messages()
+            if message.binding_slot in slots
+        }
+        rebinding = stage.world.service.rebind(domain or None, source or None, binding or None, group or None)
+
+        def rebound(count: int) -> None:
+            if stage.stopping:
+                return
+            stage.books.count("rebound")
+            for recipient, (message, slot, attempts) in meant.items():
+                parcel = stage.books.parcels[recipient]
+                # What was in delivery meanwhile may have come back to where it was.
+                untouched = message.place and parcel.attempts == attempts and not parcel.ended
+                at = message.binding_slot
+                if untouched and wanted and at not in wanted:
+                    stage.fault("not rebound", f"{parcel}: from slot {slot} it was to go to {wanted}, and is at {at}")
+
+        stage.trace("rebind", domain, source, binding, group)
+        rebinding.addCallback(rebound)
+
     def _do_open(self, domain: str, slot: int, lasts: float, cancelled: bool) -> None:
         """
         Somebody opens a connection of his own, by the Deferred form of the call,

@@ -329,10 +329,12 @@ class Invariants:
 
     def _unplumbed(self, slot: int) -> bool:
         """
-        Whether the machine lacks an address, or has it back for so short a time that
-        nobody needs to have noticed.
+        Whether the service has found that the machine lacks the address, and it does,
+        or has it back for so short a time that nobody needs to have noticed.
         """
         stage = self._stage
+        if not stage.world.service.delivery.facilities.plumbing.absent(slot):
+            return False
         settings = stage.config().global_settings
         unnoticed = settings.binding_auto_replumb_interval if settings.binding_auto_replumb else 0.0
         since = stage.seconds() - unnoticed

@@ -13,7 +13,7 @@ from typing import Any, Final
 from .habits import Habits
 from .operator import write_policy
 from .plan import Domain, Host, Part, Plan, Step
-from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings
+from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings, has_group
 
 #: Kinds of trouble a seed may have.
 WEATHERS: Final = ("peers", "network", "dns", "disk", "crash", "operator", "hooks", "limits")
@@ -250,7 +250,7 @@ class _Making:
         }
         if dice.random() < 0.1:
             args["eight"] = True
-        if any(header.startswith(f"binding_group.{GROUP}.") for header in plan.tables) and dice.random() < 0.5:
+        if has_group(plan) and dice.random() < 0.5:
             args["group"] = GROUP
         elif plan.bindings and dice.random() < 0.7:
             args["binding"] = dice.choice(plan.bindings)[0]

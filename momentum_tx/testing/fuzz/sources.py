@@ -38,6 +38,15 @@ def draw_bindings(dice: Random, plan: Plan) -> None:
             if dice.random() < 0.5:
                 table["group_weight"] = dice.choice((1, 5) if plan.calm else (0, 1, 5))
             plan.tables[f"binding_group.{GROUP}.binding.{name}"] = table
+    if has_group(plan) and dice.random() < 0.4:
+        plan.tables[f"binding_group.{GROUP}"] = {"rebind_on_retry": True}
+
+
+def has_group(plan: Plan) -> bool:
+    """
+    Whether a plan has bindings in its group.
+    """
+    return any(header.startswith(f"binding_group.{GROUP}.") for header in plan.tables)
 
 
 def draw_binding_steps(dice: Random, plan: Plan, moment: Callable[[], float], step: Callable[..., object]) -> None:
@@ -48,8 +57,21 @@ def draw_binding_steps(dice: Random, plan: Plan, moment: Callable[[], float], st
     :param step: adds a step: its time, its kind, its arguments.
     """
     for _ in range(dice.choice((1, 2, 4))):
-        draw = dice.choice((_default_binding, _plumbing, _plumbing))
+        draw = dice.choice((_default_binding, _plumbing, _plumbing, _rebinding, _rebinding, _rebinding))
         draw(dice, plan, moment(), step)
+
+
+def _rebinding(dice: Random, plan: Plan, at: float, step: Callable[..., Any]) -> None:
+    names = ["default", *(name for name, _ in plan.bindings)]
+    how = dice.choice(("binding", "binding", "group", "anew"))
+    step(
+        at,
+        "rebind",
+        domain=dice.choice(("", dice.choice(plan.domains).name)),
+        source=dice.choice(("", dice.choice(names))),
+        binding=dice.choice(names) if how == "binding" else "",
+        group=dice.choice((GROUP, "default")) if how == "group" and has_group(plan) else "",
+    )
 
 
 def _plumbing(dice: Random, plan: Plan, at: float, step: Callable[..., Any]) -> None:

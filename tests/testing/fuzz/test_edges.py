@@ -16,6 +16,7 @@ from momentum_tx.delivery.initiate import _Attempt
 from momentum_tx.delivery.limits import Limits
 from momentum_tx.delivery.maintainer import Maintainer
 from momentum_tx.delivery.session import Session
+from momentum_tx.delivery.sessions import Sessions
 from momentum_tx.interfaces import hooks
 from momentum_tx.policy.candidates import order
 from momentum_tx.testing.fuzz.edges import Edge, Ends
@@ -174,6 +175,26 @@ class SourceTests(StoryCase):
         )
         fault = self.planted(plan, "wrong source", Facilities, "source", lambda facilities, slot, address: "")
         self.assertIn(f"{DOMAIN} from slot 1: 192.0.2.1 to 198.51.100.1, the binding has", fault.text)
+
+
+class BindingTests(StoryCase):
+    """
+    The connection a message goes over.
+    """
+
+    def test_wrong_binding(self) -> None:
+        """
+        A message is given to a session of another binding.
+        """
+
+        def any_active(sessions: Any, dr: Any, slot: int) -> Any:
+            return next((dr.mail_queue.next_active(other) for other in reversed(dr.mail_queue.active_slots())), None)
+
+        plan = small_plan(
+            mail(1), mail(2, binding="b0"), bindings=[("b0", "")], settings={"max_outbound_connections": 1}
+        )
+        fault = self.planted(plan, "wrong binding", Sessions, "next_active", any_active)
+        self.assertIn("on another's connection", fault.text)
 
 
 class ForbiddenTests(StoryCase):

@@ -8,6 +8,7 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
+from momentum_tx.delivery.rebinding import Rebinding
 from momentum_tx.errors import StartupError
 from momentum_tx.flags import ConnFlag
 from momentum_tx.service import OutboundService
@@ -391,6 +392,53 @@ class OperatorTests(EventCase):
         self.patch(World, "reload", careless)
         rehearsal.perform(Step(0.1, "bad_reload"))
         self.assertEqual(rehearsal.rules, ["reload"])
+
+    def test_rebind(self) -> None:
+        """
+        Mail that waits goes to another binding, of one domain or one binding or
+        all; the judge finds out what was left behind.
+        """
+        header = f'domain."{DOMAIN}"'
+        plan = small_plan(
+            Step(0.5, "reload", {"header": header, "options": {"suspend_delivery": True}}),
+            mail(binding="b0"),
+            bindings=[("b0", ""), ("b1", "")],
+            tables={"binding_group.g.binding.b1": {}},
+        )
+        args = {"domain": "", "source": "", "binding": "", "group": ""}
+        for named, slot in (
+            ({"binding": "b1"}, 2),
+            ({"group": "g", "domain": DOMAIN}, 2),
+            ({"source": "b0", "binding": "default"}, 0),
+            ({"source": "b1", "binding": "default"}, 1),
+            ({"binding": "default", "domain": "other.example"}, 1),
+            ({}, 1),
+        ):
+            rehearsal = self.rehearse(plan)
+            stage = rehearsal.run(5.0)
+            rehearsal.perform(Step(5.0, "rebind", {**args, **named}))
+            self.assertEqual([message.binding_slot for message in stage.messages()], [slot], named)
+            self.assertEqual(rehearsal.faults, [])
+        self.patch(Rebinding, "_rebound", lambda rebinding, message, target: False)
+        rehearsal = self.rehearse(plan)
+        rehearsal.run(5.0)
+        rehearsal.perform(Step(5.0, "rebind", {**args, "binding": "b1"}))
+        self.assertEqual(rehearsal.rules, ["not rebound"])
+
+    def test_rebind_to_nobody(self) -> None:
+        """
+        A group of which nobody may be chosen takes nothing, and that is no fault.
+        """
+        plan = small_plan(
+            Step(0.5, "reload", {"header": "global", "options": {"suspend_delivery": True}}),
+            mail(),
+            bindings=[("b0", "")],
+            tables={"binding_group.g.binding.b0": {"group_weight": 0}},
+        )
+        rehearsal = self.rehearse(plan)
+        rehearsal.run(5.0)
+        rehearsal.perform(Step(5.0, "rebind", {"domain": "", "source": "", "binding": "", "group": "g"}))
+        self.assertEqual(rehearsal.faults, [])
 
     def test_flush_and_reopen(self) -> None:
         """

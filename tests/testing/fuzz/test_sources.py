@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.config.load import parse
-from momentum_tx.testing.fuzz.plan import Plan
+from momentum_tx.testing.fuzz.plan import Domain, Plan
 from momentum_tx.testing.fuzz.sources import draw_binding_steps, draw_bindings
 
 
@@ -16,7 +16,7 @@ def drawn(seed: int, **fields: Any) -> Plan:
     """
     A plan with bindings and nothing else.
     """
-    plan = Plan(seed, **fields)
+    plan = Plan(seed, domains=[Domain("d0.example")], **fields)
     draw_bindings(Random(seed), plan)
     return plan
 
