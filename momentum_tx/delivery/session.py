@@ -361,9 +361,8 @@ class Session:
             transaction.give_back()
             self._later()
             return
-        transaction.body = body
         extensions = self._machine.extensions
-        refusal = transaction.refusal(extensions)
+        refusal = transaction.prepare(body, extensions, self._settings)
         if refusal:
             self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
             return

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from ..message.eight_bit import Unencodable, encode, signed, strip
 from ..outcomes import Scope, Verdict
-from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
+from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
+from ..settings import PathSettings
 from ..smtp.events import RecipientResult
 from ..smtp.extensions import Extensions
 from ..stages import Stage
@@ -45,6 +47,7 @@ class Transaction:
         "_settlement",
         "begun",
         "body",
+        "eight_bit",
         "ended",
         "intended",
         "messages",
@@ -68,6 +71,8 @@ class Transaction:
         self.reception = messages[0].reception
         #: The content, once it is in memory.
         self.body = b""
+        #: Whether it is to be declared as 8-bit.
+        self.eight_bit = False
         #: Whether the peer has been told of it.
         self.begun = False
         self.ended = False
@@ -80,18 +85,41 @@ class Transaction:
             message.connection = connection
             message.transferred = 0
 
-    def refusal(self, extensions: Extensions) -> bytes:
+    def prepare(self, body: bytes, extensions: Extensions, settings: PathSettings) -> bytes:
         """
-        The status text with which the messages fail for ever without being
-        sent, because the peer lacks what they need; empty if it does not.
+        Take the content, as it suits the peer.
+
+        :returns: the status text with which the messages fail for ever without
+            being sent, because the peer lacks what they need; empty if it does not.
         """
         reception = self.reception
-        if extensions.size_limit is not None and reception.size > extensions.size_limit:
+        self.body = body
+        if reception.eight_bit:
+            self.eight_bit = extensions.eight_bit and settings.send_8bitmime == "ifavailable"
+            mode = settings.transform_8bitmime_content
+            if mode != "no" and (mode == "strip" or not extensions.eight_bit):
+                refusal = self._make_seven_bit(mode)
+                if refusal:
+                    return refusal
+        if extensions.size_limit is not None and len(self.body) > extensions.size_limit:
             return TOO_LARGE
         if reception.smtputf8 and not extensions.smtputf8:
             paths = [reception.sender, *(message.recipient for message in self.messages)]
             if not all(path.isascii() for path in paths):
                 return UTF8_NOT_OFFERED
+        return b""
+
+    def _make_seven_bit(self, mode: str) -> bytes:
+        body = self.body
+        try:
+            if mode == "strict":
+                body = encode(body)
+            elif not signed(body):
+                body = strip(body)
+        except Unencodable as error:
+            return conversion_refused(str(error), error.prohibited)
+        if body is not self.body:
+            self.body, self.eight_bit = body, False
         return b""
 
     def mail_parameters(self, extensions: Extensions) -> bytes:
@@ -100,7 +128,7 @@ class Transaction:
         """
         reception = self.reception
         parameters = b"SIZE=%d" % len(self.body) if extensions.size_offered else b""
-        if reception.eight_bit and extensions.eight_bit:
+        if self.eight_bit:
             parameters += b" BODY=8BITMIME"
         if reception.smtputf8 and extensions.smtputf8:
             parameters += b" SMTPUTF8"

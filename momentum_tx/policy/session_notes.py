@@ -38,6 +38,17 @@ _NO_RESPONSE: Final = {
 }
 
 
+def conversion_refused(reason: str, prohibited: bool) -> bytes:
+    """
+    The status text of a message that needs 8BITMIME and cannot be made 7-bit
+    (RFC 3463 3.7).
+
+    :param reason: why not.
+    :param prohibited: whether it could, were it not forbidden.
+    """
+    return b"554 5.6.%d [internal] 8BITMIME required but not advertised: " % (2 if prohibited else 3) + reason.encode()
+
+
 def no_response(stage: Stage) -> bytes:
     """
     The status text of a peer that kept silent in *stage*.

@@ -158,6 +158,21 @@ class PathSettings:
         "__hostname__", "Name in EHLO: literal, __hostname__, or __message__ (the sender's domain)."
     )
     tls: str = option("no", "Whether STARTTLS is used.", choices=("no", "ifavailable", "required"))
+    send_8bitmime: str = option(
+        "ifavailable",
+        "Whether 8-bit content is declared with BODY=8BITMIME to a peer that offers it.",
+        choices=("no", "ifavailable"),
+        differs="The default is ifavailable, for RFC 6152 asks for the declaration.",
+    )
+    transform_8bitmime_content: str = option(
+        "no",
+        "What becomes of 8-bit content: no sends it as it is; where 8BITMIME is not offered, ifneeded takes the eighth"
+        " bit away, and strict encodes the parts that have it as quoted-printable, or fails what cannot be; strip takes"
+        " it away for every peer.",
+        choices=("no", "ifneeded", "strict", "strip"),
+        differs="The default is no, for text without its eighth bit cannot be read; ifneeded and strip send signed"
+        " messages as they are, and strict fails them.",
+    )
     pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")
 
     @property

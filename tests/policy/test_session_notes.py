@@ -7,7 +7,7 @@ import re
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.policy import session_notes
-from momentum_tx.policy.session_notes import no_response, violation
+from momentum_tx.policy.session_notes import conversion_refused, no_response, violation
 from momentum_tx.stages import Stage
 
 #: Reply code, enhanced code of the same class, then text (RFC 3463 section 2).
@@ -48,6 +48,16 @@ class NoteTests(SynchronousTestCase):
         texts.extend(no_response(stage) for stage in Stage)
         for text in texts:
             self.assertTrue(NOTE.fullmatch(text), text)
+
+    def test_conversion(self) -> None:
+        """
+        What needs 8BITMIME fails for ever, as forbidden or as impossible to convert.
+        """
+        for prohibited, status in ((True, b"554 5.6.2 "), (False, b"554 5.6.3 ")):
+            text = conversion_refused("why not", prohibited)
+            self.assertTrue(NOTE.fullmatch(text), text)
+            self.assertTrue(text.startswith(status))
+            self.assertTrue(text.endswith(b": why not"))
 
     def test_mail_is_kept(self) -> None:
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from typing import Final
 
 from ...outcomes import Outcome, Verdict
@@ -361,7 +362,7 @@ class Books:
                 continue
             if parcel.letter.state == "refused":
                 self._fault("refused and delivered", f"{receiver} took {parcel}")
-            if not taken.content.endswith(parcel.letter.content):
+            if not _same(taken.content, parcel.letter.content):
                 self._fault("corrupted", f"{receiver} took other octets than were sent of {parcel}")
             if taken.sender != parcel.letter.sender:
                 self._fault("corrupted", f"{receiver} took {parcel} from {taken.sender!r}")
@@ -442,3 +443,17 @@ class Books:
         for recipient in found:
             if recipient not in self.parcels:
                 self._fault("foreign mail", f"nobody sent mail to {recipient!r}")
+
+
+def _same(taken: bytes, sent: bytes) -> bool:
+    """
+    Whether a receiver has what was sent, perhaps encoded for it.
+    """
+    if taken.endswith(sent):
+        return True
+    message = message_from_bytes(taken)
+    if message["Content-Transfer-Encoding"] != "quoted-printable" or not taken.isascii():
+        return False
+    head, _, body = sent.partition(b"\r\n\r\n")
+    decoded: object = message.get_payload(decode=True)
+    return head + b"\r\n" in taken and decoded == body

@@ -213,6 +213,8 @@ class _Making:
                 host.extensions["lmtp"] = True
         elif kind < 0.11:
             plan.settings["delivery_method"] = "SMTP"
+        if dice.random() < 0.15:
+            plan.settings["transform_8bitmime_content"] = "strict"
 
     def _providers(self) -> None:
         dice = self.dice

@@ -11,11 +11,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.delivery import transaction
 from momentum_tx.delivery.settle import Settlement
 from momentum_tx.delivery.transaction import Transaction
 from momentum_tx.errors import MessageRefused
 from momentum_tx.inject.in_process import InProcess
 from momentum_tx.inject.receiver import Receiver
+from momentum_tx.message.eight_bit import encode
 from momentum_tx.net import smtp_client
 from momentum_tx.outcomes import Outcome, Scope, Verdict
 from momentum_tx.policy.retry import End
@@ -541,6 +543,20 @@ class StoryTests(StoryCase):
             return content[:-3] if isinstance(content, bytes) else content
 
         self.planted(small_plan(), "corrupted", JournalSpool, "body", shorter)
+
+    def test_encoded(self) -> None:
+        """
+        A content that was encoded for its receiver is not corrupted, unless it says
+        something else then.
+        """
+        plan = small_plan(mail(eight=True), settings={"transform_8bitmime_content": "strict"})
+        plan.hosts[0].extensions["plain"] = True
+        self.innocent(plan)
+
+        def wrongly(body: bytes) -> bytes:
+            return encode(body.replace(b"\xfc", b"\xe4"))
+
+        self.planted(plan, "corrupted", transaction, "encode", wrongly)
 
     def test_refused_and_kept(self) -> None:
         """
