@@ -139,7 +139,8 @@ class Settlement:
             self.permanent(message, following.value, stage, now)
             return
         message.next_attempt = following
-        if self._f.config.path(message.binding_slot, dr.domain).rebind_on_retry:
+        config = self._f.config
+        if config.written("rebind_on_retry") and config.path(message.binding_slot, dr.domain).rebind_on_retry:
             dr = self.rebind(message)
         self._f.spool.requeued(message)
         message.connection = None

@@ -282,7 +282,10 @@ class Events:
         }
         rebinding = stage.world.service.rebind(domain or None, source or None, binding or None, group or None)
 
+        stage.bindings.moved_at = stage.seconds()
+
         def rebound(count: int) -> None:
+            stage.bindings.moved_at = stage.seconds()
             if stage.stopping:
                 return
             stage.books.count("rebound")

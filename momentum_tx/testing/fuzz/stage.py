@@ -23,6 +23,7 @@ from ..peer_session import Answer, ReceiverSession
 from ..peers import Receiver
 from ..world import World
 from .attempts import AttemptWatch
+from .binding_watch import BindingWatch
 from .books import SYNC_WINDOW, Books
 from .clients import Clients
 from .edges import LMTP_PORT, SMTP_PORT, Edge, Ends, WireWatch, suspended
@@ -107,6 +108,7 @@ class Stage:
         self._chance = Random(f"stage of {plan.seed}")
         self.trace = Trace(self.seconds, keep_trace)
         self.books = Books(fault, self.seconds)
+        self.bindings = BindingWatch(self.books, self.seconds, fault)
         self.journal = JournalWatch(self.books)
         self.journal.at_operation = self._at_operation
         self.ends = Ends()
@@ -389,6 +391,10 @@ class Stage:
         world = self.world
         self.trace("dies", power)
         self.books.count("power cuts" if power else "kills")
+        if power or self._death is not None or not self.ready:
+            self.bindings.forget()
+        else:
+            self.bindings.ended(self.messages())
         files, self._death = self._death or world.files, None
         self.journal.stop_at = 0
         self._bury()
@@ -440,6 +446,7 @@ class Stage:
         self.ready = True
         self.trace("ready")
         self.books.restored(self.found())
+        self.bindings.began(self.messages())
 
     def found(self) -> dict[bytes, tuple[int, int]]:
         """
@@ -464,6 +471,8 @@ class Stage:
         left = [each for each in self.world.leftovers() if each not in self.world.host.open_transports()]
         if left:
             self.fault("leftovers", f"after a stop: {left}")
+        if self.ready:
+            self.bindings.ended(self.messages())
         self._bury()
         self.books.interrupted(lambda parcel: survived(parcel, self.world.files), 1e-6, ready=self.ready)
         self._begin_anew(self._down)
