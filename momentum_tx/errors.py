@@ -64,6 +64,20 @@ class LookupFailed(DeliveryError):
     """
 
 
+class LookupHindered(LookupFailed):
+    """
+    DNS was not asked, or its answer is of no use, for a reason of our own; it
+    says nothing of the domain.
+    """
+
+
+class ExchangersUnknown(LookupFailed):
+    """
+    It was the look-up of a domain's MX records that failed; its addresses have
+    not been asked for.
+    """
+
+
 class LocalProtocolError(DeliveryError):
     """
     We asked our own protocol machine for something illegal: a programming fault.

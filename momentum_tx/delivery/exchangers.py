@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from ..errors import LookupFailed
+from ..errors import ExchangersUnknown, LookupFailed, LookupHindered
 from ..interfaces.services import MXKind
 from ..policy.next_hop import OWN_EXCHANGERS, Route, is_address, parse_next_hop, parse_route, preferences
 from ..queues.domain import HostRecord, MXRecord, MXType
@@ -29,6 +29,8 @@ MAX_EXCHANGERS: Final = 20
 STATIC_TTL: Final = 3600.0
 #: Life, seconds, of an answer with which something was wrong.
 PARTIAL_TTL: Final = 30.0
+#: Longest life, seconds, of addresses that serve because MX records could not be had.
+FALLBACK_TTL: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,13 @@ class Found:
     :ivar kind: what it is; never ``UNKNOWN``.
     :ivar exchangers: where its mail goes, none for a domain that takes none.
     :ivar life: seconds for which this may be believed.
+    :ivar whole: whether DNS was asked, and has answered every question.
     """
 
     kind: MXType
     exchangers: tuple[MXRecord, ...]
     life: float
+    whole: bool = True
 
 
 class Exchangers:
@@ -65,15 +69,37 @@ class Exchangers:
         :param domain: name of the routing domain.
         :param operator_named: whether an operator wrote the name, so that
             ``prohibited_hosts`` does not apply.
-        :raises LookupFailed: it is not known for now.
+        :raises ExchangersUnknown: DNS does not say which they are, for now;
+            :meth:`by_address` may help.
+        :raises LookupFailed: where they are is not known, for now.
         """
-        routes = self._f.config.domain(domain).routes
-        # Routes that add nothing to DNS are how one domain is left out of routes for all.
-        if any(route != OWN_EXCHANGERS for route in routes):
+        routes = self.routes(domain)
+        if routes:
             return await self._by_routes(domain, [parse_route(route) for route in routes], operator_named)
         if operator_named or domain.startswith("["):
             return await self._named(domain, operator_named)
         return await self._by_mx(domain, operator_named)
+
+    def routes(self, domain: str) -> tuple[str, ...]:
+        """
+        The routes of *domain*, none where they add nothing to DNS.
+        """
+        routes = self._f.config.domain(domain).routes
+        # This is how one domain is left out of routes for all.
+        return routes if any(route != OWN_EXCHANGERS for route in routes) else ()
+
+    async def by_address(self, domain: str, operator_named: bool) -> Found:
+        """
+        *domain* as its own exchanger, though it may have MX records that cannot
+        be had for now; arguments as those of :meth:`find`.
+
+        :raises LookupFailed: it has no address either, or none that may be used.
+        """
+        host = self._records.host(domain, operator_named)
+        life = await self._resolve(host)
+        if not host.addresses:
+            raise LookupFailed("its MX records are not known, and it has no address")
+        return Found(MXType.ADDRESS, (MXRecord(0, host),), min(life, FALLBACK_TTL), whole=False)
 
     # Routes.
 
@@ -88,11 +114,12 @@ class Exchangers:
             for rank, mx in _ranked(records)
         ]
         if not any(host.addresses for _, host, _ in placed):
-            raise LookupFailed("no route has an address")
+            # An operator has written them; DNS may be as well as can be.
+            raise LookupHindered("no route has an address")
         levels = sorted({place for place, _, _ in placed})
         placed.sort(key=lambda each: each[0])
         records = tuple(MXRecord(levels.index(place), host, port) for place, host, port in placed)
-        return Found(MXType.ROUTES, records, min(life for _, life in found))
+        return Found(MXType.ROUTES, records, min(life for _, life in found), whole=False)
 
     async def _route(self, domain: str, route: Route, operator_named: bool) -> tuple[tuple[MXRecord, ...], float]:
         """
@@ -129,15 +156,19 @@ class Exchangers:
         host = self._records.host(name, trusted=operator_named)
         if is_address(name):
             self._take_addresses(host, (name,))
-            life = STATIC_TTL
-        else:
-            life = await self._resolve(host)
+            return Found(MXType.ADDRESS, (MXRecord(0, host, port),), STATIC_TTL, whole=False)
+        life = await self._resolve(host)
         if not host.addresses and not _prohibited(host):
             raise LookupFailed(f"{name} has no address")
         return Found(MXType.ADDRESS, (MXRecord(0, host, port),), life)
 
     async def _by_mx(self, domain: str, trusted: bool) -> Found:
-        answer = await self._f.resolver.lookup_mx(domain)
+        try:
+            answer = await self._f.resolver.lookup_mx(domain)
+        except LookupHindered:
+            raise
+        except LookupFailed as error:
+            raise ExchangersUnknown(*error.args) from error
         if answer.kind is MXKind.NULL:
             return Found(MXType.NULL, (), float(answer.ttl))
         if answer.kind is MXKind.NXDOMAIN:
@@ -156,7 +187,8 @@ class Exchangers:
             if not any(_prohibited(host) for host in distinct):
                 raise LookupFailed("no mail exchanger has an address")
         life = min([float(answer.ttl), *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
-        return Found(MXType.MX, tuple(MXRecord(preference, host) for preference, host in hosts), life)
+        records = tuple(MXRecord(preference, host) for preference, host in hosts)
+        return Found(MXType.MX, records, life, None not in lives)
 
     async def _implicit(self, domain: str, trusted: bool, life: float) -> Found:
         """
@@ -170,7 +202,7 @@ class Exchangers:
             return Found(MXType.ADDRESS, (MXRecord(0, host),), life)
         if await self._only_ipv6(domain):
             # The domain is well; it is we who cannot reach it (option use_ipv6).
-            raise LookupFailed("it has only IPv6 addresses, and use_ipv6 is off")
+            raise LookupHindered("it has only IPv6 addresses, and use_ipv6 is off")
         return Found(MXType.BROKEN, (), life)
 
     async def _try_resolve(self, host: HostRecord) -> float | None:

@@ -258,7 +258,7 @@ class _Attempt:
         if dr.mx_type is MXType.UNKNOWN:
             if dr.lookup_pending:
                 return ConnFlag.ERROR_MX_LOOKUP_PENDING
-            return ConnFlag.ERROR_MX_LOOKUP_FAILED
+            return with_actions(ConnFlag.ERROR_MX_LOOKUP_FAILED, lookup_is_final=self._router.hopeless(dr))
         if dr.mx_type is MXType.NULL:
             return with_actions(ConnFlag.ERROR_SMTP_NULL_MX)
         if dr.mx_type is MXType.BROKEN:

@@ -192,6 +192,8 @@ class MailConnections:
         """
         settlement = self._settlement
         if word & ConnFlag.ACTION_PURGE_DOMAIN:
+            if word & ConnFlag.ERROR_MX_LOOKUP_FAILED:
+                self._initiator.router.gave_up(dr)
             settlement.purge_domain(dr, note_for(word))
             return
         if word & ConnFlag.ERROR_MX_LOOKUP_FAILED:

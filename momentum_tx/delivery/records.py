@@ -15,6 +15,9 @@ from ..queues.places import Places
 
 #: An address and the port connected to there: two servers may share an address.
 Peer = tuple[str, int]
+#: How long, seconds, it is remembered of a domain whose routing data has expired that its MX records could not be had:
+#: its next message shall not have to find out anew.
+TROUBLE_MEMORY = 3600.0
 #: Weight of the newest sample in the decayed means of address metrics.
 _WEIGHT = 0.2
 
@@ -140,7 +143,8 @@ class Records:
     def expire(self, now: float, lifetime: float) -> None:
         """
         Drop what nobody needs: address metrics unused for *lifetime* seconds,
-        and domains without mail or connections whose routing data has expired.
+        and domains without mail or connections whose routing data has expired;
+        those whose look-ups failed lately a while later.
         """
         self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
         known = {peer[0] for peer, _ in self._metrics}
@@ -149,7 +153,11 @@ class Records:
         self._domains = {
             name: dr
             for name, dr in self._domains.items()
-            if dr.mail_queue.size() or dr.connections or dr.lookup_pending or dr.expiry > now or dr.in_flight
+            if dr.mail_queue.size()
+            or dr.connections
+            or dr.lookup_pending
+            or dr.expiry + (TROUBLE_MEMORY if dr.lookup_failures is not None else 0.0) > now
+            or dr.in_flight
         }
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from ..errors import LookupFailed
+from ..errors import ExchangersUnknown, LookupFailed, LookupHindered
 from ..policy.consequence import LOOKUP_DEFERRED
+from ..policy.lookup_failures import DNSHealth, LookupFailures
 from ..queues.domain import DomainRecord, MXType
 from ..smtp.addresses import canonical_domain, split_address
 from .exchangers import Exchangers, Found
@@ -43,6 +44,7 @@ class Router:
         self._f = facilities
         self._exchangers = Exchangers(facilities, records)
         self._changed = changed
+        self._health = DNSHealth()
 
     def routing_domain(self, message: Message) -> tuple[str, bool]:
         """
@@ -93,6 +95,23 @@ class Router:
         dr.all_prohibited = False
         dr.expiry = 0.0
 
+    def hopeless(self, dr: DomainRecord) -> bool:
+        """
+        Whether so many look-ups have failed that the mail of *dr* is to be given up.
+        """
+        most = self._f.config.domain(dr.domain).dns_failures_to_purge
+        if dr.lookup_failures is None or not 0 < most <= dr.lookup_failures.whole:
+            return False
+        # To give up what an operator sends his own way is not DNS's to decide.
+        return not dr.operator_named and not self._exchangers.routes(dr.domain)
+
+    @staticmethod
+    def gave_up(dr: DomainRecord) -> None:
+        """
+        The mail of *dr* was given up; what comes from now on has its own chances.
+        """
+        dr.lookup_failures = None
+
     def _bug(self, failure: object, dr: DomainRecord) -> None:
         # When in doubt, keep the mail: whatever went wrong counts as temporary.
         self._log.failure("routing of {domain} failed", failure=failure, domain=dr.domain)  # type: ignore[arg-type]
@@ -111,21 +130,78 @@ class Router:
         dr.routing_note = LOOKUP_DEFERRED + b" (" + reason.encode("ascii", "replace")[:200] + b")"
 
     async def _load(self, dr: DomainRecord) -> None:
-        routes = self._f.config.domain(dr.domain).routes
+        routes = self._exchangers.routes(dr.domain)
         operator_named = dr.operator_named
         try:
-            self._settle(dr, await self._exchangers.find(dr.domain, operator_named))
+            found = await self._find(dr, bool(routes))
+            if operator_named and found.kind in (MXType.NULL, MXType.BROKEN):
+                # Whoever wrote the name meant a host; whatever its domain says, his mail waits until he corrects it.
+                raise LookupHindered(f"{dr.domain}, which a gateway names, takes no mail")
         except LookupFailed as error:
             self._lookup_failed(dr, str(error))
-        if dr.operator_named != operator_named or self._f.config.domain(dr.domain).routes != routes:
+        else:
+            self._settle(dr, found)
+        if dr.operator_named != operator_named or self._exchangers.routes(dr.domain) != routes:
             # An operator has spoken while DNS was being asked for what was true before.
             self._forget(dr)
+
+    async def _find(self, dr: DomainRecord, routed: bool) -> Found:
+        """
+        What there is to be found of *dr*; failures are counted.
+
+        :param routed: whether it has routes.
+        :raises LookupFailed: nothing, for now.
+        """
+        domain, operator_named = dr.domain, dr.operator_named
+        most = self._f.config.domain(domain).mx_failures_fallback_to_a
+        by_address = self._exchangers.by_address
+        known = dr.lookup_failures
+        only_address = most < 0 and not routed and known is not None and known.exchangers > 0
+        try:
+            found = await (by_address if only_address else self._exchangers.find)(domain, operator_named)
+        except LookupHindered:
+            raise
+        except ExchangersUnknown:
+            failures, counts = self._failed(dr)
+            failures.exchangers += counts
+            if most and failures.exchangers >= max(most, 1):
+                try:
+                    return await by_address(domain, operator_named)
+                except LookupFailed as error:
+                    if isinstance(error, LookupHindered):
+                        raise
+            failures.whole += counts
+            raise
+        except LookupFailed:
+            failures, counts = self._failed(dr)
+            failures.whole += counts
+            raise
+        if known is not None and not only_address:
+            known.exchangers = 0
+        return found
+
+    def _failed(self, dr: DomainRecord) -> tuple[LookupFailures, bool]:
+        """
+        A look-up failed, and not for a reason of ours: the domain's failures, and
+        whether this one counts.
+        """
+        if dr.lookup_failures is None:
+            dr.lookup_failures = LookupFailures()
+            self._health.troubled += 1
+        interval = self._f.config.domain(dr.domain).dns_failure_interval
+        return dr.lookup_failures, dr.lookup_failures.count(self._health, self._f.wall(), interval)
 
     def _settle(self, dr: DomainRecord, found: Found) -> None:
         g = self._f.config.global_settings
         dr.mx_type = found.kind
         dr.mxlist = found.exchangers
         dr.dns_failures = 0
+        if found.whole:
+            self._health.answered += 1
+        if dr.lookup_failures is not None:
+            dr.lookup_failures.whole = 0
+            if not dr.lookup_failures.exchangers:
+                dr.lookup_failures = None
         dr.routing_note = b""
         dr.expiry = self._f.wall() + max(1.0, min(max(found.life, g.min_dns_ttl), g.max_dns_ttl))
         dr.all_prohibited = bool(found.exchangers) and not any(mx.host.addresses for mx in found.exchangers)

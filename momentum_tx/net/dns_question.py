@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rdatatype
 from twisted.internet.error import CannotListenError
 
-from ..errors import LookupFailed
+from ..errors import LookupFailed, LookupHindered
 from ..timers import Agenda
 from .dns_transport import DatagramExchange, Nameserver, StreamExchange
 from .dns_wire import Query, Records, Trail, read_message, refusal, text_of, truncated
@@ -100,6 +100,7 @@ class Question:
         "_todo",
         "_trail",
         "_trouble",
+        "_unsent",
         "_upstream",
         "rdtype",
     )
@@ -130,6 +131,8 @@ class Question:
         self._trouble = ""
         #: The latest reason of each server, for the text of the failure.
         self._reasons: dict[str, str] = {}
+        #: Servers to which it could not be sent the last time.
+        self._unsent: set[str] = set()
 
     def start(self) -> None:
         """
@@ -174,6 +177,7 @@ class Question:
         query = Query(self._trail.name, self.rdtype, upstream.rng.getrandbits(16), self._edns)
         left = max(0.0, min(upstream.timeout, self._deadline - upstream.agenda.clock.seconds()))
         self._trouble = ""
+        self._unsent.discard(str(self._server))
         self._alarm.arm(left)
         if stream:
             self._exchange = StreamExchange(
@@ -187,6 +191,7 @@ class Question:
             self._exchange.start()
         except (OSError, CannotListenError) as error:
             self._failed(f"cannot send: {error}")
+            self._unsent.add(str(self._server))
 
     def _close(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -260,4 +265,6 @@ class Question:
         self.cancel()
         reasons = "; ".join(f"{server}: {reason}" for server, reason in self._reasons.items())
         kind = dns.rdatatype.to_text(self.rdtype)
-        self._done(self, LookupFailed(f"{kind} {text_of(self._name)}: {reasons}"))
+        # Without a socket, or a way to any server, nobody was asked.
+        failed = LookupHindered if self._unsent.issuperset(self._reasons) else LookupFailed
+        self._done(self, failed(f"{kind} {text_of(self._name)}: {reasons}"))

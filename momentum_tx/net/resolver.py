@@ -19,7 +19,7 @@ from dns.rdatatype import RdataType
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from ..errors import LookupFailed
+from ..errors import LookupFailed, LookupHindered
 from ..interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
 from ..timers import Agenda
 from .dns_answers import address_answer, is_address_text, mx_answer
@@ -181,7 +181,7 @@ class DNSResolver:
         self._cache.clear()
         self._agenda.stop()
         for lookup in lookups:
-            _tell(lookup, LookupFailed("the resolver is closed"))
+            _tell(lookup, LookupHindered("the resolver is closed"))
 
     def _lookup(self, key: _Key) -> Deferred[Any]:
         now = self._clock.seconds()
@@ -189,7 +189,7 @@ class DNSResolver:
         if kept is not None:
             return _again(*kept)
         if self._closed:
-            return fail(LookupFailed("the resolver is closed"))
+            return fail(LookupHindered("the resolver is closed"))
         lookup = self._lookups.get(key)
         if lookup is None:
             try:
@@ -212,7 +212,7 @@ class DNSResolver:
         """
         kinds = _KINDS[key[1]]
         if len(self._waiting) + len(kinds) > self._max_waiting and len(self._in_flight) >= self._max_in_flight:
-            raise LookupFailed(f"{key[0]}: {len(self._waiting)} DNS questions wait already")
+            raise LookupHindered(f"{key[0]}: {len(self._waiting)} DNS questions wait already")
         lookup = _Lookup(key)
         self._lookups[key] = lookup
         for kind in kinds:
@@ -317,7 +317,7 @@ def _again(left: float, answer: _Answer | LookupFailed) -> Deferred[Any]:
     """
     if isinstance(answer, LookupFailed):
         # A new one each time: a raised exception collects its tracebacks.
-        return fail(LookupFailed(*answer.args))
+        return fail(type(answer)(*answer.args))
     if left >= answer.ttl:
         return succeed(answer)
     # Whoever keeps it in turn must not keep it twice as long as DNS allows.
@@ -336,6 +336,6 @@ def _tell(lookup: _Lookup, answer: _Answer | LookupFailed) -> None:
             continue
         del lookup.waiters[waiter]
         if isinstance(answer, LookupFailed):
-            waiter.errback(LookupFailed(*answer.args))
+            waiter.errback(type(answer)(*answer.args))
         else:
             waiter.callback(answer)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from ..interfaces.records import IConnection, IDomainRecord
+from ..policy.lookup_failures import LookupFailures
 from .mail_queue import MailQueue, alike
 from .places import Places
 
@@ -176,6 +177,7 @@ class DomainRecord:
         "in_flight",
         "initiator",
         "last_delivery",
+        "lookup_failures",
         "lookup_pending",
         "mail_queue",
         "maintainer",
@@ -206,6 +208,8 @@ class DomainRecord:
         self.all_prohibited = False
         #: Failed look-ups in a row.
         self.dns_failures = 0
+        #: Those that count, and the failures to find MX records; ``None`` while there are none.
+        self.lookup_failures: LookupFailures | None = None
         #: Wall time before which DNS is not asked again after a failure.
         self.dns_retry_at = 0.0
         #: The status text that explains the routing data, when it is a refusal or failure.

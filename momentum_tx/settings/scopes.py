@@ -29,6 +29,32 @@ class DomainSettings:
         DOMAIN_WIDE,
         minimum=0,
     )
+    mx_failures_fallback_to_a: int = option(
+        3,
+        "Failed look-ups of MX records in a row after which the domain's own addresses are used; -1: after the first"
+        " only addresses are asked for; 0: never.",
+        "failures",
+        DOMAIN_WIDE,
+        minimum=-1,
+        differs="What counts as a failure is as for dns_failures_to_purge.",
+    )
+    dns_failures_to_purge: int = option(
+        10,
+        "Failed look-ups in a row after which all mail of the domain fails; 0: never.",
+        "failures",
+        DOMAIN_WIDE,
+        minimum=0,
+        differs="Failures within dns_failure_interval are one, and count only if DNS has answered for other domains"
+        " meanwhile, and more often than it failed for others; mail with routes or a gateway always waits.",
+    )
+    dns_failure_interval: float = option(
+        600.0,
+        "How far failed look-ups must be apart to count as two for mx_failures_fallback_to_a and dns_failures_to_purge"
+        " (ours).",
+        "seconds",
+        DOMAIN_WIDE,
+        minimum=0,
+    )
     connect_timeout_to_delay: float = option(
         900.0,
         "Time spent failing to contact a domain after which active mail is delayed; 0 never.",

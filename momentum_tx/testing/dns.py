@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from ..errors import LookupFailed
+from ..errors import LookupFailed, LookupHindered
 from ..interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class ScriptedResolver:
                 call.cancel()
         for waiting in pending:
             if not waiting.called:
-                waiting.errback(LookupFailed("the resolver is closed"))
+                waiting.errback(LookupHindered("the resolver is closed"))
 
     def _end_of(self, name: str) -> str | None:
         """
@@ -264,7 +264,7 @@ class ScriptedResolver:
         if fault not in (None, Fault.SILENT, *HARMLESS):
             answer = LookupFailed(f"{name}: {fault.value}")
         if self.closed:
-            answer = LookupFailed("the resolver is closed")
+            answer = LookupHindered("the resolver is closed")
         elif fault is Fault.SILENT or delay:
             return self._later(answer, None if fault is Fault.SILENT else delay)
         # A new failure each time, as a raised one collects its tracebacks.

@@ -10,7 +10,7 @@ import dns.name
 import dns.rdatatype
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.errors import LookupFailed
+from momentum_tx.errors import LookupFailed, LookupHindered
 from momentum_tx.net.dns_question import DEMOTION, Question, Upstream
 from momentum_tx.net.dns_transport import Nameserver
 from momentum_tx.net.dns_wire import Records
@@ -373,6 +373,7 @@ class QuestionTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.reactor.advance(0)
         self.failed("cannot send")
+        self.assertIsInstance(self.outcomes[0], LookupHindered)
 
     def test_no_route(self) -> None:
         """
@@ -383,6 +384,18 @@ class QuestionTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.reactor.advance(0)
         self.failed("cannot send", "unreachable")
+        self.assertIsInstance(self.outcomes[0], LookupHindered)
+
+    def test_no_route_to_one(self) -> None:
+        """
+        With one server that declines and one that cannot be reached, somebody was asked.
+        """
+        self.ask()
+        self.reactor.unreachable = True
+        self.refuse(SERVFAIL)
+        self.reactor.advance(0)
+        self.failed("cannot send", "SERVFAIL")
+        self.assertNotIsInstance(self.outcomes[0], LookupHindered)
 
     def test_cancel(self) -> None:
         """

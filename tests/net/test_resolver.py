@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from momentum_tx.errors import LookupFailed
+from momentum_tx.errors import LookupFailed, LookupHindered
 from momentum_tx.interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
 from momentum_tx.net.resolver import FAILURE_LIFETIME, LOCAL_SERVER, DNSResolver, system_nameservers
 
@@ -49,13 +49,15 @@ class ResolverCase(SynchronousTestCase):
         self.reactor.serve()
         return self.successResultOf(lookup)
 
-    def failure(self, lookup: Deferred[Any], *words: str) -> None:
+    def failure(self, lookup: Deferred[Any], *words: str) -> LookupFailed:
         """
         See that *lookup* fails, for these reasons.
         """
-        text = str(self.failureResultOf(lookup, LookupFailed).value)
+        found = self.failureResultOf(lookup, LookupFailed).value
         for word in words:
-            self.assertIn(word, text)
+            self.assertIn(word, str(found))
+        assert isinstance(found, LookupFailed)
+        return found
 
     def assert_idle(self) -> None:
         """
@@ -547,7 +549,7 @@ class WaitingTests(ResolverCase):
         """
         self.resolver = self.make(max_in_flight=1, max_waiting=2)
         lookups = [self.resolver.lookup_mx(f"d{number}.example") for number in range(4)]
-        self.failure(lookups[3], "wait already")
+        self.assertIsInstance(self.failure(lookups[3], "wait already"), LookupHindered)
         self.assertEqual(len(self.reactor.ports), 1)
         self.reactor.serve()
         for lookup in lookups[:3]:
@@ -601,7 +603,9 @@ class WaitingTests(ResolverCase):
         while self.reactor.getDelayedCalls():
             self.reactor.advance(0)
         for lookup in lookups:
-            self.failure(lookup, "cannot send")
+            self.assertIsInstance(self.failure(lookup, "cannot send"), LookupHindered)
+        # So says the answer that is kept for a while.
+        self.assertIsInstance(self.failure(self.resolver.lookup_mx("d2999.example"), "cannot send"), LookupHindered)
 
     def test_close(self) -> None:
         """
@@ -615,7 +619,7 @@ class WaitingTests(ResolverCase):
         self.resolver.close()
         self.resolver.close()
         for lookup in (*lookups[1:], *later, self.resolver.lookup_mx("example.com")):
-            self.failure(lookup, "closed")
+            self.assertIsInstance(self.failure(lookup, "closed"), LookupHindered)
         self.assertEqual(len(later), 1)
         self.assert_idle()
 

@@ -201,6 +201,8 @@ class ValueTests(SynchronousTestCase):
                 DomainSettings,
                 {
                     "mx_failures_to_delay": 50,
+                    "mx_failures_fallback_to_a": 3,
+                    "dns_failures_to_purge": 10,
                     "connect_timeout_to_delay": 900,
                     "host_failure_retry": 120,
                     "routes": (),

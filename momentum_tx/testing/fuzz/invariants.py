@@ -150,6 +150,9 @@ class Invariants:
                 allowed = domain is not None and domain.kind == kind
                 if kind == "nxdomain" and (domain is None or domain.name in stage.books.gone):
                     allowed = True
+                if kind == "nxdomain" and not allowed and stage.lookups.hopeless(message.domain.domain, stage.config()):
+                    stage.books.count("given up for DNS")
+                    allowed = True
                 if note == note_for(flag) and not allowed:
                     self._fault("failed without cause", f"{message.recipient!r}: {note!r}")
             return

@@ -29,6 +29,7 @@ from .clients import Clients
 from .edges import LMTP_PORT, SMTP_PORT, Edge, Ends, WireWatch, suspended
 from .events import Events
 from .journal_watch import JournalWatch, survived
+from .lookups import LookupWatch
 from .misbehaviour import make_provider
 from .observer import Observer
 from .plan import Domain, Host, Part, Plan
@@ -268,6 +269,7 @@ class Stage:
         # The throttle has the last word: what the others say must not undo what it counts.
         for part in sorted(self.plan.providers, key=lambda part: part.kind == "throttle"):
             service.hooks.register_last(make_provider(self, part, Random(self._chance.getrandbits(64))))
+        self.lookups = LookupWatch(service, self.seconds)
         self.attempts = AttemptWatch(service, self.books, self.observer, self.fault, self.lacks)
 
     def lack(self, flag: ConnFlag) -> None:

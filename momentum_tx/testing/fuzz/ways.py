@@ -15,6 +15,10 @@ def write_ways(plan: Plan, dice: Random) -> None:
     """
     if not plan.calm and dice.random() < 0.1:
         _blackhole(plan, dice)
+    if dice.random() < 0.3:
+        plan.settings["dns_failures_to_purge"] = dice.choice((0, 1, 2))
+        plan.settings["mx_failures_fallback_to_a"] = dice.choice((-1, 0, 1))
+        plan.settings["dns_failure_interval"] = dice.choice((0.0, 1.0, 30.0, 600.0))
 
 
 def _blackhole(plan: Plan, dice: Random) -> None:
