@@ -106,6 +106,7 @@ REACTOR_TAKERS: Final = frozenset(
 TESTED_ELSEWHERE: Final = {
     "delivery/facilities": "fields only; the tests of everything in delivery fill it",
     "delivery/handle": "made, held and closed by attempts: test_initiate",
+    "delivery/opening": "the first half of a session: test_session",
     "interfaces/hooks": "contracts: every provider and double is verified where it is tested",
     "interfaces/records": "contracts, as above",
     "interfaces/seams": "contracts, as above",

@@ -16,24 +16,24 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import LocalProtocolError
-from ..net.smtp_client import ISMTPClientListener, SMTPClientProtocol
+from ..net.smtp_client import ISMTPClientListener
 from ..outcomes import Verdict
 from ..policy.session_notes import (
     BODY_UNREADABLE,
     CLOSED,
-    NO_GO_AHEAD,
     TLS_FAILED,
-    TLS_NOT_OFFERED,
     UNSPEAKABLE,
+    XCLIENT_NOT_OFFERED,
     no_response,
     violation,
+    xclient_refused,
 )
 from ..smtp import events as ev
-from ..smtp.addresses import split_address
-from ..smtp.client import Method, SMTPClientMachine
 from ..stages import Stage
 from .bulk import BULK_SLICE
 from .initiate_smtp import FailedSession
+from .introduction import Due, Introduction
+from .opening import Opening
 from .transaction import Transaction
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _TLS_STAGES: Final = (Stage.AFTER_STARTTLS, Stage.TLS_HANDSHAKE)
 
 
 @implementer(ISMTPClientListener)
-class Session:
+class Session(Opening):
     """
     One session.  Made by :class:`~momentum_tx.delivery.sessions.Sessions` when
     a connection is established; ends when the connection does.
@@ -54,56 +54,22 @@ class Session:
     _log = Logger()
 
     __slots__ = (
-        "_connection",
-        "_encrypted",
         "_ended",
-        "_f",
-        "_failed_at",
+        "_introduction",
         "_leaving",
-        "_machine",
-        "_note",
-        "_protocol",
-        "_sessions",
-        "_settings",
-        "_slot",
         "_transaction",
-        "dr",
-        "handle",
         "idle",
-        "ready",
     )
 
     def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
-        self._sessions = sessions
-        self._f = f = sessions.facilities
-        self.handle = handle
-        self._connection = handle.connection
-        self.dr = handle.dr
-        self._slot = handle.binding_slot
-        # The generation it begins with serves it to its end.
-        self._settings = f.config.path(self._slot, self.dr.domain)
-        self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
-        self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, self)
+        super().__init__(sessions, handle)
         #: The transaction under way, or whose body is being read.
         self._transaction: Transaction | None = None
-        self._encrypted = False
-        #: Whether the peer accepted us, so that messages may be taken.
-        self.ready = False
+        self._introduction = Introduction(self._settings.xclient)
         #: Whether it waits for mail.
         self.idle = False
         self._leaving = False
         self._ended = False
-        #: Why the session failed, and where it stood, once that is known.
-        self._note = b""
-        self._failed_at: Stage | None = None
-
-    def begin(self) -> None:
-        """
-        Take the connection over.
-        """
-        stream: Any = self._connection.stream
-        self._connection.stream = None
-        stream.start(self._protocol)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -116,10 +82,6 @@ class Session:
 
     def machine_event(self, event: ev.Event) -> None:
         _ON[type(event)](self, event)
-
-    def tls_established(self) -> None:
-        self._encrypted = True
-        self._hello()
 
     def idle_timed_out(self) -> None:
         self.leave()
@@ -148,70 +110,17 @@ class Session:
 
     # What the peer says.
 
-    def _greeted(self, event: ev.Greeted) -> None:
-        self._hello()
+    def _first(self) -> Message | None:
+        if self._transaction is not None:
+            return self._transaction.messages[0]
+        return self.dr.mail_queue.peek_active(self._slot)
 
-    def _hello(self) -> None:
-        if self._machine.over:
-            return
-        self._machine.hello(self._ehlo_name())
-        self._protocol.flush()
-
-    def _ehlo_name(self) -> bytes:
-        name = self._settings.ehlo_hostname
-        if name == "__hostname__":
-            return self._f.hostname.encode("ascii")
-        if name == "__message__":
-            first = self.dr.mail_queue.peek_active(self._slot)
-            domain = split_address(first.reception.sender)[1] if first is not None else b""
-            return domain if domain.isascii() and domain else self._f.hostname.encode("ascii")
-        return name.encode("ascii")
-
-    def _greeting_refused(self, event: ev.GreetingRefused) -> None:
-        self._fail_session(event.reply.note, Stage.READING_BANNER)
-
-    def _hello_refused(self, event: ev.HelloRefused) -> None:
-        self._fail_session(event.reply.note, Stage.AFTER_EHLO)
-
-    def _fail_session(self, note: bytes, stage: Stage) -> None:
-        """
-        The peer will not have us; nothing was attempted.
-        """
-        self._note = note
-        self._failed_at = stage
-        self.leave()
-
-    def _on_ready(self, event: ev.Ready) -> None:
-        if self._machine.over:
-            # Accepted and dismissed in one breath is refused: were it ready, the next attempt would follow at once.
-            return
-        self._connection.esmtp = event.esmtp
-        tls = self._settings.tls
-        if tls != "no" and not self._encrypted:
-            if event.extensions.starttls and not self._sessions.tls_is_broken(self._connection.peer, tls):
-                self._machine.starttls()
-                self._protocol.flush()
-                return
-            if tls == "required":
-                self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
-                return
-        self._become_ready()
-
-    def _tls_go_ahead(self, event: ev.TLSGoAhead) -> None:
-        self._protocol.start_tls(self._f.tls, self._connection.host_name, self._settings.tls)
-
-    def _tls_refused(self, event: ev.TLSRefused) -> None:
-        if self._settings.tls == "required":
-            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
+    def _greeted_anew(self) -> None:
+        transaction = self._transaction
+        if transaction is None:
+            self.next()
         else:
-            self._become_ready()
-
-    def _become_ready(self) -> None:
-        if self._machine.over:
-            return
-        self.ready = True
-        self._sessions.connections.contacted(self.handle)
-        self.next()
+            self._transact(transaction, transaction.body)
 
     def _reset_done(self, event: ev.ResetDone) -> None:
         if event.ok:
@@ -361,6 +270,8 @@ class Session:
             transaction.give_back()
             self._later()
             return
+        if self._introduction.needed and not self._introduced(transaction, body):
+            return
         extensions = self._machine.extensions
         refusal = transaction.prepare(body, extensions, self._settings)
         if refusal:
@@ -380,6 +291,41 @@ class Session:
             self._settle_unsent(transaction, Verdict.TRANSIENT, UNSPEAKABLE)
             return
         self._protocol.flush()
+
+    def _introduced(self, transaction: Transaction, body: bytes) -> bool:
+        """
+        Whether all is said that comes before the message; if not, it goes on when it
+        is, or has ended.
+        """
+        due = self._introduction.due(transaction.reception, body, self._machine.extensions.xclient)
+        if due is Due.TELL:
+            transaction.body = body
+            self._machine.xclient(self._introduction.words)
+            self._protocol.flush()
+        elif due is Due.FAIL:
+            self._settle_unsent(transaction, Verdict.TRANSIENT, XCLIENT_NOT_OFFERED)
+        elif due is Due.MOVE:
+            self._change_connection(transaction)
+        return due is Due.NOTHING
+
+    def _change_connection(self, transaction: Transaction) -> None:
+        self._transaction = None
+        transaction.give_back()
+        self.leave()
+
+    def _client_taken(self, event: ev.ClientTaken) -> None:
+        self._introduction.taken()
+        self._hello()
+
+    def _client_refused(self, event: ev.ClientRefused) -> None:
+        transaction, due = self._under_way, self._introduction.refused()
+        if due is Due.MOVE:
+            self._change_connection(transaction)
+            return
+        if due is Due.FAIL:
+            self._transaction = None
+            transaction.settle_unsent(Verdict.TRANSIENT, xclient_refused(event.reply.note))
+        self._hello()
 
     def _settle_unsent(self, transaction: Transaction, verdict: Verdict, note: bytes) -> None:
         self._transaction = None
@@ -463,6 +409,8 @@ _ON: Final[dict[type, Callable[[Session, Any], None]]] = {
     ev.Ready: Session._on_ready,
     ev.TLSGoAhead: Session._tls_go_ahead,
     ev.TLSRefused: Session._tls_refused,
+    ev.ClientTaken: Session._client_taken,
+    ev.ClientRefused: Session._client_refused,
     ev.BodyWanted: Session._body_wanted,
     ev.TransactionEnded: Session._transaction_ended,
     ev.ResetDone: Session._reset_done,

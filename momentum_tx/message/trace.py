@@ -26,6 +26,8 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 #: A domain or an address literal as a client may call itself.  The underscore
 #: is in no standard and in many names of machines.
 _HELO: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[A-Za-z0-9.:]{2,64}\]")
+#: The beginning of a field of ours with the client's name; an address alone stands where a name would.
+_FROM: Final = re.compile(rb"Received: from ([!-~]{1,255}) \((?:unknown|\[[0-9A-Za-z.:]+\])\)\r\n\tby ")
 _ATOM: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}")
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 #: A path that needs no quoting and cannot be taken for anything else in the field.
@@ -72,6 +74,15 @@ def received(
         path,
         date_text(int(when)).encode("ascii"),
     )
+
+
+def helo_of(content: bytes) -> str:
+    """
+    What the client called itself from which *content* came, as its first trace
+    field has it, which is ours; empty if it gave no name, or one that is none.
+    """
+    found = _FROM.match(content)
+    return found[1].decode("ascii") if found is not None else ""
 
 
 @lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ CLOSED: Final = _INTERNAL + b"connection closed by remote host"
 TLS_FAILED: Final = b"451 4.7.5 [internal] TLS negotiation failed"
 NO_GO_AHEAD: Final = b"451 4.7.5 [internal] no tls go-ahead"
 TLS_NOT_OFFERED: Final = b"451 4.7.6 [internal] STARTTLS required but not advertised"
+XCLIENT_NOT_OFFERED: Final = b"451 4.7.6 [internal] XCLIENT required but not advertised"
 #: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"
 #: RFC 6531 section 3.2: the address needs what the peer does not offer.
@@ -47,6 +48,15 @@ def conversion_refused(reason: str, prohibited: bool) -> bytes:
     :param prohibited: whether it could, were it not forbidden.
     """
     return b"554 5.6.%d [internal] 8BITMIME required but not advertised: " % (2 if prohibited else 3) + reason.encode()
+
+
+def xclient_refused(note: bytes) -> bytes:
+    """
+    The status text of a message whose client the peer refused to be told of.
+
+    :param note: what it said.
+    """
+    return b"451 4.7.6 [internal] XCLIENT required but refused: " + note
 
 
 def no_response(stage: Stage) -> bytes:

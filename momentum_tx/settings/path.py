@@ -173,6 +173,14 @@ class PathSettings:
         differs="The default is no, for text without its eighth bit cannot be read; ifneeded and strip send signed"
         " messages as they are, and strict fails them.",
     )
+    xclient: str = option(
+        "no",
+        "Whether a peer that offers XCLIENT is told, before a message, which client it came from; required keeps mail"
+        " waiting while a peer does not offer or accept that.",
+        choices=("no", "ifavailable", "required"),
+        differs="It is told once for messages of one client in a row, not before each; and of a client's name only what"
+        " it called itself is known.",
+    )
     pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")
 
     @property

@@ -10,6 +10,7 @@ SMTP as bytes in, events and bytes out: no socket, no clock, no Twisted.
   grouping, and the share of every recipient.
 * :mod:`~momentum_tx.smtp.replies`: the strict reader of replies.
 * :mod:`~momentum_tx.smtp.extensions`: what an EHLO reply offers.
+* :mod:`~momentum_tx.smtp.xclient`: who the client was, told to the next server.
 * :mod:`~momentum_tx.smtp.addresses`: paths, mailboxes and domains.
 * :mod:`~momentum_tx.smtp.body`: dots, line ends, and the end of the data.
 

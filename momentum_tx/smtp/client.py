@@ -133,6 +133,19 @@ class SMTPClientMachine(Dialogue):
         self._reader = ReplyReader()
         self._resting = Stage.DURING_EHLO
 
+    def xclient(self, arguments: bytes) -> None:
+        """
+        Tell who the client was that the next messages came from; all that was
+        learnt is forgotten, and :meth:`hello` is due again once it is answered.
+
+        :param arguments: see :func:`momentum_tx.smtp.xclient.arguments`.
+        """
+        if not self.ready:
+            raise LocalProtocolError(f"no XCLIENT {self.stage}")
+        if not self.extensions.xclient or not arguments:
+            raise LocalProtocolError("XCLIENT was not offered")
+        self._command(b"XCLIENT %b\r\n" % arguments, Stage.AFTER_XCLIENT)
+
     def transaction(
         self, sender: bytes, recipients: Sequence[bytes], *, mail_parameters: bytes = b"", pipeline: bool = True
     ) -> None:
@@ -242,6 +255,16 @@ class SMTPClientMachine(Dialogue):
 
     def _tls_refused(self, reply: Reply) -> ev.Event:
         return ev.TLSRefused(reply)
+
+    def _client_taken(self, reply: Reply) -> ev.Event:
+        self.extensions = NO_EXTENSIONS
+        self._resting = Stage.DURING_EHLO
+        return ev.ClientTaken(reply)
+
+    def _client_refused(self, reply: Reply) -> ev.Event:
+        self.extensions = NO_EXTENSIONS
+        self._resting = Stage.DURING_EHLO
+        return ev.ClientRefused(reply)
 
     def _sender_accepted(self, reply: Reply) -> ev.Event | None:
         return None if self._awaiting else self._go_on()
@@ -367,6 +390,9 @@ _MOVES: Final[Mapping[tuple[Stage, ReplyClass], Move]] = {
     (Stage.AFTER_STARTTLS, _OK): _M._tls_go_ahead,
     (Stage.AFTER_STARTTLS, _TRANSIENT): _M._tls_refused,
     (Stage.AFTER_STARTTLS, _PERMANENT): _M._tls_refused,
+    (Stage.AFTER_XCLIENT, _OK): _M._client_taken,
+    (Stage.AFTER_XCLIENT, _TRANSIENT): _M._client_refused,
+    (Stage.AFTER_XCLIENT, _PERMANENT): _M._client_refused,
     (Stage.AFTER_MAIL_FROM, _OK): _M._sender_accepted,
     (Stage.AFTER_MAIL_FROM, _TRANSIENT): _M._sender_refused,
     (Stage.AFTER_MAIL_FROM, _PERMANENT): _M._sender_refused,

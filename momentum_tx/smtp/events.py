@@ -90,6 +90,25 @@ class TLSRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientTaken:
+    """
+    The peer takes the client for ours that it was told of, and begins anew: say hello.
+    """
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRefused:
+    """
+    The peer does not want to know of that client, or does not want it; it may
+    have forgotten all the same what was said before: say hello.
+    """
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
 class BodyWanted:
     """
     Send the content.
@@ -165,6 +184,8 @@ Event = (
     | HelloRefused
     | TLSGoAhead
     | TLSRefused
+    | ClientTaken
+    | ClientRefused
     | BodyWanted
     | TransactionEnded
     | ResetDone

@@ -31,6 +31,7 @@ class Extensions:
     :ivar chunking: RFC 3030.
     :ivar dsn: RFC 3461.
     :ivar auth: mechanisms offered, upper case (RFC 4954).
+    :ivar xclient: attributes of a client that may be told, upper case (Postfix).
     :ivar keywords: everything offered: keyword in upper case, parameters as sent.
     """
 
@@ -44,6 +45,7 @@ class Extensions:
     chunking: bool = False
     dsn: bool = False
     auth: tuple[bytes, ...] = ()
+    xclient: tuple[bytes, ...] = ()
     keywords: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
@@ -77,5 +79,6 @@ def parse_extensions(lines: Sequence[bytes]) -> Extensions:
         chunking=b"CHUNKING" in keywords,
         dsn=b"DSN" in keywords,
         auth=tuple(keywords.get(b"AUTH", b"").upper().split()),
+        xclient=tuple(keywords.get(b"XCLIENT", b"").upper().split()),
         keywords=keywords,
     )

@@ -6,7 +6,7 @@ and what is taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.protocol import Protocol
@@ -80,6 +80,7 @@ class Taken:
     :ivar reply: what was to be said to the final dot; empty for nothing.
     :ivar said: whether that was given to the transport: not if the connection
         ended first.  A slow receiver takes the message and says so later.
+    :ivar told: what XCLIENT said of the client, by attribute.
     """
 
     sender: bytes
@@ -92,6 +93,7 @@ class Taken:
     encrypted: bool
     reply: bytes
     said: bool = False
+    told: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class ReceiverSession(Protocol):
@@ -101,6 +103,7 @@ class ReceiverSession(Protocol):
     :ivar receiver: whose it is.
     :ivar number: number of the connection, from 1.
     :ivar client: address it came from.
+    :ivar told: what XCLIENT said of the client last, by attribute.
     :ivar helo: the name the client gave.
     :ivar encrypted: whether TLS is (modelled to be) in use.
     :ivar messages: messages begun on this connection.
@@ -133,6 +136,7 @@ class ReceiverSession(Protocol):
         "recipients",
         "sender",
         "taken",
+        "told",
         "transport",
     )
     transport: Any
@@ -141,6 +145,7 @@ class ReceiverSession(Protocol):
         self.receiver = receiver
         self.number = number
         self.client = ""
+        self.told: dict[bytes, bytes] = {}
         self.helo = b""
         self.encrypted = False
         self.messages = 0
@@ -272,6 +277,7 @@ class ReceiverSession(Protocol):
                 self.helo,
                 self.encrypted,
                 answer.reply,
+                told=self.told,
             )
             receiver.ledger.append(taken)
         self._act(answer, taken)
@@ -320,6 +326,8 @@ class ReceiverSession(Protocol):
             return self._offers()
         if verb == "STARTTLS":
             return Answer(b"220 2.0.0 Go ahead" if receiver.starttls else b"502 5.5.1 Not here")
+        if verb == "XCLIENT" and receiver.xclient:
+            return Answer(b"503 5.5.1 Not now") if self.sender is not None else Answer(b"220 " + receiver.name)
         if verb == "QUIT":
             return Answer(b"221 2.0.0 Bye", "close")
         if verb in ("RSET", "NOOP") or (verb == "HELO" and not receiver.lmtp):
@@ -333,6 +341,8 @@ class ReceiverSession(Protocol):
             lines.append(b"PIPELINING")
         if receiver.size is not None:
             lines.append(b"SIZE %d" % receiver.size)
+        if receiver.xclient:
+            lines.append(b"XCLIENT " + b" ".join(receiver.xclient))
         if receiver.starttls and not self.encrypted:
             lines.append(b"STARTTLS")
         last = lines.pop()
@@ -348,6 +358,12 @@ class ReceiverSession(Protocol):
             self._content_begun = self._refused_early = False
         elif verb in ("EHLO", "HELO", "LHLO"):
             self.helo = line[5:]
+            self._forget()
+        elif verb == "XCLIENT":
+            # It begins anew, and keeps what it was told before (Postfix, XCLIENT_README).
+            pairs = [word.partition(b"=")[::2] for word in line.split()[1:]]
+            self.told = {**self.told, **{name.upper(): value for name, value in pairs}}
+            self.helo = b""
             self._forget()
         elif verb == "RSET":
             self._forget()

@@ -105,6 +105,8 @@ class Receiver(Factory):
         self.starttls = False
         #: Whether it speaks LMTP and not SMTP: LHLO, and at ``dot`` an answer for each recipient.
         self.lmtp = False
+        #: Attributes of a client it wants to know by XCLIENT; none is offered without.
+        self.xclient: tuple[bytes, ...] = ()
         #: The limit SIZE announces; ``None`` offers no SIZE.
         self.size: int | None = None
         #: Replies to RCPT by recipient.

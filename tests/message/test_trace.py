@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.message.headers import HeaderBlock
-from momentum_tx.message.trace import date_text, received
+from momentum_tx.message.trace import date_text, helo_of, received
 
 ID = "00/00-00777-001F3556"
 
@@ -23,6 +23,46 @@ def _received(
     when: float = 1700000000.9,
 ) -> bytes:
     return received(helo, peer, hostname, protocol, id, recipient, when)
+
+
+class HeloTests(SynchronousTestCase):
+    """
+    What a trace field of ours says of the client.
+    """
+
+    def field(self, helo: str, peer: str) -> bytes:
+        """
+        A message with a field of ours in front.
+        """
+        return received(helo, peer, "mta.example", "esmtp", "id", b"b@c.example", 0.0) + b"Subject: x\r\n\r\n"
+
+    def test_name(self) -> None:
+        """
+        A name, or an address literal, is found again.
+        """
+        for helo in ("client.example", "[192.0.2.1]", "[IPv6:2001:db8::1]", "x", "a_b", "x" * 255):
+            for peer in ("192.0.2.7", "2001:db8::1", ""):
+                self.assertEqual(helo_of(self.field(helo, peer)), helo)
+
+    def test_none(self) -> None:
+        """
+        Without a name, or with text that is none, there is nothing to be found.
+        """
+        for helo, peer in (("", "192.0.2.7"), ("", ""), ("no name", "192.0.2.7"), ("x" * 256, "192.0.2.7"), ("(", "")):
+            self.assertEqual(helo_of(self.field(helo, peer)), "", helo)
+
+    def test_of_others(self) -> None:
+        """
+        Only the field in front counts, and only one that looks like ours.
+        """
+        for content in (
+            b"",
+            b"Received: from x",
+            b"Subject: x\r\n" + self.field("client.example", "192.0.2.7"),
+            b"Received: from a (b [192.0.2.7]) by c; date\r\n",
+            b"Received: by c; date\r\n",
+        ):
+            self.assertEqual(helo_of(content), "")
 
 
 class ReceivedTests(SynchronousTestCase):

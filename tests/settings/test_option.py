@@ -194,6 +194,7 @@ class ValueTests(SynchronousTestCase):
                     "remote_smtp_port": 25,
                     "delivery_method": "ESMTP",
                     "lmtp_port": 2003,
+                    "xclient": "no",
                     "ehlo_hostname": "__hostname__",
                 },
             ),

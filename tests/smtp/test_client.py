@@ -267,6 +267,81 @@ class TLSTests(SessionCase):
         self.violated(self.hear(b"2"), Stage.TLS_HANDSHAKE)
 
 
+class XCLIENTTests(SessionCase):
+    """
+    Telling who the client was.
+    """
+
+    OFFER = b"250-mx.example\r\n250-PIPELINING\r\n250 XCLIENT NAME ADDR\r\n"
+
+    def test_begins_anew(self) -> None:
+        """
+        After 220 EHLO is said again and only its offers count; so it is after a
+        refusal, since who knows what the peer has forgotten.
+        """
+        for reply, kind in (
+            (b"220 mx.example\r\n", ev.ClientTaken),
+            (b"550 no\r\n", ev.ClientRefused),
+            (b"450 later\r\n", ev.ClientRefused),
+        ):
+            self.setUp()
+            self.open(self.OFFER)
+            self.assertEqual(self.machine.extensions.xclient, (b"NAME", b"ADDR"))
+            self.machine.xclient(b"ADDR=192.0.2.1")
+            self.assertEqual(self.say(), b"XCLIENT ADDR=192.0.2.1\r\n")
+            self.assertEqual((self.machine.stage, self.machine.owed), (Stage.AFTER_XCLIENT, 1))
+            (event,) = self.hear(reply)
+            self.assertIsInstance(event, kind)
+            self.assertEqual(self.machine.stage, Stage.DURING_EHLO)
+            self.assertFalse(self.machine.ready or self.machine.extensions.pipelining)
+            self.assertRaises(LocalProtocolError, self.begin)
+            self.machine.hello(b"me.example")
+            self.say()
+            self.hear(PLAIN)
+            self.assertTrue(self.machine.ready)
+            self.assertRaises(LocalProtocolError, self.machine.xclient, b"ADDR=192.0.2.1")
+
+    def test_out_of_turn(self) -> None:
+        """
+        It is not said unless it was offered, nor without an attribute, within a
+        transaction, or before RSET.
+        """
+        self.assertRaises(LocalProtocolError, self.machine.xclient, b"ADDR=x")
+        self.open()
+        self.assertRaises(LocalProtocolError, self.machine.xclient, b"ADDR=x")
+        self.setUp()
+        self.open(self.OFFER)
+        for words in (b"", b"ADDR=x\r\nRSET", b"ADDR=" + b"x" * 600):
+            self.assertRaises(LocalProtocolError, self.machine.xclient, words)
+        self.begin()
+        self.assertRaises(LocalProtocolError, self.machine.xclient, b"ADDR=x")
+        self.hear(b"550 no\r\n550 no\r\n550 no\r\n")
+        self.assertTrue(self.machine.needs_reset)
+        self.assertRaises(LocalProtocolError, self.machine.xclient, b"ADDR=x")
+
+    def test_wrong_answers(self) -> None:
+        """
+        354 is no answer to it, and 421 ends the session.
+        """
+        self.open(self.OFFER)
+        self.machine.xclient(b"ADDR=x")
+        self.violated(self.hear(b"354 go\r\n"), Stage.AFTER_XCLIENT)
+        self.setUp()
+        self.open(self.OFFER)
+        self.machine.xclient(b"ADDR=x")
+        (event,) = self.hear(b"421 bye\r\n")
+        assert isinstance(event, ev.Dismissed)
+        self.assertIs(event.stage, Stage.AFTER_XCLIENT)
+
+    def test_talks_on(self) -> None:
+        """
+        What comes behind the new greeting was not asked for.
+        """
+        self.open(self.OFFER)
+        self.machine.xclient(b"ADDR=x")
+        self.violated(self.hear(b"220 mx.example\r\n250 x\r\n"), Stage.DURING_EHLO)
+
+
 class InjectionTests(SessionCase):
     """
     Plain text in the same segment as the go-ahead; cannot be cut by octets.
@@ -829,6 +904,7 @@ _WORDS = st.one_of(
             b"250 ok\r\n",
             PIPELINING,
             PLAIN,
+            XCLIENTTests.OFFER,
             b"354 go\r\n",
             b"250 a\r\n250 b\r\n354 c\r\n",
             b"421 bye\r\n",
@@ -844,7 +920,7 @@ _WORDS = st.one_of(
     st.binary(max_size=20),
 )
 _ACTIONS = st.sampled_from(
-    ["start", "hello", "starttls", "tls_started", "transaction", "sending_body", "dot_sent", "reset", "quit"]
+    ["start", "hello", "starttls", "tls_started", "xclient", "transaction", "sending_body", "dot_sent", "reset", "quit"]
 )
 
 
@@ -865,6 +941,7 @@ class AnyPeerTests(SynchronousTestCase):
         begun = ended = 0
         actions: dict[str, Callable[[], object]] = {
             "hello": lambda: machine.hello(b"me.example"),
+            "xclient": lambda: machine.xclient(b"ADDR=192.0.2.1"),
             "transaction": lambda: machine.transaction(b"a@x.example", [b"b@x.example", b"c@x.example"]),
         }
         for step in [b"220 x\r\n", "hello", PIPELINING, *steps]:

@@ -32,6 +32,7 @@ class ExtensionsTests(SynchronousTestCase):
             b"CHUNKING",
             b"DSN",
             b"AUTH plain LOGIN",
+            b"xclient name ADDR",
             b"X-Thing a b",
         )
         for name in (
@@ -47,6 +48,8 @@ class ExtensionsTests(SynchronousTestCase):
             self.assertTrue(getattr(found, name), name)
         self.assertEqual(found.size_limit, 10240000)
         self.assertEqual(found.auth, (b"PLAIN", b"LOGIN"))
+        self.assertEqual(found.xclient, (b"NAME", b"ADDR"))
+        self.assertEqual(self.offers(b"XCLIENT").xclient, ())
         self.assertEqual(found.keywords[b"X-THING"], b"a b")
 
     def test_nothing(self) -> None:

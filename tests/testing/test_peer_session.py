@@ -73,6 +73,26 @@ class LMTPTests(ReceiverCase):
             side.transport.loseConnection()
 
 
+class XCLIENTTests(ReceiverCase):
+    """
+    A receiver that wants to know of clients.
+    """
+
+    def test_told(self) -> None:
+        """
+        It begins anew, and keeps what it was told until it is told otherwise.
+        """
+        self.assertEqual(self.codes(self.connect(), b"XCLIENT ADDR=192.0.2.1"), [b"500"])
+        self.mx.xclient = (b"NAME", b"ADDR")
+        side = self.connect()
+        self.say(side, MAIL[0])
+        self.assertIn(b"250 XCLIENT NAME ADDR\r\n", b"".join(side.heard))
+        self.assertEqual(self.codes(side, MAIL[1], b"XCLIENT ADDR=x", b"RSET"), b"250 503 250".split())
+        self.assertEqual(self.codes(side, b"XCLIENT addr=192.0.2.1 NAME=x", b"XCLIENT NAME=y"), b"220 220".split())
+        self.say(side, *MAIL, BODY)
+        self.assertEqual(self.mx.ledger[0].told, {b"ADDR": b"192.0.2.1", b"NAME": b"y"})
+
+
 class OrderTests(ReceiverCase):
     """
     Answers are given in the order of the questions.

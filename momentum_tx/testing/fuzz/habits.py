@@ -10,7 +10,7 @@ from typing import Any, Final
 from .plan import Part
 
 #: Points of a session at which a receiver may break.
-POINTS: Final = ("connect", "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "body", "dot", "RSET", "QUIT")
+POINTS: Final = ("connect", "EHLO", "HELO", "LHLO", "XCLIENT", "MAIL", "RCPT", "DATA", "body", "dot", "RSET", "QUIT")
 #: What it may do there.
 BREAKS: Final = (
     {"then": "close"},

@@ -213,6 +213,11 @@ class _Making:
                 host.extensions["lmtp"] = True
         elif kind < 0.11:
             plan.settings["delivery_method"] = "SMTP"
+        if kind >= 0.11 and dice.random() < 0.1:
+            plan.settings["xclient"] = dice.choice(("ifavailable", "ifavailable", "required"))
+            for host in plan.hosts:
+                if plan.calm or dice.random() < 0.7:
+                    host.extensions["xclient"] = True
         if dice.random() < 0.15:
             plan.settings["transform_8bitmime_content"] = "strict"
 

@@ -197,6 +197,8 @@ class Stage:
         for name in ("pipelining", "starttls", "size", "max_messages", "lmtp"):
             if name in host.extensions:
                 setattr(receiver, name, host.extensions[name])
+        if host.extensions.get("xclient"):
+            receiver.xclient = (b"NAME", b"ADDR", b"PROTO", b"HELO")
         if host.extensions.get("plain"):
             receiver.extensions = []
         self.events.set_line(host.address, host.line)

@@ -44,7 +44,9 @@ class WorldTests(StoryCase):
         plan = small_plan(behaviours=behaviours)
         plan.hosts[0].extensions = {"pipelining": False, "starttls": True, "size": 2000, "max_messages": 3}
         plan.hosts[0].line = {"latency": 0.5, "jitter": 0.1, "split": 3}
-        plan.hosts.append(Host("mx2.peer.example", "198.51.100.2", extensions={"plain": True, "lmtp": True}))
+        plan.hosts.append(
+            Host("mx2.peer.example", "198.51.100.2", extensions={"plain": True, "lmtp": True, "xclient": True})
+        )
         stage = self.stage(plan)
         receiver, plain = stage.receivers[ADDRESS], stage.receivers["198.51.100.2"]
         self.assertEqual((receiver.address, receiver.name), (ADDRESS, NAME.encode()))
@@ -59,6 +61,7 @@ class WorldTests(StoryCase):
         self.assertEqual((plain.extensions, plain.pipelining), ([], True))
         ports = [(each.lmtp, each.port.getHost().port) for each in (receiver, plain)]
         self.assertEqual(ports, [(False, 25), (True, 2003)])
+        self.assertEqual((receiver.xclient, plain.xclient), ((), (b"NAME", b"ADDR", b"PROTO", b"HELO")))
         line = stage.world.network.line(ADDRESS)
         self.assertEqual((line.latency, line.jitter), (0.5, 0.1))
         self.assertGreater(len(list(line.split(b"x" * 30))), 9)

@@ -1,0 +1,163 @@
+"""
+The beginning of a session: from the greeting to the moment from which it may
+take messages.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from ..net.smtp_client import SMTPClientProtocol
+from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED
+from ..smtp import events as ev
+from ..smtp.client import Method, SMTPClientMachine
+from ..stages import Stage
+from .introduction import ehlo_name
+
+if TYPE_CHECKING:
+    from ..queues.message import Message
+    from .handle import ConnectionHandle
+    from .sessions import Sessions
+
+
+class Opening(ABC):
+    """
+    A session until it is ready: EHLO, TLS, and EHLO again.  What it does with mail
+    is the other half, :class:`~momentum_tx.delivery.session.Session`.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_encrypted",
+        "_f",
+        "_failed_at",
+        "_machine",
+        "_note",
+        "_protocol",
+        "_sessions",
+        "_settings",
+        "_slot",
+        "dr",
+        "handle",
+        "ready",
+    )
+
+    def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
+        self._sessions = sessions
+        self._f = f = sessions.facilities
+        self.handle = handle
+        self._connection = handle.connection
+        self.dr = handle.dr
+        self._slot = handle.binding_slot
+        # The generation it begins with serves it to its end.
+        self._settings = f.config.path(self._slot, self.dr.domain)
+        self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
+        listener: Any = self  # with its other half it provides ISMTPClientListener
+        self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, listener)
+        self._encrypted = False
+        #: Whether the peer accepted us, so that messages may be taken.
+        self.ready = False
+        #: Why the session failed, and where it stood, once that is known.
+        self._note = b""
+        self._failed_at: Stage | None = None
+
+    def begin(self) -> None:
+        """
+        Take the connection over.
+        """
+        stream: Any = self._connection.stream
+        self._connection.stream = None
+        stream.start(self._protocol)
+
+    def tls_established(self) -> None:
+        self._encrypted = True
+        self._hello()
+
+    # What the other half does.
+
+    @abstractmethod
+    def next(self) -> None:
+        """
+        Take the next message, or wait for one, or leave.
+        """
+
+    @abstractmethod
+    def leave(self) -> None:
+        """
+        End the session in order.
+        """
+
+    @abstractmethod
+    def _first(self) -> Message | None:
+        """
+        The message that will be sent next, as far as that can be known.
+        """
+
+    @abstractmethod
+    def _greeted_anew(self) -> None:
+        """
+        The peer was ready, was told of a client, and is ready again.
+        """
+
+    # What the peer says.
+
+    def _greeted(self, event: ev.Greeted) -> None:
+        self._hello()
+
+    def _hello(self) -> None:
+        if self._machine.over:
+            return
+        first = self._first()
+        reception = first.reception if first is not None else None
+        self._machine.hello(ehlo_name(self._settings, self._f.hostname, reception))
+        self._protocol.flush()
+
+    def _greeting_refused(self, event: ev.GreetingRefused) -> None:
+        self._fail_session(event.reply.note, Stage.READING_BANNER)
+
+    def _hello_refused(self, event: ev.HelloRefused) -> None:
+        self._fail_session(event.reply.note, Stage.AFTER_EHLO)
+
+    def _fail_session(self, note: bytes, stage: Stage) -> None:
+        """
+        The peer will not have us; nothing was attempted.
+        """
+        self._note = note
+        self._failed_at = stage
+        self.leave()
+
+    def _on_ready(self, event: ev.Ready) -> None:
+        if self._machine.over:
+            # Accepted and dismissed in one breath is refused: were it ready, the next attempt would follow at once.
+            return
+        self._connection.esmtp = event.esmtp
+        if self.ready:
+            self._greeted_anew()
+            return
+        tls = self._settings.tls
+        if tls != "no" and not self._encrypted:
+            if event.extensions.starttls and not self._sessions.tls_is_broken(self._connection.peer, tls):
+                self._machine.starttls()
+                self._protocol.flush()
+                return
+            if tls == "required":
+                self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
+                return
+        self._become_ready()
+
+    def _tls_go_ahead(self, event: ev.TLSGoAhead) -> None:
+        self._protocol.start_tls(self._f.tls, self._connection.host_name, self._settings.tls)
+
+    def _tls_refused(self, event: ev.TLSRefused) -> None:
+        if self._settings.tls == "required":
+            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
+        else:
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        if self._machine.over:
+            return
+        self.ready = True
+        self._sessions.connections.contacted(self.handle)
+        self.next()
