@@ -123,7 +123,7 @@ class MailConnections:
         f = self._initiator.facilities
         self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).port))
         self._initiator.probes.end(handle)
-        if dr.contact_failing_since:
+        if dr.mail_queue.release() or dr.contact_failing_since:
             dr.contact_failing_since = 0.0
             self._released(dr)
 

@@ -144,7 +144,9 @@ class Settlement:
             dr = self.rebind(message)
         self._f.spool.requeued(message)
         message.connection = None
-        dr.mail_queue.insert_delayed(message)
+        # What never met a peer waits for nothing but the peer; where it is to be spread, it keeps its time.
+        spread_out = self._f.config.bindings[max(message.binding_slot, DEFAULT_SLOT)].delayed_binding_domain_fuzz
+        dr.mail_queue.insert_delayed(message, stage is Stage.NOT_CONNECTED and not spread_out)
         self._requeued(dr)
 
     def permanent(

@@ -15,9 +15,12 @@ from .fair_queue import FairQueue
 from .message import Message, Traits
 from .message_heap import MessageHeap
 
-#: Tickets, even ones.  No two queues give the same: a message that has moved to another
-#: domain must not pass for the stale entry it left behind.
-_tickets = count(2, 2)
+#: Tickets, multiples of four.  No two queues give the same: a message that has moved to
+#: another domain must not pass for the stale entry it left behind.
+_tickets = count(4, 4)
+#: What is added to the ticket of a delayed message, and of one that is delayed because
+#: its domain could not be reached.
+_DELAYED, _UNREACHED = 1, 3
 
 
 def alike(slot: int, key: Traits) -> float:
@@ -41,7 +44,7 @@ class MailQueue:
     :param weigh: weight of a class of mail in a slot; all weigh the same without it.
     """
 
-    __slots__ = ("_active", "_active_total", "_delayed", "_flushed", "_weigh")
+    __slots__ = ("_active", "_active_total", "_delayed", "_flushed", "_unreached", "_weigh")
 
     def __init__(self, weigh: Callable[[int, Traits], float] = alike) -> None:
         self._weigh = weigh
@@ -49,8 +52,10 @@ class MailQueue:
         self._active: dict[int, MessageHeap | FairQueue] = {}
         self._active_total = 0
         self._delayed = MessageHeap()
-        #: Delayed mail that is to be tried now, and the ticket that all of it is below.
-        self._flushed: list[tuple[int, MessageHeap]] = []
+        #: Delayed mail that waits for nothing but that its domain can be reached.
+        self._unreached = MessageHeap()
+        #: Delayed mail that is to be tried now, with its kind and the ticket that all of it is below.
+        self._flushed: list[tuple[int, int, MessageHeap]] = []
 
     def insert_active(self, message: Message) -> None:
         """
@@ -77,14 +82,19 @@ class MailQueue:
         shared = self._active[slot] = FairQueue(partial(self._weigh, slot), heap)
         return shared
 
-    def insert_delayed(self, message: Message) -> None:
+    def insert_delayed(self, message: Message, unreached: bool = False) -> None:
         """
         Queue *message* until its ``next_attempt``.
+
+        :param unreached: whether all that is wrong is that the domain could not
+            be reached: then :meth:`release` takes it too.
         """
         if message.place:
             raise ValueError(f"{message.id} is queued already")
-        # Even tickets are active places, odd ones delayed.
-        self._delayed.push(next(_tickets) + 1, message)
+        if unreached:
+            self._unreached.push(next(_tickets) + _UNREACHED, message)
+        else:
+            self._delayed.push(next(_tickets) + _DELAYED, message)
 
     def next_active(self, slot: int) -> Message | None:
         """
@@ -112,11 +122,18 @@ class MailQueue:
         """
         The delayed message that is due first; it stays queued.
         """
-        for _, heap in self._flushed:
+        for _, _, heap in self._flushed:
             message = heap.first()
             if message is not None:
                 return message
-        return self._delayed.first()
+        return self._heap_due_first().first()
+
+    def _heap_due_first(self) -> MessageHeap:
+        unreached = self._unreached.first()
+        if unreached is None:
+            return self._delayed
+        delayed = self._delayed.first()
+        return self._delayed if delayed and delayed.next_attempt <= unreached.next_attempt else self._unreached
 
     def sweep(self, now: float, limit: int) -> int:
         """
@@ -127,10 +144,11 @@ class MailQueue:
         """
         moved = self._sweep_flushed(now, limit)
         while moved < limit:
-            message = self._delayed.first()
+            heap = self._heap_due_first()
+            message = heap.first()
             if message is None or message.next_attempt > now:
                 break
-            self._delayed.pop()
+            heap.pop()
             self.insert_active(message)
             moved += 1
         return moved
@@ -138,7 +156,7 @@ class MailQueue:
     def _sweep_flushed(self, now: float, limit: int) -> int:
         moved = 0
         while self._flushed and moved < limit:
-            message = self._flushed[0][1].pop()
+            message = self._flushed[0][2].pop()
             if message is None:
                 del self._flushed[0]
                 continue
@@ -156,8 +174,21 @@ class MailQueue:
         """
         count = self._delayed.live
         if count:
-            self._flushed.append((next(_tickets), self._delayed))
+            self._flushed.append((next(_tickets), _DELAYED, self._delayed))
             self._delayed = MessageHeap()
+        return count + self.release()
+
+    def release(self) -> int:
+        """
+        The domain can be reached again: as :meth:`flush`, but only of the mail
+        that is delayed because it could not.
+
+        :returns: how much there is.
+        """
+        count = self._unreached.live
+        if count:
+            self._flushed.append((next(_tickets), _UNREACHED, self._unreached))
+            self._unreached = MessageHeap()
         return count
 
     def remove(self, message: Message) -> bool:
@@ -197,10 +228,11 @@ class MailQueue:
                 heap.reweigh()
 
     def _delayed_heap(self, message: Message) -> MessageHeap:
-        for ticket, heap in self._flushed:
-            if message.place < ticket:
+        kind = message.place & 3
+        for ticket, flushed, heap in self._flushed:
+            if flushed == kind and message.place < ticket:
                 return heap
-        return self._delayed
+        return self._delayed if kind == _DELAYED else self._unreached
 
     def is_active(self, message: Message) -> bool:
         """
@@ -221,9 +253,9 @@ class MailQueue:
         found: list[Message] = []
         for slot in self.active_slots():
             found.extend(self._active[slot])
-        for _, heap in self._flushed:
+        for _, _, heap in self._flushed:
             found.extend(heap)
-        found.extend(self._delayed)
+        found += sorted((*self._delayed, *self._unreached), key=lambda message: message.next_attempt)
         return found
 
     def delayed(self) -> Iterator[Message]:
@@ -231,7 +263,7 @@ class MailQueue:
         The messages that are delayed now and still are when their turn comes, in
         no order; the queue may change in between.
         """
-        heaps = [*[heap for _, heap in self._flushed], self._delayed]
+        heaps = [*[heap for _, _, heap in self._flushed], self._delayed, self._unreached]
         for entries in [heap.entries() for heap in heaps]:
             for _, ticket, message in entries:
                 if message.place == ticket:
@@ -245,7 +277,7 @@ class MailQueue:
         """
         begin = next(_tickets)
         heaps: list[MessageHeap | FairQueue] = [self._active[slot] for slot in self.active_slots()]
-        heaps += [*(heap for _, heap in self._flushed), self._delayed]
+        heaps += [*(heap for _, _, heap in self._flushed), self._delayed, self._unreached]
         # Copied here, so that it is known what was queued; sorted nowhere, since there may be millions.
         return self._walk([heap.entries() for heap in heaps], begin)
 
@@ -267,7 +299,7 @@ class MailQueue:
         return heap.live if heap is not None else 0
 
     def delayed_size(self) -> int:
-        return self._delayed.live + sum(heap.live for _, heap in self._flushed)
+        return self._delayed.live + self._unreached.live + sum(heap.live for _, _, heap in self._flushed)
 
     def size(self) -> int:
         return self._active_total + self.delayed_size()

@@ -48,6 +48,29 @@ class ProbeTests(WorldCase):
             most = max(most, dr.total_connections())
         self.assertEqual((most, len(world.mainlog("T"))), (1, failures))
 
+    def test_delayedMailIsReleased(self) -> None:
+        """
+        Mail that was delayed only because the domain could not be reached does
+        not wait for its next attempt when a later message got through; mail that
+        the peer has put off does.
+        """
+        world = self.world(CONFIG.replace("= 5", "= 5000").replace("delay = 0", "delay = 1"))
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.7.1 Not now", times=1)
+        self.accept(world, ["put-off@example.com"])
+        world.advance(10)
+        world.network.refuse(mx.address)
+        for number in range(20):
+            world.send("a@sender.example", [f"r{number}@example.com"], world.message()).addErrback(lambda _: None)
+        world.advance(100)
+        self.assertEqual(world.domain("example.com").mail_queue.delayed_size(), 21)
+        world.network.restore(mx.address)
+        self.accept(world, ["late@example.com"])
+        world.advance(20)
+        self.assertEqual(len(mx.ledger), 21)
+        self.assertEqual(world.queued(), 1)
+        self.assertEqual({record["retries"] for record in world.mainlog("D")}, {"0", "1"})
+
     def test_otherDomains(self) -> None:
         """
         Domains that share the host wait for the same probe, and go when it has

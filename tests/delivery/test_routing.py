@@ -183,7 +183,7 @@ class LookupTests(WorldCase):
         mx = world.exchanger("example.com")
         self.accept(world, subject="two")
         world.advance(60)
-        self.assertEqual(len(mx.ledger), 1)
+        self.assertEqual(len(mx.ledger), 2)
 
     def test_no_answer_yet(self) -> None:
         """

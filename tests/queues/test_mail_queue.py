@@ -540,3 +540,69 @@ class Model:
         for place, here in ((self.active, True), (self.delayed, False)):
             for message in place:
                 case.assertEqual(queue.is_active(message), here)
+
+
+class ReleaseTests(SynchronousTestCase):
+    """
+    Mail that waits for nothing but that its domain can be reached.
+    """
+
+    def setUp(self) -> None:
+        self.queue = MailQueue()
+
+    def message(self, due: float) -> Message:
+        """
+        A message that is due at a time.
+        """
+        reception = Reception(b"a@sender.example", 0.0, 100, "batch")
+        message = reception.add(f"id{due}", b"b@example.com")
+        message.binding_slot = 0
+        message.next_attempt = due
+        return message
+
+    def test_onlyThatMail(self) -> None:
+        """
+        A release takes what could not be delivered for want of a peer, and
+        leaves what has another reason to wait.
+        """
+        put_off, unreached = self.message(500.0), self.message(600.0)
+        self.queue.insert_delayed(put_off)
+        self.queue.insert_delayed(unreached, unreached=True)
+        self.assertEqual(self.queue.release(), 1)
+        self.assertEqual(self.queue.release(), 0)
+        self.assertEqual(self.queue.delayed_size(), 2)
+        self.assertEqual(self.queue.sweep(10.0, 10), 1)
+        self.assertIs(self.queue.next_active(0), unreached)
+        self.assertIs(self.queue.first_delayed(), put_off)
+
+    def test_inTheirTime(self) -> None:
+        """
+        Without a release both kinds are due in their time, the earlier first.
+        """
+        later, sooner = self.message(20.0), self.message(10.0)
+        self.queue.insert_delayed(later)
+        self.queue.insert_delayed(sooner, unreached=True)
+        self.assertIs(self.queue.first_delayed(), sooner)
+        self.assertEqual(self.queue.messages(), [sooner, later])
+        self.assertEqual(self.queue.sweep(15.0, 10), 1)
+        self.assertIs(self.queue.next_active(0), sooner)
+        self.assertIs(self.queue.first_delayed(), later)
+
+    def test_removed(self) -> None:
+        """
+        Each can be taken out wherever it stands, also while a release or a flush
+        is under way.
+        """
+        messages = [self.message(float(due)) for due in range(1, 9)]
+        for index, message in enumerate(messages[:4]):
+            self.queue.insert_delayed(message, unreached=bool(index % 2))
+        self.queue.release()
+        for index, message in enumerate(messages[4:6]):
+            self.queue.insert_delayed(message, unreached=bool(index % 2))
+        self.queue.flush()
+        for index, message in enumerate(messages[6:]):
+            self.queue.insert_delayed(message, unreached=bool(index % 2))
+        for left, message in zip(range(7, -1, -1), messages, strict=True):
+            self.assertTrue(self.queue.remove(message))
+            self.assertFalse(self.queue.remove(message))
+            self.assertEqual((self.queue.size(), len(self.queue.messages())), (left, left))
