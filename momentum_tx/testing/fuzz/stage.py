@@ -19,7 +19,7 @@ from ...settings import PathSettings
 from .. import behaviours
 from ..behaviours import Behaviour
 from ..files import MemoryFiles
-from ..peer_session import Answer, ReceiverSession
+from ..peer_session import Answer
 from ..peers import Receiver
 from ..world import World
 from .attempts import AttemptWatch
@@ -34,34 +34,13 @@ from .misbehaviour import make_provider
 from .observer import Observer
 from .plan import Domain, Host, Part, Plan
 from .trace import Trace
+from .transaction_watch import TransactionWatch
 
 #: An address no stranger's DNS may lead to.
 PROHIBITED: Final = "10.9.8.7"
 #: Seconds until an operator starts a service anew that did not start, or cannot read its spool.
 START_PAUSE: Final = 5.0
 OPERATOR_PAUSE: Final = 30.0
-
-
-class TransactionWatch(Behaviour):
-    """
-    Tells the books of every final dot, and counts the recipients before it.
-
-    :param books: told.
-    :param most: recipients of one transaction.
-    :param fault: told of (rule, text) when there are more.
-    """
-
-    def __init__(self, books: Books, most: int, fault: Callable[[str, str], object]) -> None:
-        self._books = books
-        self._most = most
-        self._fault = fault
-
-    def answer(self, session: ReceiverSession, point: str, line: bytes) -> None:
-        if point == "RCPT" and session.asked > self._most:
-            limit = f"max_recipients_per_batch allows {self._most}"
-            self._fault("limit exceeded", f"{session.asked} recipients of one transaction, {limit}")
-        if point == "dot" and session.sender is not None and not session.answered:
-            self._books.dot(list(session.recipients))
 
 
 class StagedWorld(World):

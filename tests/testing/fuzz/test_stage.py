@@ -13,7 +13,8 @@ from momentum_tx.interfaces.services import MXKind
 from momentum_tx.service import OutboundService
 from momentum_tx.testing.behaviours import BrokenAt, CloseAtDot, OutageSchedule
 from momentum_tx.testing.fuzz.plan import Domain, Host, Part, Plan, Step
-from momentum_tx.testing.fuzz.stage import OPERATOR_PAUSE, PROHIBITED, START_PAUSE, Stage, StagedWorld, TransactionWatch
+from momentum_tx.testing.fuzz.stage import OPERATOR_PAUSE, PROHIBITED, START_PAUSE, Stage, StagedWorld
+from momentum_tx.testing.fuzz.transaction_watch import TransactionWatch
 from momentum_tx.testing.world import LISTENING
 
 from .stories import ADDRESS, DOMAIN, NAME, Rehearsal, StoryCase, broken_at, mail, small_plan
