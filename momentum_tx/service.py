@@ -33,6 +33,7 @@ from .inject.receiver import Receiver
 from .inject.smtp import SMTPInjection
 from .inject.wishes import Wishes
 from .interfaces.services import IConfiguration
+from .logs.audit import OutboundAudit
 from .logs.files import ILogFile
 from .logs.mainlog import MainLog
 from .message.ids import MessageIds
@@ -137,6 +138,10 @@ class OutboundService(Service):
             self._open_log(), wall, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
         )
         self.hooks.register_logger(self.mainlog)
+        #: What became of each domain's mail, window by window (``outbound_audit_monitors``).
+        self.audit = OutboundAudit(lambda: self._current().global_settings, wall)
+        if settings.outbound_audit_monitors:
+            self.hooks.register_last(self.audit)
         for name in settings.hooks:
             self._register_hook(name, config.where("global", "hooks"))
         self._ports: list[IListeningPort] = []

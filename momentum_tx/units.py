@@ -63,3 +63,18 @@ def rate(text: str) -> tuple[int, float]:
     if seconds > LONGEST_PERIOD:
         raise ValueError(f"{wrong}: {period!r} is more than a year")
     return int(match[1]), seconds
+
+
+def windows(text: str) -> tuple[int, int]:
+    """
+    Size in seconds and number of windows in ``60,15``.
+
+    :raises ValueError: it is something else.
+    """
+    size, comma, count = text.partition(",")
+    size, count = size.strip(), count.strip()
+    if not (comma and size.isdecimal() and count.isdecimal() and size.isascii() and count.isascii()):
+        raise ValueError('is not of the form "size,count", as in "60,15": fifteen windows of 60 seconds')
+    if not (1 <= int(size[:9]) <= 31_536_000 and len(size) < 10 and 1 <= int(count[:5]) <= 10_000 and len(count) < 6):
+        raise ValueError("must have a size of 1 to 31536000 seconds and a count of 1 to 10000 windows")
+    return int(size), int(count)

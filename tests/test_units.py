@@ -4,7 +4,7 @@ Tests of :mod:`momentum_tx.units`.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.units import duration, rate
+from momentum_tx.units import duration, rate, windows
 
 
 class DurationTests(SynchronousTestCase):
@@ -58,3 +58,23 @@ class RateTests(SynchronousTestCase):
         for text in ("", "-1", "1.5", "ten", "5/", "/min", "5/0", "5/week", "5/min/s", "5\n", "9" * 30, "1/366d"):
             error = self.assertRaises(ValueError, rate, text)
             self.assertIn("100/min", str(error), text)
+
+
+class WindowsTests(SynchronousTestCase):
+    """
+    Windows to count in.
+    """
+
+    def test_read(self) -> None:
+        """
+        Size and count, with or without a space.
+        """
+        self.assertEqual(windows("60,15"), (60, 15))
+        self.assertEqual(windows(" 3600, 24 "), (3600, 24))
+
+    def test_refused(self) -> None:
+        """
+        Anything else is refused.
+        """
+        for text in ("", "60", "60,", ",15", "0,5", "60,0", "-60,5", "60,15,3", "1.5,3", "9" * 40 + ",1", "60,100000"):
+            self.assertRaises(ValueError, windows, text)

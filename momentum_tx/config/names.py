@@ -17,7 +17,7 @@ from ..policy import shares
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..policy.transcoding import compiled_pattern, parsed_replacement
-from ..units import duration, rate
+from ..units import duration, rate, windows
 
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PROVIDER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -286,6 +286,14 @@ def transcode_replace(text: str) -> str:
     """
     if text:
         parsed_replacement(text)
+    return text
+
+
+def monitor(text: str) -> str:
+    """
+    Windows to count in, such as ``60,15``.
+    """
+    windows(text)
     return text
 
 

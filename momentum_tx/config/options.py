@@ -57,6 +57,8 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "hooks": names.provider,
         "hostname": names.host_name,
         "nameservers": names.nameserver,
+        "outbound_audit_domainlist": names.domain,
+        "outbound_audit_monitors": names.monitor,
         "outbound_throttle_connections": names.throttle,
         "outbound_throttle_messages": names.throttle,
         "prohibited_hosts": names.network,

@@ -168,6 +168,27 @@ class GlobalSettings:
     log_deliveries: bool = option(True, "Whether mainlog gets D records.", scopes=GLOBAL)
     log_transient_failures: bool = option(True, "Whether mainlog gets T records.", scopes=GLOBAL)
     log_permanent_failures: bool = option(True, "Whether mainlog gets P records.", scopes=GLOBAL)
+    outbound_audit_monitors: tuple[str, ...] = option(
+        (),
+        'Windows in which what becomes of mail is counted, as "size,count": "60,15" keeps the last fifteen minutes one'
+        " by one. Without any nothing is counted; the first one takes a restart.",
+        scopes=GLOBAL,
+        differs="options of the module outbound_audit, which are written monitors, monitor_domains, threshold and"
+        " domainlist there",
+    )
+    outbound_audit_monitor_domains: bool = option(
+        True, "Whether each domain is counted for itself, besides all together.", scopes=GLOBAL
+    )
+    outbound_audit_threshold: int = option(
+        0,
+        "Receptions and deliveries in a window below which a domain is not shown unless it is asked for.",
+        "messages",
+        GLOBAL,
+        minimum=0,
+    )
+    outbound_audit_domainlist: tuple[str, ...] = option(
+        (), "The only domains that are counted for themselves; an empty list is all.", scopes=GLOBAL
+    )
     hooks: tuple[str, ...] = option(
         (), "Hook providers, package.module:object, registered in this order (ours).", scopes=GLOBAL
     )
