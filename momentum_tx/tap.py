@@ -6,6 +6,7 @@ global reactor.
 from __future__ import annotations
 
 import gc
+import resource
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from zope.interface import implementer
 from .config import load as config_load
 from .errors import StartupError
 from .service import OutboundService
+from .settings import GlobalSettings
 
 _log = Logger()
 
@@ -72,6 +74,33 @@ def _tune_collector() -> None:
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLD)
     gc.enable()
+
+
+def raise_descriptors(settings: GlobalSettings, system: Any = resource) -> str:
+    """
+    Have the process use as many descriptors as ``server_max_file_descriptors``
+    and the system allow.
+
+    :param system: the functions of :mod:`resource`.
+    :returns: what an operator must know: that the limits on connections cannot
+        be reached; empty if they can.
+    """
+    soft, hard = system.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.server_max_file_descriptors
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    try:
+        system.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):
+        # Some systems have a bound below the one they name.
+        wanted = soft
+    needed = settings.server_max_outbound_connections + settings.max_inbound_connections
+    if wanted >= needed:
+        return ""
+    return (
+        f"the process may have {wanted} file descriptors, server_max_outbound_connections and"
+        f" max_inbound_connections ask for {needed}; raise the system's limit (systemd: LimitNOFILE) or lower them"
+    )
 
 
 @implementer(IService)
@@ -159,4 +188,7 @@ def makeService(options: Options) -> IService:
         _refuse(error)
     service.config_path = path
     sys.setswitchinterval(SWITCH_INTERVAL)
+    shortage = raise_descriptors(config.global_settings)
+    if shortage:
+        _log.warn("{shortage}", shortage=shortage)
     return service

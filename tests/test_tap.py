@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx import tap
+from momentum_tx.settings import GlobalSettings
 from momentum_tx.testing.logs import MemoryLogFile
 from momentum_tx.testing.world import World
 from twisted.plugins import momentum_tx_plugin
@@ -253,3 +254,56 @@ class RunningTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
         self.assertEqual(called, [service.hang_up, service.terminate])
+
+
+class _System:
+    """
+    A system with limits of its own.
+    """
+
+    def __init__(self, soft: int, hard: int, most: int = 1 << 40) -> None:
+        self.limits = soft, hard
+        self.most = most
+
+    def getrlimit(self, what: int) -> tuple[int, int]:
+        return self.limits
+
+    def setrlimit(self, what: int, limits: tuple[int, int]) -> None:
+        if limits[0] > self.most:
+            raise ValueError("current limit exceeds maximum limit")
+        self.limits = limits
+
+
+class DescriptorTests(SynchronousTestCase):
+    """
+    How many descriptors the process may have.
+    """
+
+    def test_raised(self) -> None:
+        """
+        The limit is raised to the option, or to the hardest the system allows.
+        """
+        for wanted, hard, expected in ((50_000, 1 << 20, 50_000), (3_000_000, 1 << 20, 1 << 20), (4096, -1, 4096)):
+            system = _System(1024, hard)
+            settings = GlobalSettings(server_max_file_descriptors=wanted, server_max_outbound_connections=100)
+            tap.raise_descriptors(settings, system)
+            self.assertEqual(system.limits, (expected, hard))
+
+    def test_tooFew(self) -> None:
+        """
+        It is said when the limits on connections cannot be reached, on both sides
+        of the number.
+        """
+        settings = GlobalSettings(server_max_outbound_connections=3000, max_inbound_connections=1096)
+        self.assertEqual(tap.raise_descriptors(settings, _System(1024, 4096)), "")
+        text = tap.raise_descriptors(settings, _System(1024, 4095))
+        self.assertIn("4095 file descriptors", text)
+        self.assertIn("LimitNOFILE", text)
+
+    def test_systemSaysNo(self) -> None:
+        """
+        A system that does not do what it says leaves the limit as it was.
+        """
+        system = _System(1024, -1, most=2000)
+        self.assertIn("1024 file descriptors", tap.raise_descriptors(GlobalSettings(), system))
+        self.assertEqual(system.limits, (1024, -1))

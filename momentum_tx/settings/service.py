@@ -138,6 +138,13 @@ class GlobalSettings:
     reserve_maintenance_interval: float = option(
         15.0, "Period in which the reserve is given to domains that wait.", "seconds", GLOBAL, minimum=0.05
     )
+    server_max_file_descriptors: int = option(
+        3_000_000,
+        "Descriptors the process may have: twistd raises its own limit to this, or as far as the system lets it.",
+        "descriptors",
+        GLOBAL,
+        minimum=64,
+    )
     delayed_queue_scan_interval: float = option(
         15.0, "Longest pause between two passes of a maintainer while mail waits.", "seconds", GLOBAL, minimum=0.05
     )
