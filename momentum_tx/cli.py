@@ -87,7 +87,7 @@ def _check(options: argparse.Namespace) -> int:
     """
     service = OutboundService(_reactor(), _loaded(options))
     service.bind()
-    for text in service.unplumbed():
+    for text in (*service.configuration.warnings, *service.unplumbed()):
         _complain(f"warning: {text}")
     service.release()
     sys.stdout.write(f"momentum-tx: {options.config or 'the default configuration'} is good\n")

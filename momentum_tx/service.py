@@ -282,9 +282,14 @@ class OutboundService(Service):
     def startService(self) -> None:
         super().startService()
         self.bind()
+        self._tell_doubts()
         self.delivery.start()
         assert self._starting is not None
         self._starting.addCallbacks(self._ready, self._start_failed)
+
+    def _tell_doubts(self) -> None:
+        for text in self._config.warnings:
+            self._log.warn("{text}", text=text)
 
     def _found(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -386,6 +391,7 @@ class OutboundService(Service):
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
         self._config = new
+        self._tell_doubts()
         self._facilities.config = new
         self._facilities.prohibited = self._prohibited(new.global_settings)
         self._injection.configure()

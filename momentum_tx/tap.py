@@ -179,7 +179,7 @@ def makeService(options: Options) -> IService:
         service = TwistdService(reactor, config)
         if options["check"]:
             service.bind()
-            for text in service.unplumbed():
+            for text in (*config.warnings, *service.unplumbed()):
                 sys.stderr.write(f"momentum-tx: warning: {text}\n")
             service.release()
             sys.stdout.write(f"momentum-tx: {path or 'the default configuration'} is good\n")

@@ -71,6 +71,16 @@ class CommandLineTests(CommandLineCase):
         self.assertEqual(self.exits("check", "--config", "nowhere.toml"), 1)
         self.assertEqual(self.err.getvalue(), "momentum-tx: nowhere.toml: cannot be read: No such file or directory\n")
 
+    def test_doubts(self) -> None:
+        """
+        What is doubtful is a warning, and no reason not to start.
+        """
+        path, state = Path(self.mktemp()), self.mktemp()
+        path.write_text(f'[global]\nsmtp_listen = []\nstate_dir = "{state}"\nmessage_expiration = 60\n')
+        self.assertEqual(self.exits("config", "check", "--config", str(path)), 0)
+        (line,) = self.err.getvalue().splitlines()
+        self.assertTrue(line.startswith(f"momentum-tx: warning: {path}:4: global.message_expiration: mail that fails"))
+
     def test_unplumbed(self) -> None:
         """
         An address of a binding that this machine has not is a warning: the

@@ -37,6 +37,19 @@ class Watcher:
         self.found.append(msg)
 
 
+@implementer(ILogObserver)
+class Reader:
+    """
+    Remembers what the service logged.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        self.said.append(str(formatEvent(event)))
+
+
 class StartTests(WorldCase):
     """
     Starting, and refusing to.
@@ -489,6 +502,21 @@ class ReloadTests(WorldCase):
         world.advance(1)
         self.assertEqual(len(mx.ledger), 1)
 
+    def test_doubts(self) -> None:
+        """
+        What is doubtful in a file is logged at the start and at every reload.
+        """
+        reader = Reader()
+        globalLogPublisher.addObserver(reader)
+        self.addCleanup(globalLogPublisher.removeObserver, reader)
+        world = self.world("[global]\nbody_timeout = 5\n")
+        world.reload("[global]\nidle_timeout = 400\n")
+        world.reload("")
+        self.assertEqual(
+            [text.partition(": ")[2].partition(":")[0] for text in reader.said],
+            ["global.body_timeout", "global.idle_timeout"],
+        )
+
     def test_unplumbed_binding(self) -> None:
         """
         A new binding whose address the machine has not is taken, is named with
@@ -673,13 +701,6 @@ class HookTests(WorldCase):
             ) -> None:
                 raise AssertionError("nor this")
 
-        said: list[str] = []
-
-        @implementer(ILogObserver)
-        class Reader:
-            def __call__(self, event: LogEvent) -> None:
-                said.append(str(formatEvent(event)))
-
         reader = Reader()
         globalLogPublisher.addObserver(reader)
         self.addCleanup(globalLogPublisher.removeObserver, reader)
@@ -689,7 +710,7 @@ class HookTests(WorldCase):
         world.advance(1)
         gc.collect()
         self.assertEqual(len(mx.ledger), 1)
-        self.assertEqual([text.split(":")[0] for text in said], ["hook log_reception_v1", "hook log_attempt_v1"])
+        self.assertEqual([text.split(":")[0] for text in reader.said], ["hook log_reception_v1", "hook log_attempt_v1"])
         self.assertEqual(self.flushWarnings(), [])
 
     def test_order_of_a_delivery(self) -> None:

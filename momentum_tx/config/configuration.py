@@ -107,6 +107,8 @@ class Configuration:
             self._binding(name, slot, group_of.get(name, DEFAULT)) for slot, name in enumerate(binding_names)
         )
         self.groups = self._members()
+        #: Doubts about what was written, ``file:line: key path: text`` each.
+        self.warnings: list[str] = []
         self._written = frozenset(name for stanza in self.stanzas() for name in stanza.values)
         self._paths: dict[tuple[int, str], PathSettings] = {}
         self._domains: dict[str, DomainSettings] = {}
@@ -218,6 +220,69 @@ class Configuration:
                 yield from _with_domains(binding)
         yield from _all_of(layout.domains)
         yield from _all_of(layout.hosts)
+
+    def containers(self) -> Iterator[NamedStanzas]:
+        """
+        Every place that domain or host tables stand in.
+        """
+        layout = self._layout
+        yield from (layout.domains, layout.hosts)
+        for group in layout.groups.values():
+            for each in (group, *group.bindings.values()):
+                yield from (each.domains, each.hosts)
+        for alone in layout.bindings.values():
+            yield from (alone.domains, alone.hosts)
+
+    @property
+    def written_groups(self) -> tuple[str, ...]:
+        """
+        Groups that have a table, with members or without.
+        """
+        return tuple(self._layout.groups)
+
+    @property
+    def top(self) -> Stanza:
+        """
+        ``[global]``.
+        """
+        return self._layout.top
+
+    def around(self, stanza: Stanza) -> tuple[Stanza, ...]:
+        """
+        Tables that hold for everything *stanza* holds for, in the order in which
+        they are asked; it is one of them.
+        """
+        layout, (kind, name, *inner) = self._layout, (*stanza.path, "")
+        if kind in ("domain", "host"):
+            container, top = (layout.domains, (layout.top,)) if kind == "domain" else (layout.hosts, ())
+            return (*_around_name(container, stanza), *top)
+        if kind == "binding_group" and inner[:1] == ["binding"]:
+            kind, name, inner = "binding", inner[1], inner[2:]
+        if kind == "binding":
+            slot = self._slot_of[name]
+            tables = self._slots[slot]
+            plain, hosts = (*tables.plain, layout.top), tables.hosts
+        elif kind == "binding_group":
+            group = layout.groups[name]
+            plain, hosts = (group.own, layout.top), (group.hosts,)
+        else:
+            return (layout.top,)
+        if inner[:1] == ["host"]:
+            return tuple(each for container in (*hosts, layout.hosts) for each in _around_name(container, stanza))
+        if inner[:1] != ["domain"]:
+            return plain
+        if inner[1].startswith("/"):
+            return (stanza, *plain)
+        if kind == "binding":
+            return self._path_chain(slot, inner[1])
+        exact = _around_name(layout.domains, stanza)
+        return (*_around_name(group.domains, stanza), group.own, *exact, layout.top)
+
+    def line(self, *key_path: str) -> int:
+        """
+        The line of a table or key, as :meth:`where`.
+        """
+        return self._lines.line(key_path)
 
     def where(self, *key_path: str) -> str:
         """
@@ -354,6 +419,16 @@ def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
     if len(cache) >= MOST_KEPT:
         cache.clear()
     cache[key] = value
+
+
+def _around_name(container: NamedStanzas, stanza: Stanza) -> tuple[Stanza, ...]:
+    """
+    Tables of *container* that hold for all names *stanza* is about: of a regex only itself is sure.
+    """
+    name = stanza.path[-1]
+    if not name.startswith("/"):
+        return container.matching(names.looked_up(name))
+    return (stanza,) if stanza.path[:-1] == container.path else ()
 
 
 def _candidates(container: NamedStanzas, name: str) -> Iterator[Stanza]:

@@ -47,10 +47,14 @@ class Lines:
     has the line of the key the value belongs to.
 
     :param text: the source, line ends as LF.
+    :ivar twice: of a text that is not valid because of it, the first table or key
+        that is written a second time, and the line of the first time.
     """
 
     def __init__(self, text: str) -> None:
+        self.twice: tuple[tuple[str, ...], int] | None = None
         self._lines: dict[tuple[str, ...], int] = {}
+        self._implied: set[tuple[str, ...]] = set()
         self._ends = [match.start() for match in re.finditer("\n", text)]
         self._scan(text)
 
@@ -86,12 +90,16 @@ class Lines:
             position = _skip(text, position)
 
     def _note(self, path: tuple[str, ...], line: int) -> None:
+        if self.twice is None and path in self._lines and path not in self._implied:
+            self.twice = path, self._lines[path]
         self._lines[path] = line
+        self._implied.discard(path)
         # A table that is only implied stands where it is first implied.
         for length in range(len(path) - 1, 0, -1):
             if path[:length] in self._lines:
                 return
             self._lines[path[:length]] = line
+            self._implied.add(path[:length])
 
 
 def _skip(text: str, position: int) -> int:

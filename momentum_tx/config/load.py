@@ -11,8 +11,10 @@ from typing import Final
 
 from ..errors import ConfigError
 from ..settings import Binding
+from . import contradictions, unreachable
 from .configuration import DEFAULT, Configuration
-from .lines import Lines
+from .findings import Findings
+from .lines import Lines, spelled
 from .stanzas import Layout, Reader
 
 #: Octets: hundreds of thousands of domain tables; what is larger is not a configuration.
@@ -80,9 +82,12 @@ def parse(text: str, name: str = "<string>", generation: int = 1, keep: Sequence
     if mistakes:
         raise ConfigError(*mistakes)
     config = Configuration(layout, name, lines, generation, names)
-    mistakes = _contradictions(config)
-    if mistakes:
-        raise ConfigError(*mistakes)
+    found = Findings(config)
+    contradictions.check(found)
+    unreachable.check(found)
+    if found.mistakes:
+        raise ConfigError(*found.mistakes)
+    config.warnings = found.warnings
     return config
 
 
@@ -91,22 +96,6 @@ def default() -> Configuration:
     The configuration of a service that was given no file.
     """
     return parse("", "<built-in>")
-
-
-def _contradictions(config: Configuration) -> list[str]:
-    """
-    What only shows when the tables of a binding are read together.
-    """
-    found: dict[str, None] = {}
-    for binding in config.bindings:
-        first, second = binding.bind_address, binding.bind_address_secondary
-        if second and first and (":" in first) == (":" in second):
-            origin = config.explain("bind_address_secondary", binding.slot)
-            found[
-                f"{origin.place}: binding.{binding.name}.bind_address_secondary: {second} is of the same family as"
-                f" bind_address, {first}; it must be of the other"
-            ] = None
-    return list(found)
 
 
 def _syntax_mistake(name: str, text: str, complaint: str) -> str:
@@ -118,6 +107,11 @@ def _syntax_mistake(name: str, text: str, complaint: str) -> str:
             line = int(found[1])
         else:
             complaint += " at the end of the file"
+    if complaint.startswith("Cannot"):
+        # It says what it cannot do, but not what is in its way.
+        twice = Lines(text).twice
+        if twice is not None:
+            return f"{name}:{line}: {spelled(twice[0])}: is written twice; the first time at {name}:{twice[1]}"
     hint = " (a regex is written in single quotes)" if "'\\'" in complaint else ""
     return f"{name}:{line}: not TOML: {complaint}{hint}"
 

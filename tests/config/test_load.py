@@ -100,8 +100,6 @@ class LoadTests(SynchronousTestCase):
         for content, line in (
             (b"[global]\nuse_ipv6 = maybe\n", 2),
             (b"[global]\n\n= 1\n", 3),
-            (b"[global]\ntls = 'no'\ntls = 'no'\n", 3),
-            (b"[domain.'a.b']\n[domain.'a.b']\n", 2),
             (b"[global]\nhooks = [\n", 3),
             (b"[global]\nx = 1979-99-99\n", 2),
         ):
@@ -109,6 +107,23 @@ class LoadTests(SynchronousTestCase):
             self.assertEqual(len(mistakes), 1)
             self.assertTrue(mistakes[0].startswith(f"{path}:{line}: not TOML: "), mistakes)
             self.assertNotIn("column", mistakes[0])
+
+    def test_twice(self) -> None:
+        """
+        A table or a key that is written twice is named with both places.
+        """
+        for content, line, key, first in (
+            (b"[global]\n\ntls = 'no'\ntls = 'no'\n", 4, "global.tls", 3),
+            (b"# a\n[domain.'a.b']\ntls = 'no'\n[host.'a.b']\n[domain.\"a.b\"]\n", 5, 'domain."a.b"', 2),
+            (b"[domain.'/a/']\n[domain.'/b/']\n[domain.'/a/']\n", 3, "domain.'/a/'", 1),
+            (b"[binding.b.domain.'a.b']\n[binding.b]\n[global]\n[binding.b]", 4, "binding.b", 2),
+        ):
+            path, mistakes = self.refusal(content)
+            self.assertEqual(mistakes, (f"{path}:{line}: {key}: is written twice; the first time at {path}:{first}",))
+        # What was only implied, or stands inside a value, has no place of its own.
+        for content in (b"[global]\na.b = 1\n[global.a]\n", b"[global]\na = {b = 1, b = 2}\n"):
+            path, mistakes = self.refusal(content)
+            self.assertIn(": not TOML: ", mistakes[0])
 
     def test_regex_in_double_quotes(self) -> None:
         """
