@@ -70,6 +70,8 @@ outbound_throttle_messages = "500"
         whole = f"[global]\noutbound_throttle_messages = '500'\n{slow}"
         self.doubts(whole, "cannot be kept up")
         self.doubts(f"{whole}[domain.'a.example']\nmax_deliveries_per_connection = 0")
+        # Throttles of hosts are others.
+        self.doubts(f"{whole}[host.'mx.example']\noutbound_throttle_connections = '5'", "cannot be kept up")
         self.doubts(
             f"[global]\n{slow}[domain.'a.example']\noutbound_throttle_messages = '500'", 'domain."a.example".outbound'
         )
@@ -133,6 +135,9 @@ outbound_throttle_messages = "500"
         self.doubts("[global]\nretry_interval = 900\n[domain.'a.example']\nmax_retry_interval = 300")
         self.doubts(
             "[global]\nretry_interval = 50000\n[binding.b.domain.'a.example']\nmax_retry_interval = 60000",
+        )
+        self.doubts(
+            "[domain.'A.example']\nretry_interval = 50000\n[binding.b.domain.'a.example']\nmax_retry_interval = 60000",
         )
 
     def test_retry_intervals(self) -> None:
@@ -217,6 +222,7 @@ outbound_throttle_messages = "500"
             'has no effect: with delivery_method = "LMTP" (x:3) lmtp_port is connected to',
         )
         self.doubts("[global]\nremote_smtp_port = 26\n[domain.'a.example']\ndelivery_method = 'LMTP'")
+        self.doubts("[global]\nremote_smtp_port = 26\ndelivery_method = 'LMTP'\n[binding.b]\ndelivery_method = 'ESMTP'")
 
     def test_families(self) -> None:
         """

@@ -189,7 +189,7 @@ class SMTPTests(WorldCase):
         """
         TLS cannot be had by HELO: where it is required no mail is sent.
         """
-        world = self.world('[global]\ndelivery_method = "SMTP"\ntls = "required"\n')
+        world = self.world('[domain."example.com"]\ndelivery_method = "SMTP"\n[binding.default]\ntls = "required"\n')
         mx = world.exchanger("example.com")
         mx.starttls = True
         self.accept(world)
