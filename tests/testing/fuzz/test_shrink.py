@@ -5,7 +5,6 @@ Of a story with a fault there remains what the fault takes.
 from __future__ import annotations
 
 from copy import deepcopy
-from itertools import count
 from typing import Any
 
 from momentum_tx.delivery.initiate import _Attempt
@@ -27,9 +26,9 @@ def forget_third_retry(case: StoryCase) -> None:
     """
     insert = MailQueue.insert_delayed
 
-    def forgetful(queue: Any, message: Any) -> None:
+    def forgetful(queue: Any, message: Any, *more: Any) -> None:
         if message.num_retries != 3:
-            insert(queue, message)
+            insert(queue, message, *more)
 
     case.patch(MailQueue, "insert_delayed", forgetful)
 
@@ -127,12 +126,8 @@ class ShrinkTests(StoryCase):
         The plan of a seed with much in it becomes one that can be read.
         """
         forget_third_retry(self)
-        for seed in count(1):
-            plan = make_plan(seed)
-            if len(plan.steps) < 40 or len(plan.hosts) < 2:
-                continue
-            if [fault.rule for fault in play(plan).faults[:1]] == [RULE]:
-                break
+        big = (plan for plan in map(make_plan, range(1, 100)) if len(plan.steps) >= 40 and len(plan.hosts) >= 2)
+        plan = next(plan for plan in big if [fault.rule for fault in play(plan).faults[:1]] == [RULE])
         told: list[str] = []
         small = shrink(plan, RULE, told=told.append)
         self.assertEqual(play(small).faults[0].rule, RULE)
