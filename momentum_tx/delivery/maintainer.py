@@ -160,10 +160,20 @@ class Maintainer:
         queue = dr.mail_queue
         if queue.sweep(now, SWEEP_PER_PASS) == SWEEP_PER_PASS:
             self.poke(dr)
+        self._dismiss_idle(dr)
         if queue.active_size() and not self._settlement.busy(dr):
             self._connect(dr, now)
         self._limits.answered(dr)
         self._set_delayed_queue_event(dr, now)
+
+    def _dismiss_idle(self, dr: DomainRecord) -> None:
+        """
+        Where delivery is suspended no session shall wait for mail.
+        """
+        for slot, sessions in self._care(dr).idle.items():
+            if sessions and self._f.suspended(slot, dr.domain):
+                for session in list(sessions):
+                    session.leave()
 
     def _connect(self, dr: DomainRecord, now: float) -> None:
         if not self._f.spool.writable():

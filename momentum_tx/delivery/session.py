@@ -208,7 +208,7 @@ class Session(Opening):
             return
         if not self._take():
             connection.in_use = 0
-            if self._sessions.limits.wanted(self.handle):
+            if self._sessions.limits.wanted(self.handle) or self._sessions.suspended(self.dr, self._slot):
                 self.leave()
                 return
             self.idle = True

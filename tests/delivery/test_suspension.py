@@ -12,6 +12,7 @@ from momentum_tx.config.load import parse
 from momentum_tx.delivery.suspension import MOST_CURFEWS, Suspension
 from momentum_tx.policy.retry import End
 from momentum_tx.settings import DEFAULT_SLOT, UNBOUND
+from momentum_tx.testing.peers import Answer
 
 from ..worlds import BOB, WorldCase
 
@@ -146,8 +147,8 @@ class CurfewTests(WorldCase):
 
     def test_beginsMeanwhile(self) -> None:
         """
-        A curfew that begins while a session is open lets it take no further mail; the same session goes on when it
-        is over.
+        A curfew that begins while a session is open lets it take no further mail: it leaves, and another one goes on
+        when it is over.
         """
         world = self.world('[global]\nidle_timeout = 600\ncurfew = ["22:14-22:16"]\n')
         mx = world.exchanger("example.com")
@@ -159,7 +160,7 @@ class CurfewTests(WorldCase):
         world.advance(159 - world.clock.seconds())
         self.assertEqual(len(mx.ledger), 1)
         world.advance(2)
-        self.assertEqual((len(mx.ledger), mx.connections), (2, 1))
+        self.assertEqual((len(mx.ledger), mx.connections, self.verbs(mx, 1)[-1]), (2, 2, b"QUIT"))
 
     def test_dueMeanwhile(self) -> None:
         """
@@ -220,3 +221,62 @@ class CurfewTests(WorldCase):
         world.reload("")
         world.advance(1)
         self.assertEqual(len(mx.ledger), 1)
+
+
+class IdleSessionTests(WorldCase):
+    """
+    Sessions that wait for mail of a domain that becomes suspended.
+    """
+
+    IDLE = "[global]\nidle_timeout = 600\n"
+    SUSPENDED = '[domain."example.com"]\nsuspend_delivery = true\n'
+
+    def test_idle(self) -> None:
+        """
+        An idle session leaves as soon as delivery is suspended, with mail in the queue
+        or without, and those of other domains stay.
+        """
+        for waiting in (False, True):
+            world = self.world(self.IDLE)
+            mx, other = world.exchanger("example.com"), world.exchanger("example.net")
+            self.accept(world, [BOB, "bob@example.net"])
+            world.advance(1)
+            self.assertEqual((len(mx.open), len(other.open)), (1, 1))
+            if waiting:
+                mx.on("RCPT", b"451 4.2.1 Later")
+                self.accept(world)
+                world.advance(1)
+            world.reload(self.IDLE + self.SUSPENDED)
+            world.advance(1)
+            self.assertEqual((len(mx.open), len(other.open)), (0, 1))
+            self.assertEqual(self.verbs(mx)[-1], b"QUIT")
+
+    def test_one_binding(self) -> None:
+        """
+        Where one binding of the domain is suspended those of the other stay.
+        """
+        bindings = self.IDLE + "[binding.b1]\n[binding.b2]\n"
+        world = self.world(bindings)
+        mx = world.exchanger("example.com")
+        for binding in ("b1", "b2"):
+            self.accept(world, X_Binding=binding)
+        world.advance(1)
+        self.assertEqual(len(mx.open), 2)
+        world.reload(bindings + '[binding.b1.domain."example.com"]\nsuspend_delivery = true\n')
+        world.advance(1)
+        self.assertEqual(len(mx.open), 1)
+
+    def test_at_work(self) -> None:
+        """
+        A session that is at work finishes its message, and does not wait for another.
+        """
+        world = self.world(self.IDLE)
+        mx = world.exchanger("example.com")
+        mx.on("dot", Answer(b"250 2.0.0 Taken", after=10.0))
+        self.accept(world)
+        world.advance(1)
+        world.reload(self.IDLE + self.SUSPENDED)
+        world.advance(8)
+        self.assertEqual(len(mx.open), 1)
+        world.advance(3)
+        self.assertEqual((self.kinds(world), mx.open, self.verbs(mx)[-1]), ("RD", [], b"QUIT"))
