@@ -64,6 +64,11 @@ class Delivery:
         self._expire = f.agenda.alarm(self._expire_records)
         # For good: queues know their mail by its class.
         self._share_by = f.config.global_settings.share_by
+        self._tune_dialer()
+
+    def _tune_dialer(self) -> None:
+        settings = self.facilities.config.global_settings
+        self.facilities.dialer.tune(settings.disable_nagle_algorithm, settings.tcp_buffer_size)
 
     def _weight(self, domain: str, slot: int, key: Traits) -> float:
         return weight_of(self.facilities.config.path(slot, domain).share_weights, key)
@@ -198,6 +203,7 @@ class Delivery:
         The configuration was replaced: look at every domain now, since what
         forbade an attempt may be gone, and mail may not be wanted any more.
         """
+        self._tune_dialer()
         self.facilities.plumbing.look()
         self.limits.reconfigured()
         blackholes = self.facilities.config.written("blackhole")

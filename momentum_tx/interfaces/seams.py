@@ -68,6 +68,14 @@ class IDialer(Interface):
     above.
     """
 
+    def tune(nodelay: bool, buffer_size: int) -> None:
+        """
+        Open connections so from now on.
+
+        :param nodelay: whether small writes leave at once, without Nagle's algorithm.
+        :param buffer_size: octets of the kernel's buffers, each way; 0 leaves them to it.
+        """
+
     def dial(
         host: str,
         port: int,

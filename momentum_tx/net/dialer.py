@@ -180,6 +180,14 @@ class SocketDialer:
     def __init__(self, reactor: _DialReactor, make_socket: SocketFactory = socket.socket) -> None:
         self._reactor = reactor
         self._make_socket = make_socket
+        # Nagle's algorithm against the peer's delayed acknowledgement costs 40 ms
+        # for every write that does not fill a segment.
+        self._nodelay = True
+        self._buffer_size = 0
+
+    def tune(self, nodelay: bool, buffer_size: int) -> None:
+        self._nodelay = nodelay
+        self._buffer_size = buffer_size
 
     def dial(
         self,
@@ -213,9 +221,12 @@ class SocketDialer:
     ) -> IDial:
         try:
             sock.setblocking(False)
-            # Nagle's algorithm against the peer's delayed acknowledgement costs 40 ms
-            # for every write that does not fill a segment.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._nodelay:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._buffer_size:
+                # Before the connect, which tells the peer how far the window may grow.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._buffer_size)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_size)
         except OSError as error:
             raise local_failure(ConnFlag.ERROR_IOCTL, "preparing the socket", error) from None
         if source:

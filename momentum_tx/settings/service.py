@@ -145,6 +145,22 @@ class GlobalSettings:
         GLOBAL,
         minimum=64,
     )
+    disable_nagle_algorithm: bool = option(
+        True,
+        "Whether small writes to a peer leave at once, without Nagle's algorithm.",
+        scopes=GLOBAL,
+        differs="The default is true, for the algorithm waits for peers that wait before they acknowledge.",
+    )
+    tcp_buffer_size: int = option(
+        0,
+        "Size of the kernel's buffers of a connection to a peer, each way; 0 leaves it to the kernel, which suits it to"
+        " the line.",
+        "octets",
+        GLOBAL,
+        minimum=0,
+        maximum=1 << 30,
+        differs="The default is 0 and not 32768, which would slow large messages on long lines.",
+    )
     delayed_queue_scan_interval: float = option(
         15.0, "Longest pause between two passes of a maintainer while mail waits.", "seconds", GLOBAL, minimum=0.05
     )

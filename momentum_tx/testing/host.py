@@ -209,6 +209,8 @@ class VirtualHost:
     :ivar addresses: its addresses; the first of a family is its usual source.
     :ivar lacking: what its kernel cannot do for any connect: ``ERROR_SOCKET``
         (no descriptor is left) or ``ERROR_IOCTL``; 0 for nothing.
+    :ivar tuned: what its connections are to be opened with; nothing is slower or
+        faster for it.
     """
 
     def __init__(self, network: VirtualNetwork, addresses: Iterable[str], plumb: bool = True) -> None:
@@ -218,6 +220,7 @@ class VirtualHost:
         """
         self._network = network
         self.lacking = ConnFlag(0)
+        self.tuned: tuple[bool, int] | None = None
         self.addresses = tuple(addresses)
         if plumb:
             network.plumb(*self.addresses)
@@ -274,6 +277,12 @@ class VirtualHost:
         Connects of this host that are under way, oldest first.
         """
         return list(self._dials)
+
+    def tune(self, nodelay: bool, buffer_size: int) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IDialer`.
+        """
+        self.tuned = nodelay, buffer_size
 
     def dial(
         self,

@@ -105,6 +105,11 @@ class ToldDialer:
         #: Every connect that became pending.
         self.dials: list[Dial] = []
 
+    def tune(self, nodelay: bool, buffer_size: int) -> None:
+        """
+        Nothing is connected here.
+        """
+
     def dial(
         self,
         host: str,

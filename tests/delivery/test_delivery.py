@@ -7,6 +7,24 @@ from momentum_tx.queues.message import Message
 from ..worlds import BOB, SENDER, WorldCase
 
 
+class TuningTests(WorldCase):
+    """
+    What connections are opened with.
+    """
+
+    def test_options(self) -> None:
+        """
+        ``disable_nagle_algorithm`` and ``tcp_buffer_size`` hold from the start, and from
+        each reload on.
+        """
+        world = self.world()
+        self.assertEqual(world.host.tuned, (True, 0))
+        world.reload("[global]\ndisable_nagle_algorithm = false\ntcp_buffer_size = 32768\n")
+        self.assertEqual(world.host.tuned, (False, 32768))
+        world = self.world("[global]\ntcp_buffer_size = 4096\n")
+        self.assertEqual(world.host.tuned, (True, 4096))
+
+
 class EndToEndTests(WorldCase):
     """
     The ordinary life of a message.

@@ -215,6 +215,29 @@ class DialerTests(SynchronousTestCase):
             self.reactor.turn()
             seen.clear()
 
+    def test_tuned(self) -> None:
+        """
+        Nagle's algorithm and buffers of a certain size are had where that is wanted,
+        for the connections opened from then on; without a size the kernel has its own.
+        """
+        seen: list[tuple[bool, int, int]] = []
+
+        def post_bind(fd: int) -> bool:
+            with socket.socket(fileno=os.dup(fd)) as sock:
+                nodelay = bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                buffers = [sock.getsockopt(socket.SOL_SOCKET, each) for each in (socket.SO_SNDBUF, socket.SO_RCVBUF)]
+                seen.append((nodelay, buffers[0], buffers[1]))
+            return True
+
+        for nodelay, size in ((True, 0), (False, 20_000), (True, 0)):
+            self.dialer.tune(nodelay, size)
+            self.dial("127.0.0.1", self.server("127.0.0.1").getsockname()[1], "", post_bind)
+            self.reactor.turn()
+        # Linux doubles what it is told, for its own bookkeeping.
+        self.assertEqual(seen[1], (False, 40_000, 40_000))
+        self.assertEqual((seen[0][0], seen[2]), (True, seen[0]))
+        self.assertNotIn(40_000, seen[0])
+
     def test_post_bind_forbids(self) -> None:
         """
         "No" is a bind error; nothing was sent to the peer.
