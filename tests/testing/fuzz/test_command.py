@@ -67,7 +67,7 @@ class CommandCase(StoryCase):
         """
         Plant a bug: a message that is to wait is dropped.
         """
-        self.patch(MailQueue, "insert_delayed", lambda queue, message: None)
+        self.patch(MailQueue, "insert_delayed", lambda queue, message, *more: None)
 
 
 class AccountTests(CommandCase):

@@ -44,7 +44,7 @@ class EveryStepTests(StoryCase):
         A message that is to wait is in no queue.
         """
         plan = small_plan(behaviours=(NOT_NOW,))
-        fault = self.planted(plan, "lost or doubled", MailQueue, "insert_delayed", lambda queue, message: None)
+        fault = self.planted(plan, "lost or doubled", MailQueue, "insert_delayed", lambda queue, message, *more: None)
         self.assertTrue(fault.text.startswith("0 messages"), fault.text)
 
     def test_double_take(self) -> None:

@@ -108,7 +108,7 @@ class FaultTests(StoryCase):
         """
         A story ends with its first fault, which is the last line of its trace.
         """
-        self.patch(MailQueue, "insert_delayed", lambda queue, message: None)
+        self.patch(MailQueue, "insert_delayed", lambda queue, message, *more: None)
         plan = small_plan(behaviours=(broken_at("RCPT", "451 4.2.0 Not now"),))
         result = play(plan, keep_trace=True)
         self.assertEqual(len(result.faults), 1)
