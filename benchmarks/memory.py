@@ -77,6 +77,7 @@ class Load:
     :ivar size: octets of a message.
     :ivar refused: see :class:`Row`.
     :ivar port: where connections are refused.
+    :ivar resident: how many receptions may be in memory with their body.
     :ivar restart: whether the messages are in the spool already.
     """
 
@@ -87,6 +88,7 @@ class Load:
     size: int
     refused: bool
     port: int
+    resident: int
     restart: bool
 
     def configuration(self) -> str:
@@ -99,6 +101,7 @@ state_dir = "{self.directory}"
 hostname = "mail.sender.example"
 smtp_listen = []
 routes = ["127.0.0.1:{self.port}"]
+max_resident_messages = {self.resident}
 suspend_delivery = {str(not self.refused).lower()}
 # Nothing comes back while it is counted.
 retry_interval = 200_000
@@ -260,12 +263,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def benchmark(messages: int, domains: int, size: int, words: list[str], directory: str | None) -> dict[str, Any]:
+def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
     """
-    All rows.
-
-    :param words: only rows whose name holds one of these; empty for all.
+    All rows that are asked for.
     """
+    messages, domains, size, words = arguments.messages, arguments.domains, arguments.size, arguments.row
     report: dict[str, Any] = {"machine": machine(), "messages": messages, "domains": domains, "size": size, "rows": {}}
     with socket.socket() as refusing:
         # Bound and not listening: whoever connects is refused.
@@ -274,12 +276,22 @@ def benchmark(messages: int, domains: int, size: int, words: list[str], director
         for row in ROWS:
             if words and not any(word in row.name for word in words):
                 continue
-            spool = tempfile.mkdtemp(prefix="momentum-tx-memory-", dir=directory)
+            spool = tempfile.mkdtemp(prefix="momentum-tx-memory-", dir=arguments.directory)
             try:
                 for restart in (False, True):
                     name = f"{row.name}, after a restart" if restart else row.name
                     found = in_its_own_process(
-                        Load(spool, messages, row.recipients, domains, size, row.refused, port, restart)
+                        Load(
+                            directory=spool,
+                            messages=messages,
+                            recipients=row.recipients,
+                            domains=domains,
+                            size=size,
+                            refused=row.refused,
+                            port=port,
+                            resident=arguments.resident,
+                            restart=restart,
+                        )
                     )
                     report["rows"][name] = found
                     print(f"{name}: {json.dumps(found)}", file=sys.stderr)
@@ -318,6 +330,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1_000_000, help="messages per row (default 1,000,000)")
     parser.add_argument("--domains", type=int, default=1000, help="domains they are for (default 1000)")
     parser.add_argument("--size", type=int, default=2048, help="octets of a message (default 2048)")
+    parser.add_argument("--resident", type=int, default=32_768, help="max_resident_messages (default 32,768)")
     parser.add_argument("--row", action="append", default=[], help="only rows whose name holds this; may be repeated")
     parser.add_argument("--directory", help="where the spool is (default: the system's temporary directory)")
     parser.add_argument("--json", action="store_true", help="print every single figure as JSON")
@@ -327,7 +340,7 @@ def main() -> None:
         print(json.dumps(measure(Load(**json.loads(arguments.measure)))))
         return
     try:
-        report = benchmark(arguments.messages, arguments.domains, arguments.size, arguments.row, arguments.directory)
+        report = benchmark(arguments)
     except Failed as reason:
         sys.exit(f"memory: {reason}")
     print(json.dumps(report, indent=2) if arguments.json else table(report))

@@ -394,6 +394,7 @@ class OutboundService(Service):
         self._tell_doubts()
         self._facilities.config = new
         self._facilities.prohibited = self._prohibited(new.global_settings)
+        self.spool.configure(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings
         self.delivery.reconfigured()

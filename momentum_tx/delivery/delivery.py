@@ -59,7 +59,7 @@ class Delivery:
         self.connections = MailConnections(self.initiator, self.settlement, self.sessions.open, self._poke)
         self.maintainer = Maintainer(f, self.router, self.settlement, self.connections, self.sessions, self.limits)
         self.sessions.wire(self.connections, self.maintainer)
-        self.rebinding = Rebinding(f, self.choice, self.record_for, self._index, self._poke)
+        self.rebinding = Rebinding(f, self.choice, self.record_for, self._poke)
         self.settlement.rebind = self.rebinding.retry
         self._expire = f.agenda.alarm(self._expire_records)
         # For good: queues know their mail by its class.
@@ -118,11 +118,11 @@ class Delivery:
                 continue
             if message.reception.traits is not NO_TRAITS:
                 self._set_share(message.reception)
-            self._index(message)
+            message.reception.sort_in(message)
             if message.next_attempt <= now:
-                dr.mail_queue.insert_active(message)
+                self.facilities.staging.insert_active(message, dr)
             else:
-                dr.mail_queue.insert_delayed(message)
+                self.facilities.staging.insert_delayed(message, dr)
             self.maintainer.poke(dr)
 
     def _set_share(self, reception: Reception) -> None:
@@ -141,14 +141,6 @@ class Delivery:
         if operator_named:
             self.router.trust(dr)
         return dr
-
-    @staticmethod
-    def _index(message: Message) -> None:
-        reception, dr = message.reception, message.domain
-        if len(reception.messages) > 1 and dr is not None:
-            if reception.siblings is None:
-                reception.siblings = {}
-            reception.siblings.setdefault(dr, []).append(message)
 
     def flush(self, domain: str | None = None) -> int:
         """

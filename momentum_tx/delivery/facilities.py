@@ -17,6 +17,7 @@ from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
 from ..timers import Agenda
 from .plumbing import Plumbing
+from .staging import Staging
 from .suspension import Suspension
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Facilities:
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar plumbing: knows the addresses that are not.
     :ivar suspension: says where mail waits without an attempt.
+    :ivar staging: puts messages into queues.
     """
 
     clock: IReactorTime
@@ -60,10 +62,12 @@ class Facilities:
     plumbed: Callable[[str], bool]
     plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)
+    staging: Staging = field(init=False)
 
     def __post_init__(self) -> None:
         self.plumbing = Plumbing(self)
         self.suspension = Suspension(self)
+        self.staging = Staging(self)
 
     def suspended(self, slot: int, domain: str) -> bool:
         """

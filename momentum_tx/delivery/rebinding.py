@@ -28,13 +28,12 @@ Target = Callable[["Message"], "int | None"]
 
 class Rebinding:
     """
-    The only way to another binding for a message that has one: queues, index and
-    journal are kept in step.
+    The only way to another binding for a message that has one: queues, siblings
+    and journal are kept in step.
 
     :param facilities: configuration, spool, clocks.
     :param choice: chooses members of groups.
     :param record_for: the domain record of a message, by its binding.
-    :param index: puts a message among its siblings, by its domain record.
     :param poke: told of every domain that was given mail.
     """
 
@@ -45,13 +44,11 @@ class Rebinding:
         facilities: Facilities,
         choice: BindingChoice,
         record_for: Callable[[Message], DomainRecord],
-        index: Callable[[Message], object],
         poke: Callable[[DomainRecord], object],
     ) -> None:
         self._f = facilities
         self._choice = choice
         self._record_for = record_for
-        self._index = index
         self._poke = poke
         self._stopped = False
 
@@ -124,6 +121,8 @@ class Rebinding:
                     count += self._rebound(message, target)
                 except Exception:
                     self._log.failure("{id} cannot be bound anew, and stays where it is", id=message.id)
+                if message.place:
+                    self._f.staging.rest(message)
             self._f.clock.callLater(0, work)
 
         work()
@@ -143,9 +142,9 @@ class Rebinding:
             queue.remove(message)
         self._assign(message, slot, after)
         if active:
-            after.mail_queue.insert_active(message)
+            self._f.staging.insert_active(message, after)
         elif after is not dr:
-            after.mail_queue.insert_delayed(message)
+            self._f.staging.insert_delayed(message, after)
         self._f.spool.requeued(message)
         self._poke(after)
         return True
@@ -167,11 +166,9 @@ class Rebinding:
         message.binding_slot = slot
         if after is message.domain:
             return
-        index = message.reception.siblings
-        if index is not None:
-            index[message.domain] = [each for each in index.get(message.domain, ()) if each is not message]  # type: ignore[index,arg-type]
+        message.reception.sort_out(message)
         message.domain = after
-        self._index(message)
+        message.reception.sort_in(message)
 
     def retry(self, message: Message) -> DomainRecord:
         """

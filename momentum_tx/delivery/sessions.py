@@ -226,8 +226,8 @@ class Sessions:
         :param room: most messages there may be.
         """
         messages = [message]
-        dr, index = message.domain, message.reception.siblings
-        if index is None or message.reception.live == 1 or dr is None:
+        dr, reception = message.domain, message.reception
+        if dr is None or reception.live == 1:
             return messages
         most = min(settings.max_recipients_per_batch, room)
         if connection.most_recipients:
@@ -237,10 +237,7 @@ class Sessions:
         queue = dr.mail_queue
         ascii_only = message.recipient.isascii()
         taken = {message.recipient}
-        live = message.reception.messages
-        # Those that have ended must not be held by the index for the sake of one that waits for days.
-        index[dr] = group = [sibling for sibling in index.get(dr, ()) if live[sibling.index] is sibling]
-        for sibling in group:
+        for sibling in reception.siblings_of(message):
             if len(messages) >= most:
                 break
             if (

@@ -144,9 +144,10 @@ class Settlement:
             dr = self.rebind(message)
         self._f.spool.requeued(message)
         message.connection = None
+        message.transferred = 0
         # What never met a peer waits for nothing but the peer; where it is to be spread, it keeps its time.
         spread_out = self._f.config.bindings[max(message.binding_slot, DEFAULT_SLOT)].delayed_binding_domain_fuzz
-        dr.mail_queue.insert_delayed(message, stage is Stage.NOT_CONNECTED and not spread_out)
+        self._f.staging.insert_delayed(message, dr, stage is Stage.NOT_CONNECTED and not spread_out)
         self._requeued(dr)
 
     def permanent(
@@ -171,11 +172,11 @@ class Settlement:
         Something went wrong while *message* was settled: if it is neither
         finished nor queued, it is tried again in its time.
         """
-        if message.reception.messages[message.index] is message and not message.place:
+        if message.reception.has(message) and not message.place:
             dr = self._domain(message)
             message.connection = None
             message.next_attempt = now + self._schedule(message, dr).delay(max(message.num_retries, 1))
-            dr.mail_queue.insert_delayed(message)
+            self._f.staging.insert_delayed(message, dr)
             self._requeued(dr)
 
     def reinsert(self, message: Message) -> None:
@@ -189,7 +190,7 @@ class Settlement:
         if self._f.blackholed(message.binding_slot, dr.domain):
             self.permanent(message, BLACKHOLED, Stage.UNKNOWN, self._f.wall())
             return
-        dr.mail_queue.insert_active(message)
+        self._f.staging.insert_active(message, dr)
         self._requeued(dr)
 
     def expired_unattempted(self, message: Message, now: float) -> bool:

@@ -16,6 +16,9 @@ from zope.interface import Attribute, Interface
 class IReception(Interface):
     """
     One received message with all its recipients; the body is shared.
+
+    A message that waits may be given another object of the same content, so
+    that nobody keeps one: know a reception by its ``batch_id``.
     """
 
     sender: bytes = Attribute("Reverse path without angle brackets; empty is the null sender.")

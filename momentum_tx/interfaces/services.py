@@ -201,6 +201,17 @@ class ISpool(Interface):
         :param reception: one with live messages.
         """
 
+    def queued(message: Any, waits: bool, let_go: bool) -> None:
+        """
+        A message was put into a queue: what of it stays in memory is decided
+        here from now on.
+
+        :param message: one that is in a queue.
+        :param waits: it waits for its time, so that its body leaves memory
+            before that of mail that is due.
+        :param let_go: its body need not stay at all.
+        """
+
     def intent(messages: Sequence[Any], then: Callable[[Exception | None], object]) -> None:
         """
         Record that a final dot is about to leave.

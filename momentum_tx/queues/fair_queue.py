@@ -92,7 +92,7 @@ class FairQueue:
         Queue *message*, which is to be known by *ticket*.
         """
         self.live += 1
-        key = message.reception.share
+        key = message.share
         found = self._classes.get(key)
         if found is not None:
             found.mail.push(ticket, message)
@@ -124,7 +124,7 @@ class FairQueue:
         """
         Take *message* out of its turn, for which its class pays: one turn.
         """
-        found = self._classes[message.reception.share]
+        found = self._classes[message.share]
         found.mail.drop(message)
         self.live -= 1
         self._turn(found)
@@ -133,7 +133,7 @@ class FairQueue:
         """
         Take *message* away; no turn.
         """
-        found = self._classes[message.reception.share]
+        found = self._classes[message.share]
         found.mail.drop(message)
         self.live -= 1
         if not found.mail.live and found.start <= self._virtual + _TOLERANCE:

@@ -64,7 +64,7 @@ class MailQueue:
         if message.place:
             raise ValueError(f"{message.id} is queued already")
         slot = message.binding_slot
-        key = message.reception.share
+        key = message.share
         heap = self._active.get(slot)
         if heap is None:
             heap = self._active[slot] = MessageHeap(key)

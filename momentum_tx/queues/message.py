@@ -7,8 +7,10 @@ recipient of it (Momentum: ``ec_message``).
 
 from __future__ import annotations
 
+import marshal
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zope.interface import implementer
 
@@ -108,8 +110,9 @@ class Reception:
         self.expires = expires
         #: Every message of the reception by index; a finished one is ``None``.
         self.messages: list[Message | None] = []
-        #: The messages by domain record, where there is more than one: who may share a transaction.
-        self.siblings: dict[DomainRecord, list[Message]] | None = None
+        # The messages by domain record, where there is more than one: who may share a transaction.  Most domains of
+        # most receptions have one message, which is there without a list around it.
+        self.siblings: dict[DomainRecord, Message | list[Message]] | None = None
         #: Messages not finished yet.
         self.live = 0
         #: The spool's number for the reception; 0 before it has one.
@@ -147,6 +150,45 @@ class Reception:
         self.live += 1
         return message
 
+    def sort_in(self, message: Message) -> None:
+        """
+        *message* has a domain record: from now on it is a sibling of those that
+        have the same.
+        """
+        if len(self.messages) == 1 or message.domain is None:
+            return
+        if self.siblings is None:
+            self.siblings = {}
+        known = self.siblings.setdefault(message.domain, message)
+        if isinstance(known, list):
+            known.append(message)
+        elif known is not message:
+            self.siblings[message.domain] = [known, message]
+
+    def sort_out(self, message: Message) -> None:
+        """
+        *message* leaves its domain record.
+        """
+        if self.siblings is None or message.domain is None:
+            return
+        known = self.siblings.get(message.domain)
+        if isinstance(known, list):
+            known[:] = [sibling for sibling in known if sibling is not message]
+        elif known is message:
+            del self.siblings[message.domain]
+
+    def siblings_of(self, message: Message) -> Sequence[Message]:
+        """
+        The messages with the domain record of *message*, itself included, that
+        are not finished.
+        """
+        known = self.siblings.get(message.domain) if self.siblings and message.domain else None
+        if not isinstance(known, list):
+            return (message,)
+        # Those that have ended must not be held for the sake of one that waits for days.
+        known[:] = [sibling for sibling in known if self.has(sibling)]
+        return known
+
     def has(self, message: Message) -> bool:
         """
         Whether *message* is one of this reception and not finished.
@@ -162,6 +204,60 @@ class Reception:
             self.live -= 1
             if self.live < 2:
                 self.siblings = None
+
+
+def _put_away(reception: Reception) -> tuple[Any, ...]:
+    """
+    All of a reception, as plain values, but for the ways to its messages and
+    its share.
+    """
+    return (
+        reception.batch_id,
+        reception.conn_id,
+        reception.creation_time,
+        reception.eight_bit,
+        reception.expires,
+        reception.key,
+        len(reception.messages),
+        reception.not_before,
+        reception.recv_from,
+        reception.recv_method,
+        reception.sender,
+        reception.size,
+        reception.smtputf8,
+        reception.spool,
+        None if reception.traits is NO_TRAITS else tuple(reception.traits),
+    )
+
+
+def _brought_back(values: tuple[Any, ...], share: Traits, message: Message) -> Reception:
+    """
+    The reception again, of which only *message* is not finished.
+    """
+    reception = Reception.__new__(Reception)
+    (
+        reception.batch_id,
+        reception.conn_id,
+        reception.creation_time,
+        reception.eight_bit,
+        reception.expires,
+        reception.key,
+        count,
+        reception.not_before,
+        reception.recv_from,
+        reception.recv_method,
+        reception.sender,
+        reception.size,
+        reception.smtputf8,
+        reception.spool,
+        traits,
+    ) = values
+    reception.traits = NO_TRAITS if traits is None else traits_of(*traits)
+    reception.messages = [message] if count == 1 else [message if n == message.index else None for n in range(count)]
+    reception.share = share
+    reception.live = reception.unfinished = 1
+    reception.siblings = None
+    return reception
 
 
 @implementer(IMessage)
@@ -209,3 +305,97 @@ class Message:
         self.transferred = 0
         #: Ticket of the queue entry; 0 when it is in no queue.
         self.place = 0
+
+    @property
+    def share(self) -> Traits:
+        """
+        The class by which it shares connections: its reception's.
+        """
+        return self.reception.share
+
+    def pack(self) -> bool:
+        """
+        Put away, in one octet string, all that the queues do not look at: id,
+        recipient, code, and of its last message the reception.  Whoever reads
+        or writes any of these has them back at once.
+
+        Costs a few microseconds, and another few on the way back.  It saves
+        more than half of the memory of a message that waits: an object and its
+        place in another one take some fifty octets more than what it says.
+        The reception is another object afterwards, so that nobody may keep
+        one for longer than a message is in delivery.
+
+        :returns: whether the reception was put away too.
+        """
+        reception = self.reception
+        # What still waits for the disk counts the ends of the messages there were, on the object that there is.
+        alone = reception.live == 1 and reception.unfinished == 1 and reception.has(self)
+        kept = _put_away(reception) if alone else None
+        octets = bytes(memoryview(marshal.dumps((self.id, self.recipient, self.code, kept))))
+        del self.id, self.recipient, self.code
+        if alone:
+            del self.reception
+        _octets.__set__(self, octets)
+        _share.__set__(self, reception.share)
+        self.__class__ = Packed
+        return alone
+
+
+#: Where a packed message has what it has put away, and its share, which the queues look at: no fields of their
+#: own, since a million messages would have to have them.
+_octets: Final[Any] = vars(Message)["id"]
+_share: Final[Any] = vars(Message)["recipient"]
+
+
+def _cold(name: str) -> Any:
+    def get(packed: Packed) -> Any:
+        packed.unpack()
+        return getattr(packed, name)
+
+    def set(packed: Packed, value: Any) -> None:
+        packed.unpack()
+        setattr(packed, name, value)
+
+    return property(get, set)
+
+
+class Packed(Message):
+    """
+    A message that is packed (:meth:`Message.pack`); it becomes an ordinary one
+    when it is asked for what it lacks.  Only such messages pay for that.
+    """
+
+    __slots__ = ()
+
+    id = _cold("id")
+    recipient = _cold("recipient")
+    code = _cold("code")
+    reception = _cold("reception")
+
+    @property
+    def share(self) -> Traits:
+        """
+        See :attr:`Message.share`.
+        """
+        share: Traits = _share.__get__(self)
+        return share
+
+    def pack(self) -> bool:
+        """
+        It is packed already.
+        """
+        return False
+
+    def unpack(self) -> None:
+        """
+        Become an ordinary message again.
+        """
+        share = self.share
+        id, recipient, code, kept = marshal.loads(_octets.__get__(self))
+        # Mypy knows of no object that changes its class; the two have the same fields.
+        self.__class__ = Message  # type: ignore[assignment]
+        self.id = id
+        self.recipient = recipient
+        self.code = code
+        if kept is not None:
+            self.reception = _brought_back(kept, share, self)

@@ -127,6 +127,18 @@ class PathSettings:
         "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
         fixed=True,
     )
+    max_resident_active_queue: int = option(
+        250,
+        "Active messages of a domain beyond which further ones are not kept in memory; -1 is no limit, 0 keeps none.",
+        "messages",
+        minimum=-1,
+    )
+    drop_body_after_trans_fail: int = option(
+        3,
+        "Transient failures of a message after which it is not kept in memory while it waits; 0 never keeps it.",
+        "failures",
+        minimum=0,
+    )
     share_weights: tuple[str, ...] = option(
         (),
         "Weights of tenants, campaigns and priorities, such as priority:high=10; mail of several classes shares"

@@ -173,6 +173,14 @@ class GlobalSettings:
     body_cache_size: int = option(
         268_435_456, "Most octets of message bodies kept in memory (ours).", "octets", GLOBAL, minimum=0
     )
+    max_resident_messages: int = option(
+        32_768,
+        "Most received messages, each with all its recipients, that are kept in memory with their body; 0 keeps none.",
+        "messages",
+        GLOBAL,
+        minimum=0,
+        differs="It is one bound for all bindings, and body_cache_size is another: whichever is reached first counts.",
+    )
     segment_size: int = option(
         67_108_864, "Size at which a journal segment is closed (ours).", "octets", GLOBAL, minimum=4096
     )

@@ -61,7 +61,8 @@ class JournalSpool:
         """
         :param binding_names: name of a slot; asked when something is written.
         :param binding_slot: slot of a name, 0 for an unknown one; asked at start.
-        :param settings: ``segment_size``, ``body_cache_size`` and ``durability`` count.
+        :param settings: ``segment_size``, ``durability`` and what :meth:`configure`
+            takes count.
         :param random: source of the segments' salts; should not be predictable.
         :param reserve: octets held back for a full disk.
         """
@@ -72,7 +73,7 @@ class JournalSpool:
         self._binding_slot = binding_slot
         self._durable = settings.durability != "unsafe"
         self._segments = Segments()
-        self._bodies = Bodies(settings.body_cache_size, self._read_body)
+        self._bodies = Bodies(settings.max_resident_messages, settings.body_cache_size, self._read_body)
         setup = WriterSetup(
             files=files,
             threads=threads,
@@ -174,6 +175,15 @@ class JournalSpool:
         """
         return self._open and self._writer.error is None
 
+    def configure(self, settings: GlobalSettings) -> None:
+        """
+        Go by other settings from now on: ``max_resident_messages`` and
+        ``body_cache_size`` count.
+        """
+        bodies = self._bodies
+        bodies.most, bodies.limit = settings.max_resident_messages, settings.body_cache_size
+        bodies.shrink()
+
     # Receptions.
 
     def receive(self, reception: Reception, body: bytes) -> Deferred[None]:
@@ -202,6 +212,12 @@ class JournalSpool:
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
         return self._bodies.get(reception)
+
+    def queued(self, message: Message, waits: bool, let_go: bool) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
+        """
+        self._bodies.queued(message, waits, let_go)
 
     @property
     def resident(self) -> Resident:

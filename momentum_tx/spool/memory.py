@@ -97,6 +97,7 @@ class MemorySpool:
         except SpoolError as error:
             return fail(error)
         self._kept.key = reception.key = key
+        reception.unfinished = len(names)
         self._kept.write(records.RECEPTION, key, payload, body)
         return self._later(None)
 
@@ -108,6 +109,13 @@ class MemorySpool:
         if written is None:
             return fail(SpoolError(f"reception {reception.key} has no body"))
         return written[0][2]
+
+    def queued(self, message: Message, waits: bool, let_go: bool) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.services.ISpool`; bodies stay.
+        """
+        if let_go:
+            message.pack()
 
     def intent(self, messages: Sequence[Message], then: Callable[[Exception | None], object]) -> None:
         """
@@ -172,6 +180,7 @@ class MemorySpool:
             return
         key = reception.key
         self._kept.write(kind, key, records.encode_ended(kind, key, message.index, note))
+        reception.unfinished -= 1
         reception.done(message)
         if not reception.live:
             self._kept.written.pop(key, None)

@@ -45,7 +45,8 @@ class Replay:
         self._segments = segments
         self._binding_slot = binding_slot
         self._slots: dict[str, int] = {"": UNBOUND}
-        self._live: dict[int, Reception] = {}
+        # By key; in place of a reception with one message the message, packed: all mail there is is here at once.
+        self._live: dict[int, Reception | Message] = {}
         # Where a finished reception lies: a record about it still binds segments, and a copy must not revive it.
         self._ended: dict[int, int] = {}
         self._open: dict[Message, None] = {}
@@ -61,13 +62,19 @@ class Replay:
             assert isinstance(meta, Envelope)
             self._received(found, meta, segment)
             return
-        reception = self._live.get(key)
-        if reception is None:
+        live = self._live.get(key)
+        if live is None:
             ended = self._segments.at(self._ended.get(key, 0))
             if ended is not None:
                 depend(segment, ended)
             return
+        reception = _reception_of(live)
         self._segments.depend(segment, reception)
+        self._take(reception, meta)
+        if isinstance(live, Message) and reception.has(live):
+            live.pack()
+
+    def _take(self, reception: Reception, meta: Meta) -> None:
         if isinstance(meta, Ended):
             message = self._message(reception, meta.position)
             if message is not None:
@@ -76,6 +83,7 @@ class Replay:
             message = self._message(reception, meta.position)
             if message is not None:
                 self._requeue(message, meta)
+                self._pack(message)
         elif isinstance(meta, Intent):
             for index in meta.positions:
                 message = self._message(reception, index)
@@ -102,8 +110,8 @@ class Replay:
         The live messages, oldest reception first, in lists of at most *size*.
         """
         batch: list[Message] = []
-        for reception in self._live.values():
-            for message in reception.messages:
+        for live in self._live.values():
+            for message in [live] if isinstance(live, Message) else live.messages:
                 if message is not None:
                     batch.append(message)
                     if len(batch) == size:
@@ -120,7 +128,8 @@ class Replay:
 
         :returns: the reception if it was forgotten.
         """
-        reception = self._live.get(key)
+        live = self._live.get(key)
+        reception = None if live is None else _reception_of(live)
         if reception is not None:
             if any(message is None or message.code or message in self._open for message in reception.messages):
                 return None
@@ -142,12 +151,21 @@ class Replay:
             revenant.spool = place_of(segment, found.offset)
             self.revenants.append(revenant)
             return
-        reception = self._live.get(key)
-        if reception is None:
-            reception = self._live[key] = self._reception(key, envelope)
+        live = self._live.get(key)
+        if live is None:
+            live = self._live[key] = self._reception(key, envelope)
+        reception = _reception_of(live)
         self._segments.settle(segment, reception, found.offset)
         if not envelope.recipients:
             self._finish(reception)
+        for message in reception.messages:
+            if message is not None:
+                self._pack(message)
+
+    def _pack(self, message: Message) -> None:
+        key = message.reception.key
+        if message.pack():
+            self._live[key] = message
 
     def _reception(self, key: int, envelope: Envelope) -> Reception:
         reception = Reception(
@@ -204,3 +222,7 @@ class Replay:
         if slot is None:
             slot = self._slots[binding] = self._binding_slot(binding)
         return slot
+
+
+def _reception_of(live: Reception | Message) -> Reception:
+    return live.reception if isinstance(live, Message) else live
