@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from twisted.internet.address import IPv4Address, IPv6Address
 
     from ...interfaces.services import IConfiguration
+    from ...queues.domain import DomainRecord
+    from ...queues.places import Places
     from ..host import VirtualHost
 
 #: Where receivers are: those that speak SMTP, and those that speak LMTP.
@@ -67,6 +69,7 @@ class Edge:
     :param ends: filled by :class:`WireWatch`.
     :param fault: told of (rule, text) when something must not be.
     :param seconds: the clock.
+    :param line: who waits for a connection of the server.
     :ivar stopping: a stop was asked for: nothing may be begun any more.
     """
 
@@ -76,11 +79,12 @@ class Edge:
         ends: Ends,
         fault: Callable[[str, str], object],
         seconds: Callable[[], float],
+        line: Places[DomainRecord] | None = None,
     ) -> None:
         self._config = config
         self._ends = ends
         self._fault = fault
-        self._measures = Measures(config, ends.open, fault, seconds)
+        self._measures = Measures(config, ends.open, fault, seconds, line)
         self._bound: dict[int, tuple[str, int, object, bool]] = {}
         self.stopping = False
         self.deaf = False
@@ -131,7 +135,7 @@ class Edge:
         if self.deaf:
             return
         connection = msg.connection
-        self._measures.attempted(dr.domain, msg.binding_slot, connection.host_name)
+        self._measures.attempted(dr.domain, msg.binding_slot, connection)
         settings = self._config().path(msg.binding_slot, dr.domain)
         if 0 < settings.max_deliveries_per_connection <= connection.deliveries:
             self._fault(

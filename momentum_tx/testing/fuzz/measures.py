@@ -9,8 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ...delivery.limits import TURN
+
 if TYPE_CHECKING:
     from ...interfaces.services import IConfiguration
+    from ...queues.domain import Connection, DomainRecord
+    from ...queues.places import Places
     from ...settings.limits import Throttle
 
 
@@ -22,6 +26,8 @@ class Measures:
     :param open_connections: what each connection is for: domain, slot, host record.
     :param fault: told of (rule, text) when something must not be.
     :param seconds: the clock.
+    :param line: who waits for a connection of the server; without it nobody is
+        judged for not giving way.
     """
 
     def __init__(
@@ -30,11 +36,15 @@ class Measures:
         open_connections: dict[int, tuple[str, int, object]],
         fault: Callable[[str, str], object],
         seconds: Callable[[], float],
+        line: Places[DomainRecord] | None = None,
     ) -> None:
         self._config = config
         self._open = open_connections
         self._fault = fault
         self._seconds = seconds
+        self._line = line
+        #: Connections that went on while somebody without any waited: for whom, and recipients so far.
+        self._going_on: dict[object, tuple[str, int]] = {}
         self._moments: dict[tuple[str, str], deque[float]] = {}
 
     def dialled(self, domain: str, slot: int, host: object, first: bool) -> None:
@@ -82,13 +92,27 @@ class Measures:
         if count > most:
             self._fault("limit exceeded", f"{domain}: {count} connections, {option} allows {most}")
 
-    def attempted(self, domain: str, slot: int, host: str) -> None:
+    def attempted(self, domain: str, slot: int, connection: Connection) -> None:
         """
         The peer is being told of a message.
         """
         config = self._config()
         self._event("message", domain, config.limits(slot, domain).messages)
-        self._event("message", domain, config.host_limits(slot, host).messages)
+        self._event("message", domain, config.host_limits(slot, connection.host_name).messages)
+        if connection.deliveries >= TURN and self._line is not None:
+            self._gives_way(domain, connection, self._line.next())
+
+    def _gives_way(self, domain: str, connection: Connection, first: tuple[DomainRecord, int] | None) -> None:
+        if first is None or first[0].domain == domain or first[1] or first[0].total_connections():
+            self._going_on.pop(connection, None)
+            return
+        # It may have taken this message before anybody waited; the next one it may not take.
+        waiting, recipients = self._going_on.setdefault(connection, (first[0].domain, connection.recipients))
+        if waiting != first[0].domain:
+            self._going_on[connection] = first[0].domain, connection.recipients
+        elif recipients != connection.recipients:
+            text = f"{domain}: a message after {connection.deliveries} deliveries while {waiting} has no connection"
+            self._fault("place not given up", text)
 
     def _event(self, what: str, domain: str, throttle: Throttle | None) -> None:
         if throttle is None:

@@ -237,7 +237,7 @@ class Stage:
         self.world = world
         service = world.service
         self.observer = Observer(self.books, self.trace)
-        self.edge = Edge(self.config, self.ends, self.fault, self.seconds)
+        self.edge = Edge(self.config, self.ends, self.fault, self.seconds, service.delivery.records.server)
         self.wire.ours, self.wire.edge = world.host, self.edge
         self.journal.attach(world.files)
         self.journal.deaf = False

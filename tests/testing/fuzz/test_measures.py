@@ -57,6 +57,20 @@ class MeasureTests(StoryCase):
         fault = self.guilty(small_plan(*[mail(number) for number in range(1, 9)], settings=settings), "limit exceeded")
         self.assertIn("2 connections, server_max_outbound_connections allows 1", fault.text)
 
+    def test_greedy(self) -> None:
+        """
+        A connection that goes on while a domain that has none waits for its place.
+        """
+        letters = [mail(number) for number in range(1, 30)]
+        plan = small_plan(
+            *letters,
+            mail(30, at=1.02, to=(OTHER_DOMAIN,)),
+            domains=BOTH,
+            settings={"server_max_outbound_connections": 1, "server_reserve_outbound_connections": 0},
+        )
+        fault = self.planted(plan, "place not given up", Limits, "claimed", lambda limits, handle: False)
+        self.assertIn(f"while {OTHER_DOMAIN} has no connection", fault.text)
+
     def test_rates(self) -> None:
         """
         A message, or a connection, that comes before its time.
