@@ -43,6 +43,7 @@ from .seams import Seams, real_seams
 from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
 from .spool.journal import JournalSpool
 from .timers import Agenda
+from .wall import WallClock
 
 #: Seconds that injecting clients get for an answer that is under way at a stop.
 INJECTION_GRACE: Final = 5.0
@@ -61,7 +62,7 @@ class OutboundService(Service):
         system clock delays timers (``twistd momentum-tx`` makes it monotonic).
     :param config: see :mod:`momentum_tx.config`.
     :param seams: other providers of what touches the world.
-    :param wall: wall time, epoch seconds.
+    :param wall: wall time, epoch seconds; it may step (:mod:`momentum_tx.wall`).
     :param random: the source of chance.
     :param pid: process id, for message ids.
     :raises StartupError: the configuration does not fit this machine.
@@ -82,13 +83,13 @@ class OutboundService(Service):
         self._reactor = reactor
         self._seams = seams = seams if seams is not None else real_seams(reactor)
         self._config = config
-        self._wall = wall
         random = random if random is not None else SystemRandom()
         self.hooks = OutboundHooks()
         settings = config.global_settings
         self._hostname = self._own_name(config)
-        ids = MessageIds(wall, os.getpid() if pid is None else pid)
         self._agenda = Agenda(reactor)
+        self._wall = clock = WallClock(reactor, wall, self._agenda)
+        ids = MessageIds(clock, os.getpid() if pid is None else pid)
         self._resolver = seams.resolver(settings)
         spool_dir = os.path.join(settings.state_dir, "spool")
         self.spool = JournalSpool(
@@ -102,7 +103,7 @@ class OutboundService(Service):
         )
         self._facilities = Facilities(
             clock=reactor,
-            wall=wall,
+            wall=clock,
             rng=random,
             agenda=self._agenda,
             dialer=seams.dialer,
@@ -122,20 +123,20 @@ class OutboundService(Service):
             self.spool,
             self.hooks,
             ids,
-            wall,
+            clock,
             self._hostname,
             self.delivery.choice.choose,
             self.delivery.enqueue,
         )
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)
         self._injection = SMTPInjection(
-            self._current, self.receiver, self.hooks, ids, self._agenda, wall, self._hostname
+            self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
         )
         self.https = seams.https(self._resolver, lambda address: self._facilities.prohibited.prohibits(address))
         log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
         self._log_path = os.path.join(log_dir, "mainlog")
         self.mainlog = MainLog(
-            self._open_log(), wall, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
+            self._open_log(), clock, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
         )
         self.hooks.register_logger(self.mainlog)
         #: What became of each domain's mail, window by window (``outbound_audit_monitors``).
@@ -237,6 +238,7 @@ class OutboundService(Service):
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()
+        self._wall.stop()
         self._agenda.stop()
         # The process does not end while a worker waits for work.
         self._seams.threads.stop()
@@ -293,6 +295,8 @@ class OutboundService(Service):
 
     def _found(self, messages: Sequence[Message]) -> None:
         for message in messages:
+            # Its times are told by the clock as it is.
+            message.reception.stepped = self._wall.stepped
             # In a container the pid is the same after every restart.
             self._facilities.ids.seen(message.id)
         self.delivery.enqueue(messages)
@@ -348,6 +352,7 @@ class OutboundService(Service):
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()
+        self._wall.stop()
         self._agenda.stop()
         self._seams.threads.stop()
 

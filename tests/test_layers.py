@@ -37,6 +37,7 @@ FLOORS: Final = {
     "config": 3,
     "message": 3,
     "timers": 3,
+    "wall": 3,
     "hooks": 4,
     "net": 4,
     "spool": 4,

@@ -17,6 +17,7 @@ from ..queues.domain import DomainRecord
 from ..queues.message import NO_TRAITS, Message, Reception, Traits, traits_of
 from ..stages import Stage
 from .choice import BindingChoice
+from .handle import ConnectionHandle
 from .initiate import ConnectionInitiator
 from .initiate_smtp import MailConnections
 from .limits import Limits
@@ -62,6 +63,7 @@ class Delivery:
         self.rebinding = Rebinding(f, self.choice, self.record_for, self._poke)
         self.settlement.rebind = self.rebinding.retry
         self._expire = f.agenda.alarm(self._expire_records)
+        f.wall.followers.append(self._clock_stepped)
         # For good: queues know their mail by its class.
         self._share_by = f.config.global_settings.share_by
         self._tune_dialer()
@@ -82,6 +84,28 @@ class Delivery:
         """
         self.facilities.plumbing.start(self._poke_those_with_mail)
         self._expire.arm(EXPIRE_INTERVAL)
+
+    def _clock_stepped(self, seconds: float) -> None:
+        """
+        The wall clock was set: nothing waits for a shorter or longer time for that.
+        """
+        self._log.warn(
+            "the wall clock was put {direction} by {seconds:.3f} s; mail waits and grows old as if it had not been",
+            direction="forward" if seconds > 0 else "back",
+            seconds=abs(seconds),
+        )
+        self.records.shift(seconds)
+        for session in self.sessions:
+            for message in session.messages:
+                # In no queue; it may go back into one.
+                message.next_attempt += seconds
+        for dr in self.records:
+            for handles in dr.connections.values():
+                for handle in handles:
+                    assert isinstance(handle, ConnectionHandle)
+                    handle.shift(seconds)
+            # What waits for a time of the wall clock may be due, and other hours may be quiet.
+            self.maintainer.poke(dr)
 
     def _expire_records(self) -> None:
         f = self.facilities
@@ -119,6 +143,8 @@ class Delivery:
             if message.reception.traits is not NO_TRAITS:
                 self._set_share(message.reception)
             message.reception.sort_in(message)
+            if message.next_attempt > now:
+                self.settlement.bring_nearer(message, now)
             if message.next_attempt <= now:
                 self.facilities.staging.insert_active(message, dr)
             else:

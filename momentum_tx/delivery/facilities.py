@@ -16,6 +16,7 @@ from ..message.ids import MessageIds
 from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
 from ..timers import Agenda
+from ..wall import WallClock
 from .plumbing import Plumbing
 from .staging import Staging
 from .suspension import Suspension
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Facilities:
     """
     :ivar clock: times deadlines and calls back; need not be wall time.
-    :ivar wall: wall time, epoch seconds.
+    :ivar wall: wall time, epoch seconds, and who is told when it steps.
     :ivar rng: the only source of chance.
     :ivar agenda: alarms on *clock*.
     :ivar dialer: opens connections.
@@ -47,7 +48,7 @@ class Facilities:
     """
 
     clock: IReactorTime
-    wall: Callable[[], float]
+    wall: WallClock
     rng: Random
     agenda: Agenda
     dialer: IDialer

@@ -109,3 +109,15 @@ class ConnectionHandle:
         released, self.when_released = self.when_released, None
         if release is not None and released is not None:
             released()
+
+    def shift(self, seconds: float) -> None:
+        """
+        The wall clock was set: what it has taken so far has taken as long as before.
+
+        :param seconds: what the clock was put forward by; negative if back.
+        """
+        self.connection.start += seconds
+        for each in self.tries:
+            each.start += seconds
+            if each.end is not None:
+                each.end += seconds

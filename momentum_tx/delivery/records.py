@@ -140,6 +140,20 @@ class Records:
         metrics.avg_connecttime = _decayed(metrics.avg_connecttime, seconds)
         metrics.updated_at = now
 
+    def shift(self, seconds: float) -> None:
+        """
+        The wall clock was set: whatever is known of domains and addresses is as old
+        as before.
+
+        :param seconds: what the clock was put forward by; negative if back.
+        """
+        for dr in self._domains.values():
+            dr.shift(seconds)
+        for metrics in self._metrics.values():
+            metrics.updated_at += seconds
+            if metrics.failed_at:
+                metrics.failed_at += seconds
+
     def expire(self, now: float, lifetime: float) -> None:
         """
         Drop what nobody needs: address metrics unused for *lifetime* seconds,

@@ -133,7 +133,14 @@ class Settlement:
         draw = self._f.rng.random() if schedule.retry_jitter else 0.0
         reception = message.reception
         following = schedule.next_attempt(
-            reception.began, message.num_retries, now, draw, note, stage, reception.expires, later
+            reception.began_by(self._f.wall.stepped),
+            message.num_retries,
+            now,
+            draw,
+            note,
+            stage,
+            reception.expires,
+            later,
         )
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
@@ -179,6 +186,19 @@ class Settlement:
             self._f.staging.insert_delayed(message, dr)
             self._requeued(dr)
 
+    def bring_nearer(self, message: Message, now: float) -> None:
+        """
+        The next attempt of *message* is to come.  Where no schedule can have set
+        that time the wall clock was put back since, and it is set anew.
+        """
+        if not message.num_retries:
+            if message.reception.not_before <= now:
+                message.next_attempt = now
+            return
+        schedule = self._schedule(message, self._domain(message))
+        if not message.reception.expires and message.next_attempt - now > schedule.longest_wait:
+            message.next_attempt = now + schedule.delay(message.num_retries)
+
     def reinsert(self, message: Message) -> None:
         """
         Put *message* back into the active queue: what happened was not its
@@ -206,7 +226,8 @@ class Settlement:
                 return False
         else:
             settings = self._f.config.path(message.binding_slot, dr.domain)
-            if not settings.never_attempt_expired_messages or now - reception.began < settings.message_expiration:
+            began = reception.began_by(self._f.wall.stepped)
+            if not settings.never_attempt_expired_messages or now - began < settings.message_expiration:
                 return False
         self.permanent(message, End.EXPIRED.value, Stage.UNKNOWN, now)
         return True

@@ -21,6 +21,7 @@ from ..message.trace import received
 from ..queues.message import Message, Reception, traits_of
 from ..settings import DEFAULT_SLOT
 from ..smtp.addresses import canonical_domain, split_address
+from ..wall import WallClock
 from . import recipients
 from .wishes import FIELDS, check, obey, shown
 
@@ -49,7 +50,7 @@ class Receiver:
         spool: ISpool,
         hooks: OutboundHooks,
         ids: MessageIds,
-        wall: Callable[[], float],
+        wall: WallClock,
         hostname: str,
         choose: Callable[[Message, str], int | None],
         enqueue: Callable[[Sequence[Message]], object],
@@ -141,6 +142,7 @@ class Receiver:
             submission.not_before,
             submission.expires,
         )
+        reception.stepped = self._wall.stepped
         slot, group = self._source(submission)
         for recipient in routable:
             message = reception.add(self._ids.next(), recipient)

@@ -40,6 +40,13 @@ class LookupFailures:
         self._since = 0.0
         self._answered = self._troubled = 0
 
+    def shift(self, seconds: float) -> None:
+        """
+        The wall clock was put forward by so much: the interval runs on as it did.
+        """
+        if self._since:
+            self._since += seconds
+
     def count(self, health: DNSHealth, now: float, interval: float) -> bool:
         """
         There was another failure: whether it counts.

@@ -93,6 +93,16 @@ class RetrySchedule:
         plain = _delay(failures, self.retry_interval, self.max_retry_interval, intervals)
         return plain * (1.0 + self.retry_jitter * draw)
 
+    @property
+    def longest_wait(self) -> float:
+        """
+        Seconds to a next attempt that are more than any schedule such as this one
+        would set.
+        """
+        lists = (self.retry_intervals, *(rule.intervals for rule in self.retry_by_reply))
+        longest = max(self.max_retry_interval, *(delay for each in lists for delay in each), 0.0)
+        return self.message_expiration + longest * (1.0 + self.retry_jitter)
+
     def next_attempt(
         self,
         created: float,

@@ -230,6 +230,27 @@ class DomainRecord:
         #: The maintainer's own state for the domain.
         self.maintainer: object = None
 
+    def shift(self, seconds: float) -> None:
+        """
+        The wall clock was set: what the record waits for, or counts from, is as far
+        away as before.
+
+        :param seconds: what the clock was put forward by; negative if back.
+        """
+        self.mail_queue.shift(seconds)
+        if self.expiry:
+            self.expiry += seconds
+        if self.dns_retry_at:
+            self.dns_retry_at += seconds
+        if self.lookup_failures is not None:
+            self.lookup_failures.shift(seconds)
+        if self.last_delivery:
+            self.last_delivery += seconds
+        if self.contact_failing_since:
+            self.contact_failing_since += seconds
+        if self.throttled_until:
+            self.throttled_until += seconds
+
     def connection_count(self, slot: int) -> int:
         handles = self.connections.get(slot)
         return len(handles) if handles is not None else 0

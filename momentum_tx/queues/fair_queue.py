@@ -139,6 +139,13 @@ class FairQueue:
         if not found.mail.live and found.start <= self._virtual + _TOLERANCE:
             self._end(found)
 
+    def shift(self, seconds: float) -> None:
+        """
+        Have all messages be due so much later; whose turn it is stays the same.
+        """
+        for found in self._classes.values():
+            found.mail.shift(seconds)
+
     def reweigh(self) -> None:
         """
         Ask for every weight anew; what a class has had stays counted in turns.

@@ -30,6 +30,11 @@ def alike(slot: int, key: Traits) -> float:
     return 1.0
 
 
+def _never_tried(message: Message) -> bool:
+    # Without a look at its reception, which may be put away.
+    return not message.num_retries
+
+
 @implementer(IMailQueue)
 class MailQueue:
     """
@@ -190,6 +195,20 @@ class MailQueue:
             self._flushed.append((next(_tickets), _UNREACHED, self._unreached))
             self._unreached = MessageHeap()
         return count
+
+    def shift(self, seconds: float) -> None:
+        """
+        The wall clock was set: what waits does so as long as it would have.  Only
+        what is delayed and has never been tried waits for a time that was named.
+
+        :param seconds: what the clock was put forward by; negative if back.
+        """
+        for heap in self._active.values():
+            heap.shift(seconds)
+        for _, _, flushed in self._flushed:
+            flushed.shift(seconds)
+        self._unreached.shift(seconds)
+        self._delayed.shift(seconds, _never_tried)
 
     def remove(self, message: Message) -> bool:
         """

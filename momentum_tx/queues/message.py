@@ -75,6 +75,7 @@ class Reception:
         "size",
         "smtputf8",
         "spool",
+        "stepped",
         "traits",
         "unfinished",
     )
@@ -117,6 +118,8 @@ class Reception:
         self.live = 0
         #: The spool's number for the reception; 0 before it has one.
         self.key = 0
+        #: Sum of the steps of the wall clock, seconds, at the moment that *creation_time* is told by.
+        self.stepped = 0.0
         #: The spool's own note of where the reception lies; 0 for nowhere.
         self.spool = 0
         #: Messages whose end is not durable yet; counted by the spool.
@@ -140,6 +143,19 @@ class Reception:
         When its life began, wall time: with its reception, or later if it was to wait.
         """
         return max(self.creation_time, self.not_before)
+
+    def began_by(self, stepped: float) -> float:
+        """
+        When its life began, by a wall clock that has been set since: as long ago as
+        it is by a steady one.  Of a message that had to wait for a time of the wall
+        clock that cannot be told, and its life is rather longer than shorter.
+
+        :param stepped: sum of the steps of the wall clock up to now, seconds.
+        """
+        step = stepped - self.stepped
+        if not step:
+            return self.began
+        return max(self.creation_time + step, self.not_before + max(0.0, step))
 
     def add(self, id: str, recipient: bytes) -> Message:
         """
@@ -226,6 +242,7 @@ def _put_away(reception: Reception) -> tuple[Any, ...]:
         reception.size,
         reception.smtputf8,
         reception.spool,
+        reception.stepped,
         None if reception.traits is NO_TRAITS else tuple(reception.traits),
     )
 
@@ -250,6 +267,7 @@ def _brought_back(values: tuple[Any, ...], share: Traits, message: Message) -> R
         reception.size,
         reception.smtputf8,
         reception.spool,
+        reception.stepped,
         traits,
     ) = values
     reception.traits = NO_TRAITS if traits is None else traits_of(*traits)

@@ -4,7 +4,7 @@ Messages in the order in which they are due.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 
 from .message import Message, Traits
@@ -73,6 +73,21 @@ class MessageHeap:
         The same; a :class:`~momentum_tx.queues.fair_queue.FairQueue` counts it as a turn.
         """
         self.drop(message)
+
+    def shift(self, seconds: float, but: Callable[[Message], bool] | None = None) -> None:
+        """
+        Have all messages be due so much later.
+
+        :param but: those that stay as they are.
+        """
+        entries: list[tuple[float, int, Message]] = []
+        for _, ticket, message in self._entries:
+            if message.place == ticket:
+                if but is None or not but(message):
+                    message.next_attempt += seconds
+                entries.append((message.next_attempt, ticket, message))
+        heapify(entries)
+        self._entries = entries
 
     def _left(self, message: Message) -> None:
         message.place = 0

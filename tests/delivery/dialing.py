@@ -35,6 +35,7 @@ from momentum_tx.settings import DEFAULT_PROHIBITED_HOSTS
 from momentum_tx.spool.memory import MemorySpool
 from momentum_tx.testing.dns import ScriptedResolver
 from momentum_tx.timers import Agenda
+from momentum_tx.wall import WallClock
 
 #: Wall time at which the stories begin; far from the clock's zero, so that the two are not confused.
 BEGIN = 1_700_000_000.0
@@ -198,11 +199,12 @@ class World:
         self.spool.start(lambda messages: None)
         settings = self.config.global_settings
         networks = settings.prohibited_hosts
+        agenda = Agenda(self.clock)
         self.facilities = Facilities(
             clock=self.clock,
-            wall=self.wall,
+            wall=WallClock(self.clock, self.wall, agenda),
             rng=Random(20),
-            agenda=Agenda(self.clock),
+            agenda=agenda,
             dialer=dialer if dialer is not None else self.dialer,
             tls=NoTLS(),
             resolver=self.resolver,

@@ -4,13 +4,15 @@ How many connections are opened, when, and when none.
 
 import errno
 
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from momentum_tx.delivery.initiate import open_connection
 from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces.hooks import ICheckOutboundConnThrottle, IConnectionGoal, IVetoHostConnection
 from momentum_tx.interfaces.records import IDomainRecord
-from momentum_tx.testing.peers import Answer
+from momentum_tx.testing.peers import Answer, Receiver
+from momentum_tx.testing.world import EPOCH, World
 
 from ..worlds import BOB, SENDER, WorldCase
 
@@ -351,30 +353,164 @@ class ClockTests(WorldCase):
     Steps of the wall clock.
     """
 
-    def test_step_back(self) -> None:
+    def put_off(self, world: World) -> Receiver:
         """
-        A wall clock that is set back an hour delays retries by at most that
-        hour, and nothing is lost.
+        One message, accepted and refused for now; the next attempt is due in 1200 s.
         """
-        world = self.world()
         mx = world.exchanger("example.com")
         mx.on("RCPT", b"451 4.2.1 Not now", times=1)
         self.accept(world)
         world.advance(10)
-        world.wall_offset = -3600.0
-        world.advance(1200 + 3600 + 30)
+        return mx
+
+    def leaves_in_time(self, world: World, mx: Receiver) -> None:
+        """
+        It leaves 1200 s after it was refused.
+        """
+        world.advance(1200 - 5 - world.clock.seconds())
+        self.assertEqual(len(mx.ledger), 0)
+        world.advance(10)
         self.assertEqual(len(mx.ledger), 1)
+
+    def test_step_back(self) -> None:
+        """
+        A wall clock that is put back by three hours delays no retry.
+        """
+        world = self.world()
+        mx = self.put_off(world)
+        world.wall_offset = -3 * 3600.0
+        self.leaves_in_time(world, mx)
 
     def test_step_forward(self) -> None:
         """
-        A wall clock that is set forward is noticed within
-        ``delayed_queue_scan_interval``.
+        One that is put forward brings no retry before its time.
+        """
+        world = self.world()
+        mx = self.put_off(world)
+        world.wall_offset = 3 * 3600.0
+        self.leaves_in_time(world, mx)
+
+    def test_there_and_back(self) -> None:
+        """
+        A clock that is put forward by three hours and repaired ends no mail that is not old, and has what is told
+        in the log be told by it.
+        """
+        world = self.world(
+            "[global]\nmessage_expiration = 3600\nretry_interval = 600\nmax_retry_interval = 600\n"
+            "never_attempt_expired_messages = true\n"
+        )
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not now", times=40)
+        for _ in range(10):
+            self.accept(world)
+        world.advance(100)
+        world.wall_offset = 3 * 3600.0
+        world.advance(1200)
+        last = self.last(world, "T")
+        self.assertLess(world.wall() - float(last["time"]), 200)
+        world.wall_offset = 0.0
+        world.advance(1200)
+        self.assertEqual(self.kinds(world).count("P"), 0)
+        self.assertEqual(self.kinds(world).count("T"), 40)
+        self.assertEqual(len(mx.ledger), 10)
+
+    def test_old_mail_ends(self) -> None:
+        """
+        What is old by a clock that nobody sets ends, wherever the wall clock was put.
+        """
+        for step in (-86400.0, 1800.0):
+            world = self.world("[global]\nmessage_expiration = 3600\nretry_interval = 500\nmax_retry_interval = 500\n")
+            mx = self.put_off(world)
+            mx.on("RCPT", b"451 4.2.1 Not now")
+            world.wall_offset = step
+            world.advance(3600 - 90 - world.clock.seconds())
+            self.assertEqual(self.kinds(world).count("P"), 0)
+            world.advance(600)
+            self.assertEqual(self.last(world, "P")["note"], "554 5.4.7 [internal] exceeded max time without delivery")
+
+    def test_named_times(self) -> None:
+        """
+        A time that was named by the wall clock comes when that shows it: one before which a message must not leave,
+        one after which it must not, and the end of a curfew.
+        """
+        world = self.world('[domain."quiet.example"]\ncurfew = ["22:00-23:00"]\n')
+        mx, quiet = world.exchanger("example.com"), world.exchanger("quiet.example")
+        self.accept(world, X_Not_Before=str(EPOCH + 7200))
+        self.accept(world, X_Not_Before=str(EPOCH + 100_000), X_Expires=str(EPOCH + 100_001))
+        self.accept(world, ["bob@quiet.example"])
+        world.advance(100)
+        self.assertEqual((len(mx.ledger), len(quiet.ledger)), (0, 0))
+        world.wall_offset = 7200.0
+        world.advance(20)
+        self.assertEqual((len(mx.ledger), len(quiet.ledger)), (1, 1))
+        world.wall_offset = 100_000.0
+        world.advance(20)
+        self.assertEqual(len(mx.ledger), 1)
+        self.assertEqual(self.last(world, "P")["note"], "554 5.4.5 [internal] Delivery not attempted (message expired)")
+
+    def test_new_mail(self) -> None:
+        """
+        Mail that comes before anybody has noticed that the clock was put back leaves at once.
         """
         world = self.world()
         mx = world.exchanger("example.com")
-        mx.on("RCPT", b"451 4.2.1 Not now", times=1)
+        world.advance(3000)
+        world.wall_offset = -86400.0
         self.accept(world)
-        world.advance(10)
-        world.wall_offset = 3600.0
-        world.advance(20)
+        world.advance(5)
         self.assertEqual(len(mx.ledger), 1)
+
+    def test_restart_on_another_clock(self) -> None:
+        """
+        Mail that was received and put off under a clock a year ahead is not forgotten for a year when that is found
+        out between two processes: it is tried when its schedule wants it.
+        """
+        world = self.world("[global]\nmax_retries = 20\n")
+        world.wall_offset = 365 * 86400.0
+        world.crash()
+        mx = self.put_off(world)
+        world.resolver.delay = 1000.0
+        self.accept(world, subject="never tried")
+        world.wall_offset = 0.0
+        world.resolver.delay = 0.0
+        world.crash()
+        started = world.clock.seconds()
+        world.advance(5)
+        self.assertEqual(len(mx.ledger), 1)
+        world.advance(started + 1200 + 5 - world.clock.seconds())
+        self.assertEqual(len(mx.ledger), 2)
+
+    def test_while_connecting(self) -> None:
+        """
+        A connection that the clock was set under took as long as it took.
+        """
+        world = self.world()
+        mx = world.exchanger("example.com")
+        world.network.line(mx.address).latency = 10.0
+        self.accept(world)
+        world.advance(5)
+        world.wall_offset = 3600.0
+        self.accept(world, subject="somebody looks at the clock")
+        world.advance(600)
+        self.assertEqual(len(mx.ledger), 2)
+        metrics = world.service.delivery.records.metrics((mx.address, 25), 0)
+        self.assertAlmostEqual(metrics.avg_connecttime, 20.0, places=1)
+
+    def test_operator_is_told(self) -> None:
+        """
+        The log of the process says that the clock was set.
+        """
+        said: list[str] = []
+
+        @implementer(ILogObserver)
+        def reader(event: LogEvent) -> None:
+            said.append(str(formatEvent(event)))
+
+        globalLogPublisher.addObserver(reader)
+        self.addCleanup(globalLogPublisher.removeObserver, reader)
+        world = self.world()
+        world.wall_offset = -3600.0
+        world.advance(100)
+        found = [text for text in said if "wall clock" in text]
+        self.assertEqual(len(found), 1)
+        self.assertIn("put back by 3600.000 s", found[0])

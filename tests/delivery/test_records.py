@@ -209,6 +209,25 @@ class MetricsTests(SynchronousTestCase):
             means.append(round(self.records.metrics(("192.0.2.1", 25), 0).avg_connecttime, 6))
         self.assertEqual(means, [1.0, 1.2, 1.36, 1.088])
 
+    def test_shift(self) -> None:
+        """
+        When the clock is set, an address has failed as long ago as before, one that has not has not, and both are
+        forgotten in their time.
+        """
+        self.records.address_failed(("192.0.2.1", 25), 0, NOW)
+        self.records.address_connected(("192.0.2.2", 25), 0, NOW, 1.0)
+        dr = self.records.domain("example.com", NOBODY)
+        dr.expiry = NOW + 5
+        self.records.shift(-3600)
+        for now, down in ((NOW + 119, True), (NOW + 120, False)):
+            self.assertIs(self.records.down(("192.0.2.1", 25), 0, now - 3600, 120), down)
+        self.assertFalse(self.records.down(("192.0.2.2", 25), 0, NOW - 3600, 120))
+        self.assertEqual(dr.expiry, NOW + 5 - 3600)
+        self.records.expire(NOW + 1799 - 3600, 1800)
+        self.assertEqual(len(self.records._metrics), 2)
+        self.records.expire(NOW + 1800 - 3600, 1800)
+        self.assertEqual(len(self.records._metrics), 0)
+
     def test_expire(self) -> None:
         """
         What is known of an address is forgotten once it is unused for its lifetime.

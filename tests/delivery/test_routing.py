@@ -172,7 +172,7 @@ class LookupTests(WorldCase):
     def test_failure_and_a_clock_put_back(self) -> None:
         """
         A wall clock that is put back by an hour does not make a domain wait for
-        an hour until DNS is asked again.
+        an hour until DNS is asked again, or its mail until it is tried again.
         """
         world = self.world("[global]\nretry_interval = 30\nmax_retry_interval = 30\n")
         world.resolver.mx["example.com"] = LookupFailed("servers are down")

@@ -55,6 +55,19 @@ class LookupFailuresTests(SynchronousTestCase):
         self.assertFalse(self.fails(-3001))
         self.assertTrue(self.fails(-3000))
 
+    def test_clock_was_set(self) -> None:
+        """
+        When everything is told that the clock was set, the interval is as long as before.
+        """
+        self.failures.shift(100.0)
+        self.fails(0)
+        self.failures.shift(3600.0)
+        self.assertFalse(self.fails(3600 + 599.9))
+        self.assertTrue(self.fails(3600 + 600))
+        self.failures.shift(-7200.0)
+        self.assertFalse(self.fails(-3000.1))
+        self.assertTrue(self.fails(-2400))
+
     def test_no_interval(self) -> None:
         """
         Without an interval every failure but the first counts.

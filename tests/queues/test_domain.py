@@ -8,7 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.interfaces.records import IConnection, IDomainRecord
+from momentum_tx.policy.lookup_failures import DNSHealth, LookupFailures
 from momentum_tx.queues.domain import AddressMetrics, Connection, DomainRecord, HostRecord, MXRecord, MXType
+from momentum_tx.queues.message import Reception
 
 #: Records carry their initiator and their handles about; these tests call neither.
 NOBODY: Any = object()
@@ -52,6 +54,25 @@ class DomainRecordTests(SynchronousTestCase):
         self.record.connections[7] = [NOBODY]
         self.assertEqual([self.record.connection_count(slot) for slot in (0, 7, 8)], [2, 1, 0])
         self.assertEqual(self.record.total_connections(), 3)
+
+    def test_shift(self) -> None:
+        """
+        When the clock is set, what a domain waits for is as far away as before; what it does not wait for stays so.
+        """
+        message = Reception(b"", 100.0, 1, "b").add("m", b"r")
+        message.num_retries = 1
+        self.record.mail_queue.insert_delayed(message)
+        names = ("expiry", "dns_retry_at", "last_delivery", "contact_failing_since", "throttled_until")
+        self.record.shift(50.0)
+        self.assertEqual([getattr(self.record, name) for name in names], [0.0] * 5)
+        for number, name in enumerate(names):
+            setattr(self.record, name, 1000.0 + number)
+        self.record.lookup_failures = LookupFailures()
+        self.record.lookup_failures.count(DNSHealth(), 1000.0, 60.0)
+        self.record.shift(-300.0)
+        self.assertFalse(self.record.lookup_failures.count(DNSHealth(), 759.0, 60.0))
+        self.assertEqual([getattr(self.record, name) for name in names], [700.0, 701.0, 702.0, 703.0, 704.0])
+        self.assertEqual(message.next_attempt, -150.0)
 
     def test_queues_of_their_own(self) -> None:
         """

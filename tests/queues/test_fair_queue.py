@@ -369,6 +369,16 @@ class FairQueueTests(SynchronousTestCase):
         self.assertEqual(taken, [early, other, same, also, late, None])
         self.assertEqual((one.queue.live, one.queue.first()), (0, None))
 
+    def test_shift(self) -> None:
+        """
+        When all mail is due later, turns and order stay what they were.
+        """
+        one = shared(a=1, b=1)
+        early, other, late = one.send("a", 1.0), one.send("b", 3.0), one.send("a", 9.0)
+        one.queue.shift(100.0)
+        self.assertEqual([message.next_attempt for message in one.queue], [101.0, 103.0, 109.0])
+        self.assertEqual([one.queue.pop() for _ in range(4)], [early, other, late, None])
+
     def test_takes_over(self) -> None:
         """
         The mail that was there first is a class like the others.

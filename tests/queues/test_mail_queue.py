@@ -114,6 +114,37 @@ class MailQueueTests(SynchronousTestCase):
         """
         verifyObject(IMailQueue, self.queue)
 
+    def test_shift(self) -> None:
+        """
+        When the clock is set, what waits is due so much later, in the order it was in: active, delayed, and flushed;
+        what has never been tried and waits for a time that was named is due at that.
+        """
+        flushed = self.delayed(50.0)
+        self.queue.flush()
+        unreached = self.message(600.0)
+        self.queue.insert_delayed(unreached, unreached=True)
+        first, second = self.active(10.0), self.active(20.0, slot=1)
+        soon, later = self.delayed(100.0), self.delayed(300.0)
+        gone = self.delayed(150.0)
+        self.queue.remove(gone)
+        held = Reception(b"", 0.0, 1, "b", not_before=250.0)
+        named, tried = held.add("named", b"x@example.com"), held.add("tried", b"y@example.com")
+        for message in (soon, later, tried):
+            message.num_retries = 1
+        for message in (named, tried):
+            self.queue.insert_delayed(message)
+        for seconds, order in ((200.0, [named, soon, tried, later]), (-190.0, [soon, named, tried, later])):
+            self.queue.shift(seconds)
+            self.assertEqual(self.queue.messages(), [first, second, flushed, *order, unreached])
+        self.assertEqual([m.next_attempt for m in (first, second, flushed)], [20.0, 30.0, 60.0])
+        self.assertEqual([m.next_attempt for m in (soon, later, named, tried)], [110.0, 310.0, 250.0, 260.0])
+        self.assertEqual(unreached.next_attempt, 610.0)
+        self.assertEqual(self.queue.sweep(110.0, 100), 2)
+        self.assertEqual(self.queue.sweep(259.0, 100), 1)
+        self.assertEqual(self.sizes(), (5, 3, 8))
+        self.assertTrue(self.queue.remove(tried))
+        self.assertEqual(self.queue.first_delayed(), later)
+
     def test_empty(self) -> None:
         """
         An empty queue answers every question with nothing.

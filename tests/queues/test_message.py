@@ -81,6 +81,21 @@ class ReceptionTests(SynchronousTestCase):
         held = Reception(b"", 1700000000.5, 1, "b", not_before=1700000100.0)
         self.assertEqual((held.began, held.add("m1", b"r").next_attempt), (1700000100.0, 1700000100.0))
 
+    def test_clock_was_set(self) -> None:
+        """
+        By a clock that was set a reception has begun as long ago as before; one that had to wait for a time of the
+        clock rather later than earlier.
+        """
+        self.reception.stepped = 100.0
+        began = self.reception.creation_time
+        found = [self.reception.began_by(stepped) - began for stepped in (100.0, 3700.0, -10.0)]
+        self.assertEqual(found, [0.0, 3600.0, -110.0])
+        held = Reception(b"", 1700000000.0, 1, "b", not_before=1700000100.0)
+        self.assertEqual(
+            [held.began_by(stepped) - 1700000000.0 for stepped in (0.0, 50.0, 3600.0, -50.0, -3600.0)],
+            [100.0, 150.0, 3700.0, 100.0, 100.0],
+        )
+
     def test_life(self) -> None:
         """
         A reception lives as long as one of its messages; finishing one twice counts once.
@@ -154,6 +169,7 @@ class PackTests(SynchronousTestCase):
             message = made.add(f"A{index}/00-01000-00000000", b"r%d@example.com" % index)
             message.code = b"451 4.2.1 Not now"
         made.unfinished = recipients
+        made.stepped = 3600.0
         return made
 
     def test_comesBack(self) -> None:
@@ -214,6 +230,7 @@ class PackTests(SynchronousTestCase):
             queue.flush()
             queue.sweep(10.0, 10)
             queue.peek_active(message.binding_slot)
+            queue.shift(1.0)
             self.assertEqual(len(list(queue.walk())), 3)
             queue.remove(message)
             queue.insert_active(message)

@@ -47,6 +47,18 @@ class MessageHeapTests(SynchronousTestCase):
         self.assertEqual((self.heap.live, list(self.heap)), (1, messages[:1]))
         self.assertLess(len(self.heap._entries), 70)
 
+    def test_shift(self) -> None:
+        """
+        All are due so much later but those that are not to be; nothing comes up that was taken.
+        """
+        messages = [self.push(float(when)) for when in (10, 20, 30, 40)]
+        self.heap.drop(messages[0])
+        self.heap.shift(15.0, lambda message: message is messages[3])
+        self.assertEqual([message.next_attempt for message in self.heap], [35.0, 40.0, 45.0])
+        self.heap.shift(-1.0)
+        self.assertEqual([message.next_attempt for message in self.heap], [34.0, 39.0, 44.0])
+        self.assertEqual([self.heap.pop() for _ in range(4)], [messages[1], messages[3], messages[2], None])
+
     def test_slim(self) -> None:
         """
         A queue costs no dictionary, and knows its class.

@@ -91,6 +91,12 @@ class Invariants:
     def _fault(self, rule: str, text: str) -> None:
         self._stage.fault(rule, text)
 
+    def _wall(self) -> float:
+        """
+        Wall time as the service has it: it follows the world's in its own time.
+        """
+        return self._stage.world.service.delivery.facilities.wall.at(self._stage.seconds())
+
     # After every step.
 
     def after_step(self) -> None:
@@ -259,7 +265,7 @@ class Invariants:
 
     def _look_at_delayed(self, dr: DomainRecord, now: float, until: float, interval: float) -> None:
         first = dr.mail_queue.first_delayed()
-        if first is None or first.next_attempt > self._stage.world.wall():
+        if first is None or first.next_attempt > self._wall():
             self._late.pop(dr.domain, None)
             return
         since = self._late.setdefault(dr.domain, now)
@@ -281,7 +287,7 @@ class Invariants:
         """
         stage = self._stage
         service = stage.world.service
-        delivery, config, wall = service.delivery, service.configuration, stage.world.wall()
+        delivery, config, wall = service.delivery, service.configuration, self._wall()
         settings = config.path(slot, dr.domain)
         records = delivery.records
         if blackholed(config, slot, dr.domain):

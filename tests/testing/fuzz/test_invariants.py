@@ -362,7 +362,7 @@ class StandstillTests(StoryCase):
         interval = rehearsal.stage.config().global_settings.delayed_queue_scan_interval
         judge.look_for_standstill(100.0)
         self.assertEqual(rehearsal.faults, [], "it was not due")
-        rehearsal.stage.world.wall_offset += 30.0
+        rehearsal.stage.world.domain(DOMAIN).mail_queue.shift(-30.0)
         judge.look_for_standstill(2.0 + interval)
         self.assertEqual(rehearsal.faults, [])
         judge.look_for_standstill(2.0 + interval + 2 * invariants.STILL)
