@@ -130,7 +130,7 @@ class RetrySchedule:
         :param stage: where the attempt stood, for the same.
         :param expires: wall time at which the message's life ends; 0 if
             *message_expiration* says.
-        :param later: seconds that are added to the delay.
+        :param later: seconds that are added to the delay, unless *expires* comes before.
         """
         if now >= expires if expires else now - created >= self.message_expiration:
             return End.TIME
@@ -142,8 +142,11 @@ class RetrySchedule:
             )
         if most is not None and failures > most:
             return End.RETRIES
-        due = now + self.delay(failures, draw, note, stage) + later
-        return End.TIME if expires and due >= expires else due
+        due = now + self.delay(failures, draw, note, stage)
+        if not expires or due + later < expires:
+            return due + later
+        # What is spread for the peer's sake must not cost the message its last attempt.
+        return due if due < expires else End.TIME
 
 
 def spread(number: int, seconds: float) -> float:

@@ -10,6 +10,9 @@ What the queue promises, whatever comes, goes and changes its weight:
   no earlier than its share allows while others wait.
 * So two turns of one class are less than ``2 * W / weight + 1`` apart.
 
+Messages that go along with another are turns that nobody could foresee: where up
+to B go at once, ``B - 1`` turns for every class are to be added.
+
 It is worst-case fair queueing (WF2Q; EEVDF is the same for messages of one
 size).  An ideal server would serve all classes at once, each at the speed of
 its weight.  *Virtual time* says how far it is: it grows by ``1 / W`` in a turn.

@@ -292,8 +292,9 @@ class SpreadTests(SynchronousTestCase):
 
     def test_added(self) -> None:
         """
-        What is added to the delay counts when it is asked whether the next attempt is within a message's own life.
+        What is added to the delay is left out where it would cost a message with an end of its own the attempt.
         """
         said = (0.0, b"", Stage.UNKNOWN)
         self.assertEqual(schedule().next_attempt(CREATED, 1, CREATED, *said, CREATED + 1300, 99), CREATED + 1299)
-        self.assertIs(schedule().next_attempt(CREATED, 1, CREATED, *said, CREATED + 1300, 100), End.TIME)
+        self.assertEqual(schedule().next_attempt(CREATED, 1, CREATED, *said, CREATED + 1300, 100), CREATED + 1200)
+        self.assertIs(schedule().next_attempt(CREATED, 1, CREATED, *said, CREATED + 1200, 100), End.TIME)

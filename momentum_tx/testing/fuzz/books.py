@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from typing import Final
+from typing import Any, Final
 
 from ...outcomes import Outcome, Verdict
 from ..peers import Taken
@@ -30,6 +30,7 @@ class Letter:
 
     :ivar state: ``offered``, ``accepted``, ``refused``, or ``unknown`` when the
         client never learnt.
+    :ivar said: what its sender said of it besides: traits, and times by the wall clock.
     :ivar doubtful: it was refused while the disk was in trouble: what was written of it
         cannot be withdrawn before the disk takes a word, and may come back after a crash.
     """
@@ -40,6 +41,7 @@ class Letter:
     recipients: tuple[bytes, ...]
     state: str = "offered"
     doubtful: bool = False
+    said: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -364,6 +366,8 @@ class Books:
                 self._fault("refused and delivered", f"{receiver} took {parcel}")
             if not _same(taken.content, parcel.letter.content):
                 self._fault("corrupted", f"{receiver} took other octets than were sent of {parcel}")
+            if parcel.letter.said and b"\r\nX-" in taken.content:
+                self._fault("corrupted", f"{receiver} took fields that were meant for us with {parcel}")
             if taken.sender != parcel.letter.sender:
                 self._fault("corrupted", f"{receiver} took {parcel} from {taken.sender!r}")
             if len(parcel.copies) > parcel.doubts:

@@ -6,17 +6,20 @@ and hooks that cannot keep still.
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...inject.in_process import Sending
 from ...outcomes import Outcome
 from ..injection import Injection, inject
 from ..world import LISTENING
 from .books import Books, Letter
+from .said import settled, written
 
 if TYPE_CHECKING:
     from .stage import Stage
 
+#: What is said of a letter, if anything is.
+Said = dict[str, Any] | None
 #: Letters of hooks are numbered from here.
 _HOOKS = 10_000
 
@@ -43,7 +46,7 @@ class Clients:
         """
         return bool(self._injections)
 
-    def _letter(self, number: int, domains: list[str], size: int, eight: bool) -> Letter:
+    def _letter(self, number: int, domains: list[str], size: int, eight: bool, said: Said) -> Letter:
         sender = f"s{number}@sender.example"
         recipients = [f"r{number}x{index}@{domain}" for index, domain in enumerate(domains)]
         # Lines that begin with dots, and one that is only a dot.
@@ -52,10 +55,13 @@ class Clients:
             body += b"Gr\xfc\xdfe\r\n"
         content = b"Subject: letter %d\r\n\r\n%b" % (number, body)
         letter = Letter(number, sender.encode(), content, tuple(recipient.encode() for recipient in recipients))
+        letter.said = settled(said or {}, self._stage.world.wall())
         self._books.offered(letter)
         return letter
 
-    def inject(self, number: int, domains: list[str], size: int, fields: bytes, eight: bool = False) -> None:
+    def inject(
+        self, number: int, domains: list[str], size: int, fields: bytes, eight: bool = False, said: Said = None
+    ) -> None:
         """
         A client begins to hand a letter over, over SMTP.
 
@@ -63,20 +69,25 @@ class Clients:
         :param size: octets of its body, about.
         :param fields: header fields for the service.
         :param eight: whether its body has octets above 127.
+        :param said: what is said of it besides; times count from now.
         """
-        letter = self._letter(number, domains, size, eight)
+        letter = self._letter(number, domains, size, eight, said)
+        fields += written(letter.said)
         recipients = [recipient.decode() for recipient in letter.recipients]
         sender, (host, _) = letter.sender.decode(), LISTENING
         injection = inject(self._stage.world.client, LISTENING, sender, recipients, fields + letter.content, host)
         self._injections.append((letter, injection))
 
-    def send(self, number: int, domains: list[str], size: int, fields: bytes, eight: bool = False) -> None:
+    def send(
+        self, number: int, domains: list[str], size: int, fields: bytes, eight: bool = False, said: Said = None
+    ) -> None:
         """
         The application sends a letter; arguments as those of :meth:`inject`.
         """
-        letter = self._letter(number, domains, size, eight)
+        letter = self._letter(number, domains, size, eight, said)
         observer, trace = self._stage.observer, self._stage.trace
-        sending = self._stage.world.service.send(letter.sender, letter.recipients, fields + letter.content)
+        service, content = self._stage.world.service, fields + letter.content
+        sending = service.send(letter.sender, letter.recipients, content, **letter.said)
         self._sendings[number] = sending
 
         def accepted(_: str) -> None:

@@ -74,6 +74,7 @@ class Events:
         binding: str = "",
         group: str = "",
         eight: bool = False,
+        said: dict[str, Any] | None = None,
     ) -> None:
         stage = self._stage
         fields = b""
@@ -82,9 +83,9 @@ class Events:
         elif group:
             fields = b"X-Binding-Group: %b\r\n" % group.encode()
         if how == "smtp":
-            stage.clients.inject(number, to, size, fields, eight)
+            stage.clients.inject(number, to, size, fields, eight, said)
         elif stage.running and stage.ready:
-            stage.clients.send(number, to, size, fields, eight)
+            stage.clients.send(number, to, size, fields, eight, said)
 
     def _do_cancel(self, number: int) -> None:
         self._stage.clients.cancel(number)

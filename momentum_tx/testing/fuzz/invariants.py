@@ -124,6 +124,10 @@ class Invariants:
 
     def _ends(self) -> None:
         observer = self._stage.observer
+        if observer.attempted:
+            attempted, observer.attempted = observer.attempted, []
+            for message in attempted:
+                self._stage.said.attempted(message)
         if not observer.permanent:
             return
         permanent, observer.permanent = observer.permanent, []
@@ -136,8 +140,9 @@ class Invariants:
         """
         stage = self._stage
         settings = stage.config().path(message.binding_slot, message.domain.domain)
-        age = stage.world.wall() - message.reception.creation_time
-        if note in (End.TIME.value, End.EXPIRED.value) and age < settings.message_expiration:
+        unattempted = note == End.EXPIRED.value
+        if (unattempted or note == End.TIME.value) and stage.said.too_early(message, unattempted):
+            age = stage.world.wall() - message.reception.creation_time
             self._fault("failed too early", f"{message.recipient!r} at the age of {age:.3f} s: {note!r}")
         most = 0 if settings.never_retry else settings.max_retries
         if note == End.RETRIES.value and isinstance(most, int) and message.num_retries <= most:
@@ -190,6 +195,7 @@ class Invariants:
                 self._fault("counters", f"{dr.domain}: {active} of {len(listed)} active, counted {queue.active_size()}")
             for message in listed:
                 put(message.recipient, f"queue of {dr.domain}")
+                stage.said.kept(message)
             flying = 0
             for slot, handles in dr.connections.items():
                 total += len(handles)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from .habits import Habits
 from .operator import write_policy
 from .plan import Domain, Host, Part, Plan, Step
+from .said import draw_said
 from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings, has_group
 
 #: Kinds of trouble a seed may have.
@@ -69,6 +70,7 @@ class _Making:
         for weather in self.weather:
             getattr(self, f"_{weather}_steps", lambda: None)()
         self._method()
+        draw_said(plan)
         plan.steps.sort(key=lambda step: step.at)
 
     def step(self, at: float, kind: str, **args: Any) -> None:

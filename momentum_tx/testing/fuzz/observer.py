@@ -37,6 +37,7 @@ class Observer:
     :param trace: told what happened, in words.
     :ivar deaf: the process has died, in the middle of a step.
     :ivar failures: words of the failed attempts it was told of in this step.
+    :ivar attempted: messages whose attempt it was told of in this step.
     :ivar permanent: permanent failures it was told of in this step: message, note.
     :ivar sessions: sessions it was told of that have not ended.
     """
@@ -48,6 +49,7 @@ class Observer:
         self.failures: list[tuple[str, int, ConnFlag]] = []
         self.permanent: list[tuple[Any, bytes]] = []
         self.sessions = 0
+        self.attempted: list[Any] = []
 
     def log_client_connection_failure(self, addr: Any, err: ConnFlag, dr: Any, binding_slot: int, now: Any) -> None:
         if not self.deaf:
@@ -64,6 +66,7 @@ class Observer:
         if not self.deaf:
             self._trace("attempt", msg.recipient, note)
             self._books.attempted(msg.recipient)
+            self.attempted.append(msg)
 
     def log_delivery_v1(self, msg: Any, dr: Any, now: Any, note: bytes | None) -> None:
         if not self.deaf:

@@ -10,6 +10,7 @@ from typing import Final
 from .invariants import Invariants
 from .log_watch import LogWatch
 from .plan import Plan, Step
+from .said import longest as longest_said
 from .stage import Stage
 
 #: Steps of a world after which a story is given up: it would never end.
@@ -166,6 +167,7 @@ class Player:
         # Twice, for the sake of retry_intervals and of retry_jitter.
         longest = 4 * float(settings.get("max_retry_interval", 43200.0))
         life = float(settings.get("message_expiration", 86400.0))
+        life += longest_said(self._plan)
         end = stage.seconds() + life + 3 * longest + QUIET + stage.set_back
         while stage.seconds() < end and not self._result.faults:
             if stage.running and stage.ready and not stage.books.live and not stage.clients.waiting:

@@ -33,8 +33,10 @@ from .lookups import LookupWatch
 from .misbehaviour import make_provider
 from .observer import Observer
 from .plan import Domain, Host, Part, Plan
+from .said import SaidWatch
 from .trace import Trace
 from .transaction_watch import TransactionWatch
+from .turns import TurnWatch
 
 #: An address no stranger's DNS may lead to.
 PROHIBITED: Final = "10.9.8.7"
@@ -103,6 +105,7 @@ class Stage:
         #: Addresses whose TLS handshake fails or never ends: ``failing`` or ``silent``.
         self.tls_faults: dict[str, str] = {}
         self.clients = Clients(self, self.books)
+        self.said = SaidWatch(self)
         self.events = Events(self, self._chance)
         self._lacking = ConnFlag(0)
         #: When the next process begins; ``None`` while there is one.
@@ -251,6 +254,7 @@ class Stage:
         for part in sorted(self.plan.providers, key=lambda part: part.kind == "throttle"):
             service.hooks.register_last(make_provider(self, part, Random(self._chance.getrandbits(64))))
         self.lookups = LookupWatch(service, self.seconds)
+        TurnWatch(service, self.config, self.fault)
         self.attempts = AttemptWatch(service, self.books, self.observer, self.fault, self.lacks)
 
     def lack(self, flag: ConnFlag) -> None:
@@ -430,6 +434,8 @@ class Stage:
         self.trace("ready")
         self.books.restored(self.found())
         self.bindings.began(self.messages())
+        for message in self.messages():
+            self.said.kept(message)
 
     def found(self) -> dict[bytes, tuple[int, int]]:
         """
