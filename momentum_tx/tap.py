@@ -27,8 +27,10 @@ _log = Logger()
 #: Seconds a thread may keep the interpreter: with the default of 5 ms every sync of
 #: the journal would wait that long to report its end to a busy reactor.
 SWITCH_INTERVAL = 0.0005
-#: Objects that make a collection due, and how many young ones make an older one due.
-COLLECTOR_THRESHOLD = (50_000, 20, 50)
+#: Objects that make a collection due, and how many young ones make an older one due.  Mail that comes and stays is
+#: looked at twice, some 200,000 objects at once at the most; a look at all there is takes a quarter of a second for
+#: each million, and is due only after fifty million objects.
+COLLECTOR_THRESHOLD = (50_000, 4, 250)
 
 
 class Options(usage.Options):

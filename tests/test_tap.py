@@ -4,6 +4,7 @@ Tests for :mod:`momentum_tx.tap`: what twistd is given.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -254,6 +255,24 @@ class RunningTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
         self.assertEqual(called, [service.hang_up, service.terminate])
+
+
+class CollectorTests(SynchronousTestCase):
+    """
+    What is done about the garbage collector's pauses.
+    """
+
+    def test_tuned(self) -> None:
+        """
+        What exists by then is looked at no more, and collections are rare, but there are some.
+        """
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        self.addCleanup(gc.unfreeze)
+        gc.disable()
+        tap._tune_collector()
+        self.assertTrue(gc.isenabled())
+        self.assertGreater(gc.get_freeze_count(), 1000)
+        self.assertEqual(gc.get_threshold(), tap.COLLECTOR_THRESHOLD)
 
 
 class _System:
