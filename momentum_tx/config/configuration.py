@@ -189,6 +189,12 @@ class Configuration:
         """
         return option in self._written
 
+    def values(self, option: str) -> frozenset[object]:
+        """
+        What *option* is set to in any table.
+        """
+        return frozenset(stanza.values[option] for stanza in self.stanzas() if option in stanza.values)
+
     def binding_slot(self, name: str) -> int | None:
         """
         Slot of the binding *name*, or ``None``.

@@ -123,7 +123,10 @@ class Bulk:
         for _ in range(BULK_SLICE):
             try:
                 message = next(source)
-            except StopIteration:
+            except Exception as error:
+                if not isinstance(error, StopIteration):
+                    # A domain that stays busy would never deliver again.
+                    self._log.failure("work on the queue of {domain} is given up", domain=dr.domain)
                 jobs.popleft()
                 if not jobs:
                     del self._jobs[dr]

@@ -25,6 +25,7 @@ from .maintainer import Maintainer
 from .probes import Probes
 from .rebinding import Rebinding
 from .records import Records
+from .rerouting import Rerouting
 from .routing import Router
 from .sessions import Sessions
 from .settle import Settlement
@@ -62,6 +63,10 @@ class Delivery:
         self.sessions.wire(self.connections, self.maintainer)
         self.rebinding = Rebinding(f, self.choice, self.record_for, self._poke)
         self.settlement.rebind = self.rebinding.retry
+        self.rerouting = Rerouting(
+            f.config, f.staging, self.router, self.settlement, self.rebinding, self.record_for, self._place
+        )
+        self.settlement.home = self.rerouting.home
         self._expire = f.agenda.alarm(self._expire_records)
         f.wall.followers.append(self._clock_stepped)
         # For good: queues know their mail by its class.
@@ -137,19 +142,27 @@ class Delivery:
                 )
                 continue
             message.domain = dr
-            if self.facilities.blackholed(message.binding_slot, dr.domain):
-                self.settlement.permanent(message, BLACKHOLED, Stage.UNKNOWN, now, Scope.DOMAIN)
-                continue
             if message.reception.traits is not NO_TRAITS:
                 self._set_share(message.reception)
             message.reception.sort_in(message)
             if message.next_attempt > now:
                 self.settlement.bring_nearer(message, now)
-            if message.next_attempt <= now:
-                self.facilities.staging.insert_active(message, dr)
-            else:
-                self.facilities.staging.insert_delayed(message, dr)
-            self.maintainer.poke(dr)
+            self._place(message, now)
+
+    def _place(self, message: Message, now: float) -> None:
+        """
+        Queue a message in its domain's record, or fail it if nobody wants it there.
+        """
+        dr = message.domain
+        assert dr is not None
+        if self.facilities.blackholed(message.binding_slot, dr.domain):
+            self.settlement.permanent(message, BLACKHOLED, Stage.UNKNOWN, now, Scope.DOMAIN)
+            return
+        if message.next_attempt <= now:
+            self.facilities.staging.insert_active(message, dr)
+        else:
+            self.facilities.staging.insert_delayed(message, dr)
+        self.maintainer.poke(dr)
 
     def _set_share(self, reception: Reception) -> None:
         if self._share_by != TRAITS:
@@ -219,11 +232,14 @@ class Delivery:
     def reconfigured(self) -> None:
         """
         The configuration was replaced: look at every domain now, since what
-        forbade an attempt may be gone, and mail may not be wanted any more.
+        forbade an attempt may be gone, and mail may have another way, or not be
+        wanted any more.
         """
         self._tune_dialer()
         self.facilities.plumbing.look()
         self.limits.reconfigured()
+        in_delivery = [message for session in self.sessions for message in session.messages]
+        self.rerouting.reconfigured(self.records, in_delivery, self.facilities.config)
         blackholes = self.facilities.config.written("blackhole")
         for dr in self.records:
             dr.mail_queue.reweigh()

@@ -67,6 +67,7 @@ class ConnectionHandle:
         "reason",
         "tries",
         "user_data",
+        "way",
         "when_given_up",
         "when_released",
     )
@@ -85,6 +86,8 @@ class ConnectionHandle:
         #: :attr:`error` in words.
         self.reason = ""
         self.tries: list[Try] = []
+        #: :attr:`~momentum_tx.queues.domain.DomainRecord.way` of the domain when the attempt began.
+        self.way = dr.way
         #: Called when the handle is closed while its attempt is under way.
         self.when_given_up: Callable[[], object] | None = None
         #: Called when the handle no longer counts against any limit.

@@ -140,7 +140,7 @@ class Rebinding:
         active = queue.is_active(message)
         if active or after is not dr:
             queue.remove(message)
-        self._assign(message, slot, after)
+        self.assign(message, slot, after)
         if active:
             self._f.staging.insert_active(message, after)
         elif after is not dr:
@@ -162,7 +162,11 @@ class Rebinding:
         finally:
             message.binding_slot = before
 
-    def _assign(self, message: Message, slot: int, after: DomainRecord) -> None:
+    def assign(self, message: Message, slot: int, after: DomainRecord) -> None:
+        """
+        *message*, which is in no queue or stays in one of the same domain, belongs to
+        another slot or domain from now on; its siblings are told.
+        """
         message.binding_slot = slot
         if after is message.domain:
             return
@@ -185,5 +189,5 @@ class Rebinding:
         _, after = self._leads_to(message, slot)
         if self._f.blackholed(slot, after.domain):
             return dr
-        self._assign(message, slot, after)
+        self.assign(message, slot, after)
         return after

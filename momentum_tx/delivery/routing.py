@@ -89,6 +89,24 @@ class Router:
             dr.operator_named = True
             self._forget(dr)
 
+    def distrust(self, dr: DomainRecord) -> None:
+        """
+        The name of *dr* is no longer one that an operator wrote.
+        """
+        dr.operator_named = False
+        self._forget(dr)
+
+    def reconsider(self, dr: DomainRecord) -> None:
+        """
+        The configuration was replaced: if *dr* has other routes now, DNS is asked
+        anew, and nothing goes the old way meanwhile; sessions end after their
+        transaction.
+        """
+        if dr.routes != self._exchangers.routes(dr.domain):
+            dr.way += 1
+            dr.dns_failures = 0
+            self._forget(dr)
+
     @staticmethod
     def _forget(dr: DomainRecord) -> None:
         dr.mx_type = MXType.UNKNOWN
@@ -130,7 +148,7 @@ class Router:
         dr.routing_note = LOOKUP_DEFERRED + b" (" + reason.encode("ascii", "replace")[:200] + b")"
 
     async def _load(self, dr: DomainRecord) -> None:
-        routes = self._exchangers.routes(dr.domain)
+        dr.routes = routes = self._exchangers.routes(dr.domain)
         operator_named = dr.operator_named
         try:
             found = await self._find(dr, bool(routes))

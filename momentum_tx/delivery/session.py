@@ -194,6 +194,7 @@ class Session(Opening):
         connection, settings = self._connection, self._settings
         if (
             self._sessions.stopping
+            or self.handle.way != self.dr.way
             or self._machine.broken
             or 0 < settings.max_deliveries_per_connection <= connection.deliveries
             or 0 < settings.max_recipients_per_connection <= connection.recipients

@@ -17,7 +17,7 @@ from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message, Reception
 from ..settings import DEFAULT_SLOT, PathSettings
 from ..stages import Stage
-from .bulk import Bulk, active_of, all_of
+from .bulk import Bulk, Settle, Source, active_of, all_of
 from .transcoder import Transcoder
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class Settlement:
         self._bulk_number = 0
         #: Gives a message that failed for now another binding, perhaps; its domain record then.
         self.rebind: Callable[[Message], DomainRecord] = self._domain
+        #: Ids of messages in delivery that belong to another domain record since a reload, and who finds it.
+        self.strays: set[str] = set()
+        self.home: Callable[[Message], DomainRecord] = self._domain
         self.delivered_count = 0
         self.transient_count = 0
         self.permanent_count = 0
@@ -149,6 +152,8 @@ class Settlement:
         config = self._f.config
         if config.written("rebind_on_retry") and config.path(message.binding_slot, dr.domain).rebind_on_retry:
             dr = self.rebind(message)
+        if self.strays and message.id in self.strays:
+            dr = self.home(message)
         self._f.spool.requeued(message)
         message.connection = None
         message.transferred = 0
@@ -205,7 +210,7 @@ class Settlement:
         fault, and no attempt counts (Momentum:
         ``scheduler_active_queue_reinsert``).
         """
-        dr = self._domain(message)
+        dr = self.home(message) if self.strays and message.id in self.strays else self._domain(message)
         message.connection = None
         if self._f.blackholed(message.binding_slot, dr.domain):
             self.permanent(message, BLACKHOLED, Stage.UNKNOWN, self._f.wall())
@@ -295,6 +300,13 @@ class Settlement:
         for slot in range(len(self._f.config.bindings)):
             if self._f.blackholed(slot, dr.domain):
                 self.purge_binding(dr, slot, BLACKHOLED)
+
+    def in_bulk(self, dr: DomainRecord, source: Source, settle: Settle) -> None:
+        """
+        Take messages from *source* and settle each, in slices; no connection is
+        opened for *dr* meanwhile, and no session takes any of its mail.
+        """
+        self._bulk.begin(dr, source, settle, waits=True)
 
     def _purging(self, note: bytes) -> Callable[[Message, float], object]:
         def purge(message: Message, now: float) -> None:

@@ -154,6 +154,13 @@ class IConfiguration(Interface):
         :param option: its name.
         """
 
+    def values(option: str) -> frozenset[object]:
+        """
+        What *option* is set to anywhere.
+
+        :param option: its name.
+        """
+
     def binding_slot(name: str) -> int | None:
         """
         Slot of a binding, or ``None`` if there is none of that name.

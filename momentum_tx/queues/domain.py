@@ -184,9 +184,11 @@ class DomainRecord:
         "mx_type",
         "mxlist",
         "operator_named",
+        "routes",
         "routing_note",
         "throttled_until",
         "transients",
+        "way",
     )
 
     def __init__(
@@ -200,6 +202,10 @@ class DomainRecord:
         self.mail_queue = MailQueue(weigh)
         self.mx_type = MXType.UNKNOWN
         self.mxlist: tuple[MXRecord, ...] = ()
+        #: The option of that name, when the domain was looked up last.
+        self.routes: tuple[str, ...] = ()
+        #: Counts up when an operator sends its mail another way.
+        self.way = 0
         #: Wall time at which the routing data expires.
         self.expiry = 0.0
         #: Whether a question about the domain is under way.

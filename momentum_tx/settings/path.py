@@ -158,7 +158,12 @@ class PathSettings:
         differs="A client that may choose the binding is refused at RCPT TO only where every binding is so set, and"
         " else at the end of the message.",
     )
-    gateway: str = option("", "Name or address of the host that takes all this mail instead of the domain's own.")
+    gateway: str = option(
+        "",
+        "Name or address of the host that takes all this mail instead of the domain's own; the mail is queued under"
+        " that name, and its options count.",
+        differs="A change takes effect at the reload, for mail that waits as well.",
+    )
     remote_smtp_port: int = option(25, "Port connected to.", minimum=1, maximum=65535)
     delivery_method: str = option(
         "ESMTP",

@@ -20,7 +20,7 @@ class DomainSettings:
         " domain's own exchangers; or smtp://host?pref=&ttl=&port=&type=, type mx or a. A route without pref is used"
         " when those before it cannot be; routes with the same pref share.",
         scopes=DOMAIN_WIDE,
-        differs="The protocol of a route decides nothing: delivery_method does.",
+        differs="A change takes effect at the reload. The protocol of a route decides nothing: delivery_method does.",
     )
     mx_failures_to_delay: int = option(
         50,

@@ -5,6 +5,7 @@ Where an operator of a plan sends mail, or that he wants none.
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from .plan import Plan, Step
 
@@ -15,6 +16,8 @@ def write_ways(plan: Plan, dice: Random) -> None:
     """
     if not plan.calm and dice.random() < 0.1:
         _blackhole(plan, dice)
+    if not plan.calm and dice.random() < 0.2:
+        _other_way(plan, dice)
     if dice.random() < 0.3:
         plan.settings["dns_failures_to_purge"] = dice.choice((0, 1, 2))
         plan.settings["mx_failures_fallback_to_a"] = dice.choice((-1, 0, 1))
@@ -31,3 +34,26 @@ def _blackhole(plan: Plan, dice: Random) -> None:
     begin, lasts = dice.uniform(0.0, plan.storm), dice.choice((0.0, 1.0, 60.0, plan.storm * 0.3))
     for at, said in ((begin, value), (begin + lasts, False)):
         plan.steps.append(Step(round(at, 3), "reload", {"header": header, "options": {"blackhole": said}}))
+
+
+def _other_way(plan: Plan, dice: Random) -> None:
+    """
+    Mail of a domain is sent another way for a while.
+    """
+    # Of the others DNS says nothing, or nothing good.
+    domains = [domain.name for domain in plan.domains if domain.kind in ("mx", "address", "routes")]
+    if not domains:
+        return
+    header = f'domain."{dice.choice(domains)}"'
+    address = dice.choice(plan.hosts).address
+    literal = f"[{address}]" if ":" in address else address
+    others: Any = dice.choice(
+        (
+            ({"gateway": literal}, {"gateway": ""}),
+            ({"routes": [literal]}, {"routes": []}),
+            ({"routes": [f"smtp://{literal}?pref=5&ttl=60", "__mx__"]}, {"routes": ["__mx__"]}),
+        )
+    )
+    begin, lasts = dice.uniform(0.0, plan.storm), dice.choice((0.0, 1.0, 60.0, plan.storm * 0.3))
+    for at, options in zip((begin, begin + lasts), others, strict=True):
+        plan.steps.append(Step(round(at, 3), "reload", {"header": header, "options": options}))

@@ -36,6 +36,16 @@ class WriteWaysTests(SynchronousTestCase):
                 scopes.add(holes[0]["header"].partition(".")[0])
         self.assertEqual(scopes, {"global", "domain", "binding"})
 
+    def test_other_way(self) -> None:
+        """
+        Some plans send mail another way for a while, by routes or a gateway.
+        """
+        options = set()
+        for seed in range(300):
+            for step in make_plan(seed).steps:
+                options |= {"gateway", "routes"} & set(step.args.get("options", ()))
+        self.assertEqual(options, {"gateway", "routes"})
+
     def test_same(self) -> None:
         """
         A seed draws the same each time.
