@@ -132,6 +132,24 @@ def network(text: str) -> str:
     raise ValueError(f"has bits set behind the prefix (nearest: {wider})")
 
 
+def skipped(text: str) -> str:
+    """
+    A network or one address; a host name; or a regex for host names between slashes.
+    """
+    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+        try:
+            re.compile(text[1:-1], re.IGNORECASE)
+        except re.error as error:
+            raise ValueError(f"is not a regex: {error}") from None
+        return text
+    if "/" in text:
+        return network(text)
+    try:
+        return network(text)
+    except ValueError:
+        return domain(text)
+
+
 def nameserver(text: str) -> str:
     """
     ``1.2.3.4``, ``1.2.3.4:53``, ``2001:db8::1`` or ``[2001:db8::1]:53``.

@@ -70,6 +70,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "routes": names.route,
         "share_by": names.trait,
         "share_weights": names.share_weight,
+        "skip_hosts": names.skipped,
         "smtp_listen": names.listener,
         "state_dir": names.directory,
         "trusted_hosts": names.network,

@@ -240,6 +240,9 @@ class Delivery:
         self.limits.reconfigured()
         in_delivery = [message for session in self.sessions for message in session.messages]
         self.rerouting.reconfigured(self.records, in_delivery, self.facilities.config)
+        if self.facilities.config.written("skip_hosts"):
+            for session in self.sessions:
+                session.leave_skipped()
         blackholes = self.facilities.config.written("blackhole")
         for dr in self.records:
             dr.mail_queue.reweigh()

@@ -29,6 +29,8 @@ MAX_EXCHANGERS: Final = 20
 STATIC_TTL: Final = 3600.0
 #: Life, seconds, of an answer with which something was wrong.
 PARTIAL_TTL: Final = 30.0
+#: Life, seconds, of an address that stands in an MX record instead of a name (Momentum, module mxip).
+MXIP_TTL: Final = 600.0
 #: Longest life, seconds, of addresses that serve because MX records could not be had.
 FALLBACK_TTL: Final = 300.0
 
@@ -207,13 +209,17 @@ class Exchangers:
 
     async def _try_resolve(self, host: HostRecord) -> float | None:
         # One exchanger without an answer must not keep mail from the others.
+        g = self._f.config.global_settings
+        if g.mxip and is_address(host.name):
+            self._take_addresses(host, (host.name,) if g.use_ipv6 or ":" not in host.name else ())
+            return MXIP_TTL
         try:
             return await self._resolve(host)
         except LookupFailed:
             return None
 
     async def _resolve(self, host: HostRecord) -> float:
-        # An exchanger that DNS names "192.0.2.1" is a name like any other, and has no address.
+        # An exchanger that DNS names "192.0.2.1" is a name like any other, and has no address (but see mxip).
         answer = await self._f.resolver.lookup_addresses(host.name, self._f.config.global_settings.use_ipv6)
         self._take_addresses(host, answer.addresses)
         return float(answer.ttl)

@@ -15,6 +15,7 @@ from ..interfaces.services import IConfiguration, IResolver, ISpool
 from ..message.ids import MessageIds
 from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
+from ..policy.skipped import SkippedHosts
 from ..timers import Agenda
 from ..wall import WallClock
 from .plumbing import Plumbing
@@ -23,6 +24,8 @@ from .suspension import Suspension
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+    from ..queues.domain import HostRecord
 
 
 @dataclass(slots=True)
@@ -64,6 +67,8 @@ class Facilities:
     plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)
     staging: Staging = field(init=False)
+    _skipped: SkippedHosts = field(init=False, default=SkippedHosts(()))
+    _skip_hosts: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         self.plumbing = Plumbing(self)
@@ -82,6 +87,23 @@ class Facilities:
         """
         config = self.config
         return config.written("blackhole") and config.path(slot, domain).blackhole is not False
+
+    def skips(self, host: str, address: str) -> bool:
+        """
+        Whether an operator wants an address of a host left out (``skip_hosts``).
+        """
+        entries = self.config.global_settings.skip_hosts
+        if not entries:
+            return False
+        if entries != self._skip_hosts:
+            self._skip_hosts, self._skipped = entries, SkippedHosts(entries)
+        return self._skipped.skips(host, address)
+
+    def forbids(self, host: HostRecord, address: str) -> bool:
+        """
+        Whether an address of a host must not be connected to.
+        """
+        return self.skips(host.name, address) or (not host.trusted and self.prohibited.prohibits(address))
 
     def source(self, slot: int, address: str) -> str | None:
         """

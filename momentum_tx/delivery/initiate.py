@@ -279,6 +279,7 @@ class _Attempt:
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
             probed=lambda address, port: self._probes.busy((address, port), slot),
+            skipped=f.skips,
         )
         if refusal & ConnFlag.ERROR_HOST_MAX_REACHED:
             self._limits.wait_for_hosts([mx.host for mx in dr.mxlist], dr, slot)
@@ -293,7 +294,7 @@ class _Attempt:
 
     def _forbidden(self, candidate: Candidate[HostRecord]) -> bool:
         # Asked again here, though routing did: the list may be stricter since a reload.
-        return not candidate.host.trusted and self._facilities.prohibited.prohibits(candidate.address)
+        return self._facilities.forbids(candidate.host, candidate.address)
 
     def _veto(self, host: HostRecord) -> bool:
         hook = self._facilities.hooks.veto_host_connection

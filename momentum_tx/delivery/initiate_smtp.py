@@ -220,7 +220,12 @@ class MailConnections:
         f = self._initiator.facilities
         records = self._initiator.records
         port = f.config.path(slot, dr.domain).port
-        peers = [peer for peer in dr.peers(port) if f.source(slot, peer[0]) is not None]
+        peers = [
+            (address, mx.port or port)
+            for mx in dr.mxlist
+            for address in mx.host.addresses
+            if f.source(slot, address) is not None and not f.skips(mx.host.name, address)
+        ]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for peer in peers:
                 records.count_failure(peer)

@@ -157,6 +157,14 @@ class Session(Opening):
         self._not_idle()
         self.next()
 
+    def leave_skipped(self) -> None:
+        """
+        If ``skip_hosts`` leaves the peer out by now, take no further message.
+        """
+        if self._f.skips(self._connection.host_name, self._connection.address):
+            # As with other routes, the session ends after the transaction it is in.
+            self.handle.way = -1
+
     def leave(self) -> None:
         """
         End the session in order; a transaction under way is not interrupted,

@@ -101,6 +101,7 @@ def eligible(
     down: Callable[[str, int], bool],
     full: Callable[[HostT], bool],
     probed: Callable[[str, int], bool] = lambda address, port: False,
+    skipped: Callable[[str, str], bool] = lambda host, address: False,
 ) -> tuple[list[Candidate[HostT]], ConnFlag]:
     """
     The addresses that may be tried now.
@@ -114,6 +115,7 @@ def eligible(
     :param full: whether a host has as many connections as it may.
     :param probed: whether somebody is finding out if an address that failed
         serves again; one connection does that, and the others wait for it.
+    :param skipped: whether an operator wants an address of a host left out.
     :returns: the candidates in ascending preference, and the flag that says
         why there are none: ``HOST_MAX_REACHED`` as soon as one address was left
         out only because its host was full or it is being probed, else ``NO_MXS_REACHABLE``; zero when
@@ -125,7 +127,7 @@ def eligible(
         host = mx.host
         occupied = full(host)
         for address in host.addresses:
-            if not usable(address) or down(address, mx.port or default_port):
+            if not usable(address) or down(address, mx.port or default_port) or skipped(host.name, address):
                 continue
             if occupied or probed(address, mx.port or default_port):
                 crowded = True

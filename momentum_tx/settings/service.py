@@ -68,6 +68,18 @@ class GlobalSettings:
         "Networks never connected to for an address learnt from DNS; a written list replaces the default.",
         scopes=GLOBAL,
     )
+    skip_hosts: tuple[str, ...] = option(
+        (),
+        "Networks, host names, and regexes for host names (/.../), that are left out when an exchanger is chosen;"
+        " others of the domain are used.",
+        scopes=GLOBAL,
+        differs="Host names and regexes are ours. It applies to routes and gateways as well.",
+    )
+    mxip: bool = option(
+        False,
+        "Whether an MX record that has an address where a name should be is used.",
+        scopes=GLOBAL,
+    )
     use_ipv6: bool = option(False, "Whether AAAA records are asked for and used.", scopes=GLOBAL)
     prefer_ipv6_mxs: bool = option(
         False, "Whether usable IPv6 addresses go first within one preference.", scopes=GLOBAL

@@ -115,6 +115,19 @@ class NamesTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, names.network, "10.1.2.3/8")
         self.assertIn("nearest: 10.0.0.0/8", str(error))
 
+    def test_skipped(self) -> None:
+        """
+        What is left out is a network, an address, a host name or a regex.
+        """
+        self.settles(
+            names.skipped,
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("MX.example", "mx.example"),
+            ("/^mx/", "/^mx/"),
+        )
+        self.refuses(names.skipped, "", "10.0.0.1/8", "10.0.0.0/40", "/[/", "*.example", "mx..example")
+
     def test_nameserver(self) -> None:
         """
         A nameserver is an address with or without a port.

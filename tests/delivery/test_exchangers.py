@@ -12,6 +12,8 @@ from momentum_tx.testing.world import World
 
 from ..worlds import BOB, WorldCase
 
+PROHIBITED = "551 5.4.6 [internal] Private/Loopback Address"
+
 
 class RoutesTests(WorldCase):
     """
@@ -252,3 +254,119 @@ class DNSTests(WorldCase):
         world.advance(1)
         self.assertEqual(world.resolver.addresses_asked, ["mx1.example.com"])
         self.assertEqual(self.taken(mx), [BOB.encode()])
+
+
+class SkipTests(WorldCase):
+    """
+    ``skip_hosts``.
+    """
+
+    def test_others_are_used(self) -> None:
+        """
+        An address, a host or all hosts of a kind are left out, and others of the
+        domain get the mail, worse as they may be.
+        """
+        for entry in ("198.51.100.1", "198.51.100.1/32", "mx1.example.com", r"/^mx1\\./"):
+            world = self.world(f'[global]\nskip_hosts = ["{entry}"]\n')
+            best, worse = world.exchanger("example.com", 10), world.exchanger("example.com", 20)
+            self.accept(world)
+            world.advance(1)
+            self.assertEqual((best.connections, len(worse.ledger)), (0, 1), entry)
+
+    def test_all(self) -> None:
+        """
+        If all are, the mail waits, and goes when that is over; nothing is given up.
+        """
+        world = self.world('[global]\nskip_hosts = ["/example/"]\nretry_interval = 60\n')
+        mx = world.exchanger("example.com")
+        self.accept(world)
+        world.advance(50)
+        self.assertEqual(self.kinds(world), "RT")
+        self.assertIn("no MXs for this domain could be reached", self.last(world, "T")["note"])
+        world.reload("[global]\nretry_interval = 60\n")
+        world.advance(30)
+        self.assertEqual(self.taken(mx), [BOB.encode()])
+
+    def test_operators_hosts(self) -> None:
+        """
+        It applies to routes and gateways as well, for that is how a machine of
+        one's own is taken out of service.
+        """
+        for option in ('routes = ["10.0.0.8", "10.0.0.9"]', 'gateway = "hub.internal"'):
+            world = self.world(f'[global]\nskip_hosts = ["10.0.0.8"]\n[domain."example.com"]\n{option}\n')
+            one, other = world.receiver("10.0.0.8"), world.receiver("10.0.0.9")
+            world.resolver.mx["hub.internal"] = []
+            world.resolver.addresses["hub.internal"] = ["10.0.0.8", "10.0.0.9"]
+            self.accept(world)
+            world.advance(1)
+            self.assertEqual((one.connections, len(other.ledger)), (0, 1), option)
+
+    def test_reload(self) -> None:
+        """
+        It holds at once: sessions end after their transaction, and a connection
+        that was to go on to a host that is left out now does not.
+        """
+        world = self.world("[global]\nmax_outbound_connections = 1\nmax_recipients_per_batch = 1\n")
+        best, worse = world.exchanger("example.com", 10), world.exchanger("example.com", 20)
+        world.network.line(best.address).latency = 0.2
+        self.accept(world, [f"b{number}@example.com" for number in range(10)])
+        world.until(lambda: len(best.ledger) == 2)
+        world.reload(world.config_text + 'skip_hosts = ["mx1.example.com"]\n')
+        world.advance(60)
+        self.assertLessEqual(len(best.ledger), 3)
+        self.assertEqual(len(best.ledger) + len(worse.ledger), 10)
+
+    def test_before_the_dial(self) -> None:
+        """
+        An address that comes to be left out while another one is being tried is
+        not tried any more.
+        """
+        world = self.world()
+        first = world.exchanger("example.com", 10)
+        second = world.exchanger("example.com", 20)
+        world.network.line(first.address).latency = 1.0
+        world.network.refuse(first.address)
+        self.accept(world)
+        world.advance(0.5)
+        world.reload('[global]\nskip_hosts = ["mx2.example.com"]\n')
+        world.advance(10)
+        self.assertEqual(second.connections, 0)
+
+
+class AddressAsNameTests(WorldCase):
+    """
+    ``mxip``.
+    """
+
+    def given(self, exchanger: str, config: str = "") -> World:
+        """
+        A world in which a domain has an address for an exchanger.
+        """
+        world = self.world(f"[global]\nmxip = true\n{config}")
+        world.resolver.mx["example.com"] = [(10, exchanger)]
+        self.mx = world.receiver(exchanger)
+        self.accept(world)
+        world.advance(1)
+        return world
+
+    def test_used(self) -> None:
+        """
+        With it the address is connected to; DNS is not asked for its address.
+        """
+        world = self.given("198.51.100.77")
+        self.assertEqual((self.taken(self.mx), world.resolver.addresses_asked), ([BOB.encode()], []))
+
+    def test_ipv6(self) -> None:
+        """
+        An IPv6 address needs ``use_ipv6``.
+        """
+        for use, kinds in (("true", "RD"), ("false", "RT")):
+            world = self.given("2001:db8:1::77", f"use_ipv6 = {use}\n")
+            self.assertEqual(self.kinds(world), kinds)
+
+    def test_prohibited(self) -> None:
+        """
+        It is a stranger's word: a private address is not connected to.
+        """
+        world = self.given("10.0.0.1")
+        self.assertEqual((self.kinds(world), self.last(world, "P")["note"]), ("RP", PROHIBITED))

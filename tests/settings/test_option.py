@@ -217,6 +217,8 @@ class ValueTests(SynchronousTestCase):
                     "server_max_outbound_connections": 20000,
                     "delayed_queue_scan_interval": 15,
                     "allow_ip_literal": True,
+                    "skip_hosts": (),
+                    "mxip": False,
                     "use_ipv6": False,
                     "default_binding": "normal",
                     "prefer_ipv6_mxs": False,

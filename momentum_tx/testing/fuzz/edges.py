@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from ...interfaces import hooks
 from ...net.resolver import DNS_PORT
+from ...policy.skipped import SkippedHosts
 from ...settings import DEFAULT_SLOT
 from ..network import NetworkWatch
 from .measures import Measures
@@ -127,6 +128,8 @@ class Edge:
             self._fault("wrong source", f"{domain} from slot {slot}: {source} to {address}, the binding has {named}")
         if self.stopping:
             self._fault("connection while stopping", domain)
+        if SkippedHosts(config.global_settings.skip_hosts).skips(host.name, address):  # type: ignore[attr-defined]
+            self._fault("connection to a skipped host", f"{domain}: {address}")
         if suspended(config, slot, domain):
             self._fault("connection while suspended", f"{domain} from slot {slot}")
         self._measures.dialled(domain, slot, host, first)

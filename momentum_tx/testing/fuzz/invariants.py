@@ -15,6 +15,7 @@ from ...policy.candidates import eligible, source_for
 from ...policy.consequence import BLACKHOLED, note_for
 from ...policy.retry import End
 from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
+from ...policy.skipped import SkippedHosts
 from ...queues.domain import MXType
 from ...queues.message import Message, Reception
 from ...spool.records import segment_number
@@ -337,6 +338,7 @@ class Invariants:
             default_port=settings.port,
             down=lambda address, port: records.down((address, port), slot, wall, retry),
             full=lambda host: False,
+            skipped=SkippedHosts(config.global_settings.skip_hosts).skips,
         )
         if refusal:
             return str(refusal)

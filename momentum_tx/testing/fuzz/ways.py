@@ -18,6 +18,9 @@ def write_ways(plan: Plan, dice: Random) -> None:
         _blackhole(plan, dice)
     if not plan.calm and dice.random() < 0.2:
         _other_way(plan, dice)
+    if not plan.calm and plan.hosts and dice.random() < 0.15:
+        host = dice.choice(plan.hosts)
+        _for_a_while(plan, dice, "global", {"skip_hosts": [dice.choice((host.name, host.address))]}, {"skip_hosts": []})
     if dice.random() < 0.3:
         plan.settings["dns_failures_to_purge"] = dice.choice((0, 1, 2))
         plan.settings["mx_failures_fallback_to_a"] = dice.choice((-1, 0, 1))
@@ -31,9 +34,7 @@ def _blackhole(plan: Plan, dice: Random) -> None:
     headers = ["global", *[f'domain."{domain.name}"' for domain in plan.domains]]
     headers += [f"binding.{name}" for name, _ in plan.bindings]
     header, value = dice.choice(headers), dice.choice((True, "inline", "internal"))
-    begin, lasts = dice.uniform(0.0, plan.storm), dice.choice((0.0, 1.0, 60.0, plan.storm * 0.3))
-    for at, said in ((begin, value), (begin + lasts, False)):
-        plan.steps.append(Step(round(at, 3), "reload", {"header": header, "options": {"blackhole": said}}))
+    _for_a_while(plan, dice, header, {"blackhole": value}, {"blackhole": False})
 
 
 def _other_way(plan: Plan, dice: Random) -> None:
@@ -54,6 +55,13 @@ def _other_way(plan: Plan, dice: Random) -> None:
             ({"routes": [f"smtp://{literal}?pref=5&ttl=60", "__mx__"]}, {"routes": ["__mx__"]}),
         )
     )
+    _for_a_while(plan, dice, header, *others)
+
+
+def _for_a_while(plan: Plan, dice: Random, header: str, options: Any, afterwards: Any) -> None:
+    """
+    The operator writes options into a table, and others later on.
+    """
     begin, lasts = dice.uniform(0.0, plan.storm), dice.choice((0.0, 1.0, 60.0, plan.storm * 0.3))
-    for at, options in zip((begin, begin + lasts), others, strict=True):
-        plan.steps.append(Step(round(at, 3), "reload", {"header": header, "options": options}))
+    for at, written in ((begin, options), (begin + lasts, afterwards)):
+        plan.steps.append(Step(round(at, 3), "reload", {"header": header, "options": written}))
