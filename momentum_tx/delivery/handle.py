@@ -66,6 +66,7 @@ class ConnectionHandle:
         "places",
         "reason",
         "tries",
+        "unproven",
         "user_data",
         "way",
         "when_given_up",
@@ -88,6 +89,8 @@ class ConnectionHandle:
         self.tries: list[Try] = []
         #: :attr:`~momentum_tx.queues.domain.DomainRecord.way` of the domain when the attempt began.
         self.way = dr.way
+        #: Whether it counts, and nobody knows yet whether it serves.
+        self.unproven = False
         #: Called when the handle is closed while its attempt is under way.
         self.when_given_up: Callable[[], object] | None = None
         #: Called when the handle no longer counts against any limit.

@@ -107,6 +107,7 @@ class MailConnections:
         def finished(handle: ConnectionHandle, error: ConnFlag, when: float) -> None:
             if not error:
                 self.contacted(handle)
+                self._initiator.limits.proven(handle)
             finish_connect_func(handle, error, when)
 
         handle = self._initiator.initiate_connection(dr, binding, now, finished, timeout_func, user_data)

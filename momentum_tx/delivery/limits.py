@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 #: Messages that a connection may deliver, while another domain waits for its place and has none.
 TURN: Final = 10
 
+#: Of each limit, the part that connections may have together of which nobody knows yet
+#: whether they serve: one in so many.
+UNPROVEN_PART: Final = 2
+
 _CONNECTIONS: Final = "connections"
 _MESSAGES: Final = "messages"
 
@@ -47,6 +51,7 @@ class Limits:
         "_bindings",
         "_calls",
         "_f",
+        "_held_back",
         "_poke",
         "_records",
         "_reserve",
@@ -65,6 +70,8 @@ class Limits:
         #: What a domain was offered and has not answered.
         self._answers: dict[DomainRecord, list[Places[DomainRecord]]] = {}
         self._calls: dict[DomainRecord, list[Throttle]] = {}
+        #: Domains that would have more connections if it was known that they serve.
+        self._held_back: dict[DomainRecord, None] = {}
         self._reserve = facilities.agenda.alarm(self._sweep_reserve)
         #: Told when somebody begins to wait for places: idle connections give way.
         self.crowded: Callable[[Places[DomainRecord]], object] = lambda places: None
@@ -95,6 +102,31 @@ class Limits:
         if throttle is not None and throttle.free(dr) <= 0:
             throttle.wait(dr)
             return True
+        return False
+
+    def to_try(self, dr: DomainRecord, slot: int, missing: int) -> int:
+        """
+        How many of the *missing* connections of *dr* from *slot* may be opened while
+        nobody knows whether it serves: those that hang must leave others their
+        places.  One may always be tried, whatever the other domains do.
+        """
+        if self._serves(dr, slot):
+            return missing
+        room = PLENTY
+        for places in (self._server(), *self._shared(dr, slot)):
+            room = min(room, places.most // UNPROVEN_PART - places.unproven)
+        room = max(room, 1 - dr.connection_count(slot))
+        if room >= missing:
+            return missing
+        self._held_back[dr] = None
+        return room
+
+    @staticmethod
+    def _serves(dr: DomainRecord, slot: int) -> bool:
+        for handle in dr.connections.get(slot, ()):
+            assert isinstance(handle, ConnectionHandle)
+            if not handle.unproven:
+                return True
         return False
 
     def exceeded(self, handle: ConnectionHandle) -> bool:
@@ -151,6 +183,22 @@ class Limits:
         handle.places = (self._server(), *self._shared(dr, slot))
         for places in handle.places:
             places.take(dr)
+            places.unproven += 1
+        handle.unproven = True
+
+    def proven(self, handle: ConnectionHandle) -> None:
+        """
+        *handle* serves: something was sent on it and answered, or there is nothing
+        to send.  Others of its domain may follow now.
+        """
+        if not handle.unproven:
+            return
+        handle.unproven = False
+        for places in handle.places:
+            places.unproven -= 1
+        if handle.dr in self._held_back:
+            del self._held_back[handle.dr]
+            self._poke(handle.dr)
 
     def give_back(self, handle: ConnectionHandle) -> None:
         """
@@ -160,10 +208,14 @@ class Limits:
         handles.remove(handle)
         if not handles:
             del handle.dr.connections[handle.binding_slot]
+            # A regular pass looks after those whose last connection did not serve.
+            self._held_back.pop(handle.dr, None)
         left, handle.places = handle.places, ()
         for places in left:
             places.leave()
+            places.unproven -= handle.unproven
             self._offer(places)
+        handle.unproven = False
         self.leave_host(handle)
 
     def enter_host(self, handle: ConnectionHandle, host: HostRecord) -> None:
@@ -289,7 +341,7 @@ class Limits:
         The configuration was replaced: count anew what shares which total.
         """
         for places in (*self._totals.values(), *self._bindings.values()):
-            places.taken = 0
+            places.taken = places.unproven = 0
         for dr in self._records:
             for slot, handles in dr.connections.items():
                 for handle in handles:
@@ -302,6 +354,7 @@ class Limits:
         handle.places = (self._records.server, *self._shared(dr, slot))
         for places in handle.places[1:]:
             places.taken += 1
+            places.unproven += handle.unproven
         host = handle.host
         if host is not None:
             totals = self._f.config.host_limits(slot, host.name).totals

@@ -224,6 +224,8 @@ class Maintainer:
             # One connection finds out whether the domain can be reached again; the rest follows its success.
             missing = min(missing, 1 - opening)
         missing = min(missing, self._limits.message_room(dr, slot) - opening)
+        if missing > 0:
+            missing = self._limits.to_try(dr, slot, missing)
         care = self._care(dr)
         while missing > 0:
             care.turn += 1

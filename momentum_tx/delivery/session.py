@@ -220,6 +220,7 @@ class Session(Opening):
             if self._sessions.limits.wanted(self.handle) or self._sessions.suspended(self.dr, self._slot):
                 self.leave()
                 return
+            self._sessions.limits.proven(self.handle)
             self.idle = True
             # While a body was read, nothing was timed.
             self._protocol.flush()
@@ -371,6 +372,7 @@ class Session(Opening):
     def _transaction_ended(self, event: ev.TransactionEnded) -> None:
         transaction, self._transaction = self._under_way, None
         transaction.settle(event.results)
+        self._sessions.limits.proven(self.handle)
         if self._machine.broken:
             self._leaving = True
             self._protocol.leave()

@@ -23,12 +23,14 @@ class Places(Generic[WhoT]):
     :param most: how many places there are; may be changed at any time.
     """
 
-    __slots__ = ("_offered", "_rank", "_waiting", "most", "taken")
+    __slots__ = ("_offered", "_rank", "_waiting", "most", "taken", "unproven")
 
     def __init__(self, most: int = UNLIMITED) -> None:
         self.most = most
         #: Connections open or being opened.
         self.taken = 0
+        #: Those of them of which nobody knows yet whether they serve.
+        self.unproven = 0
         #: Who waits, by the number of connections they had when they began to.
         self._waiting: dict[int, dict[WhoT, None]] = {}
         self._rank: dict[WhoT, int] = {}

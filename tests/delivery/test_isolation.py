@@ -113,6 +113,43 @@ class IsolationCase(WorldCase):
         }
 
 
+class LimitTests(IsolationCase):
+    """
+    With limits that the bad domains alone would reach.
+    """
+
+    def small(self, trouble: Trouble, config: str) -> None:
+        """
+        With 30 bad domains all mail to the others is delivered, and none of it
+        takes twice as long as the slowest takes when all are good.
+        """
+        good, bad = self.all_good(30, config), self.delays(30, trouble, config)
+        self.assertEqual(sorted(bad), sorted(good))
+        self.assertLess(max(bad.values()), 2 * max(good.values()))
+
+    def test_server(self) -> None:
+        """
+        Hosts that accept connections and say nothing, where the server may have
+        as many connections as there are domains, and no reserve.
+        """
+        self.small(
+            at("connect", SILENCE),
+            "[global]\nserver_max_outbound_connections = 100\nserver_reserve_outbound_connections = 0\n",
+        )
+
+    def test_binding(self) -> None:
+        """
+        The same where it is the binding that may have so many.
+        """
+        self.small(at("connect", SILENCE), "[binding.default]\nserver_max_outbound_connections = 100\n")
+
+    def test_total(self) -> None:
+        """
+        Hosts that never answer EHLO, where all domains together may have so many.
+        """
+        self.small(at("EHLO", SILENCE), "[global]\nscope_max_outbound_connections = 100\n")
+
+
 class DefaultTests(IsolationCase):
     """
     With limits as they are by default.

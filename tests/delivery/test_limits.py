@@ -4,8 +4,9 @@ Tests of :mod:`momentum_tx.delivery.limits`: stories of a whole service.
 
 from __future__ import annotations
 
+from momentum_tx.delivery.initiate import initiate_connection
 from momentum_tx.testing.behaviours import Tarpit
-from momentum_tx.testing.peers import Receiver
+from momentum_tx.testing.peers import SILENCE, Receiver
 from momentum_tx.testing.world import World
 
 from ..worlds import WorldCase
@@ -54,7 +55,7 @@ class ServerTests(PlacesCase):
         for domain in BIG:
             self.backlog(world, domain, 400)
         world.until(lambda: all(mxs[domain].ledger for domain in BIG))
-        self.assertEqual(world.service.delivery.records.connections, 6)
+        world.until(lambda: world.service.delivery.records.connections == 6)
         self.accept(world, [f"r@{SMALL}"])
         before = sum(len(mxs[domain].ledger) for domain in BIG)
         world.until(lambda: bool(mxs[SMALL].ledger))
@@ -116,6 +117,102 @@ class ServerTests(PlacesCase):
         world.advance(3)
         self.assertEqual(len(mxs[SMALL].ledger), 1)
         self.assertEqual(mxs[BIG[0]].connections, 1)
+
+
+class UnprovenTests(PlacesCase):
+    """
+    Connections of which nobody knows yet whether they serve have half of a limit.
+    """
+
+    TEN = "[global]\nserver_max_outbound_connections = 10\nserver_reserve_outbound_connections = 0\n"
+
+    def hung(self, world: World, domain: str) -> Receiver:
+        """
+        The exchanger of a domain with a backlog, which never greets.
+        """
+        mx = world.exchanger(domain)
+        mx.on("connect", SILENCE)
+        self.backlog(world, domain, 100)
+        world.advance(100)
+        return mx
+
+    def test_half(self) -> None:
+        """
+        A backlog whose host hangs has half of the places and no more.
+        """
+        world = self.world(self.TEN)
+        self.assertEqual(self.hung(world, BIG[0]).most_open, 5)
+
+    def test_oneMayAlwaysBeTried(self) -> None:
+        """
+        Another domain is tried by one connection all the same; as soon as it has
+        served, others follow, and they have what is left.
+        """
+        world = self.world(self.TEN)
+        self.hung(world, BIG[0])
+        second = self.hung(world, BIG[1])
+        self.assertEqual(second.most_open, 1)
+        mx = self.receivers(world, SMALL)[SMALL]
+        self.backlog(world, SMALL, 200)
+        world.until(lambda: len(mx.ledger) == 1)
+        self.assertEqual(mx.most_open, 1)
+        world.until(lambda: len(mx.ledger) == 20)
+        self.assertEqual(mx.most_open, 4)
+
+    def test_hungAfterItServed(self) -> None:
+        """
+        A domain that has served is not held back when its host begins to hang:
+        what waits there is bounded by its own limit.
+        """
+        world = self.world(self.TEN)
+        mx = self.receivers(world, SMALL)[SMALL]
+        self.backlog(world, SMALL, 200)
+        world.until(lambda: len(mx.ledger) == 50)
+        mx.on("dot", SILENCE)
+        world.advance(20)
+        self.assertEqual(len(mx.open), 10)
+
+    def test_ended(self) -> None:
+        """
+        When those that hang are given up, their half is free for the next.
+        """
+        world = self.world(self.TEN + "ehlo_timeout = 200\n")
+        self.hung(world, BIG[0])
+        world.advance(150)
+        self.assertLessEqual(world.domain(BIG[0]).total_connections(), 1)
+        self.assertGreaterEqual(self.hung(world, BIG[1]).most_open, 4)
+
+    def test_reload(self) -> None:
+        """
+        A limit that is written while connections hang counts them.
+        """
+        world = self.world()
+        mx = world.exchanger(BIG[0])
+        mx.on("connect", SILENCE)
+        self.backlog(world, BIG[0], 3)
+        world.advance(1)
+        self.assertEqual(mx.most_open, 1)
+        world.reload("[binding.default]\nserver_max_outbound_connections = 8\n")
+        self.backlog(world, BIG[0], 100)
+        world.advance(100)
+        self.assertEqual(mx.most_open, 4)
+
+    def test_ownConnection(self) -> None:
+        """
+        A connection of somebody's own counts as one that serves once it is there.
+        """
+        world = self.world(self.TEN)
+        self.receivers(world, *BIG)
+        self.accept(world, [f"r@{BIG[0]}"])
+        world.advance(20)
+        server = world.service.delivery.records.server
+        dr = world.domain(BIG[0])
+        handle = initiate_connection(dr, 0, None, lambda *_: None, lambda *_: None)
+        self.assertEqual((server.taken, server.unproven), (1, 1))
+        world.advance(1)
+        self.assertEqual((server.taken, server.unproven), (1, 0))
+        handle.close()
+        self.assertEqual((server.taken, server.unproven), (0, 0))
 
 
 class ScopeTests(PlacesCase):
