@@ -25,8 +25,8 @@ from .config import load as config_load
 from .config.configuration import Configuration
 from .delivery.delivery import Delivery
 from .delivery.facilities import Facilities
-from .errors import ConfigError, StartupError
-from .hooks.loading import load_provider
+from .errors import StartupError
+from .hooks.named import NamedProviders
 from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
@@ -48,7 +48,7 @@ from .wall import WallClock
 #: Seconds that injecting clients get for an answer that is under way at a stop.
 INJECTION_GRACE: Final = 5.0
 #: Global options that a reload does not change.
-_LASTING: Final = ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "hooks", "share_by")
+_LASTING: Final = ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "share_by")
 
 
 class OutboundService(Service):
@@ -143,8 +143,8 @@ class OutboundService(Service):
         self.audit = OutboundAudit(lambda: self._current().global_settings, wall)
         if settings.outbound_audit_monitors:
             self.hooks.register_last(self.audit)
-        for name in settings.hooks:
-            self._register_hook(name, config.where("global", "hooks"))
+        self._named = NamedProviders(self.hooks)
+        self._named.install(self._named.load(settings.hooks, config.where("global", "hooks")))
         self._ports: list[IListeningPort] = []
         self._starting: Deferred[int] | None = None
         self._stopped: Deferred[None] | None = None
@@ -163,13 +163,6 @@ class OutboundService(Service):
             self._log.warn("mail of binding {name} is found, which is not configured: default takes it", name=name)
             return DEFAULT_SLOT
         return slot
-
-    def _register_hook(self, name: str, where: str) -> None:
-        provider = load_provider(name, where)
-        try:
-            self.hooks.register_last(provider)
-        except StartupError as error:
-            raise ConfigError(f"{where}: global.hooks: {name}: {error}") from error
 
     def _own_name(self, config: Configuration) -> str:
         name = config.global_settings.hostname or self._seams.system_hostname()
@@ -235,9 +228,13 @@ class OutboundService(Service):
         if self._starting is not None:
             self._starting.addErrback(lambda _: None)
         self.spool.stop()
+        self._close()
+
+    def _close(self) -> None:
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()
+        self._named.install(())
         self._wall.stop()
         self._agenda.stop()
         # The process does not end while a worker waits for work.
@@ -349,12 +346,7 @@ class OutboundService(Service):
             await deferLater(self._reactor, 0.05, lambda: None)
         self._injection.interrupt()
         await self.spool.stop()
-        self._resolver.close()
-        self.mainlog.stop()
-        self.hooks.close_loggers()
-        self._wall.stop()
-        self._agenda.stop()
-        self._seams.threads.stop()
+        self._close()
 
     # What may be asked of it.
 
@@ -395,10 +387,14 @@ class OutboundService(Service):
         for name in _LASTING:
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
+        prohibited = self._prohibited(new.global_settings)
+        hooks = self._named.load(new.global_settings.hooks, new.where("global", "hooks"))
+        # From here on nothing is refused.
         self._config = new
         self._tell_doubts()
         self._facilities.config = new
-        self._facilities.prohibited = self._prohibited(new.global_settings)
+        self._facilities.prohibited = prohibited
+        self._named.install(hooks)
         self.spool.configure(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings

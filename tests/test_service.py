@@ -4,6 +4,7 @@ The whole service: start, stop, crash, reload.
 
 import errno
 import gc
+from typing import ClassVar
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
@@ -48,6 +49,29 @@ class Reader:
 
     def __call__(self, event: LogEvent) -> None:
         self.said.append(str(formatEvent(event)))
+
+
+@implementer(contracts.ILogDeliveryV1)
+class Named:
+    """
+    Is named by configurations, and counts what it is told.
+    """
+
+    said: ClassVar[list[str]] = []
+    made = 0
+
+    def __init__(self) -> None:
+        Named.made += 1
+        self.number = Named.made
+
+    def log_delivery_v1(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
+        self.said.append(f"{self.number} delivery")
+
+    def withdrawn(self) -> None:
+        """
+        Its end.
+        """
+        self.said.append(f"{self.number} end")
 
 
 class StartTests(WorldCase):
@@ -538,6 +562,40 @@ class ReloadTests(WorldCase):
         world.network.plumb("192.0.2.2")
         world.advance(61)
         self.assertEqual([taken.source for taken in mx.ledger], ["192.0.2.2"])
+
+    def test_hooks(self) -> None:
+        """
+        Providers come and go with the file that names them, in the middle of a session too; one that cannot be had
+        keeps everything as it was, and a stop is an end like any other.
+        """
+        Named.said.clear()
+        Named.made = 0
+        text = "[global]\nidle_timeout = 60\n"
+        named = text + 'hooks = ["tests.test_service:Named"]\n'
+        world = self.world(named)
+        mx = world.exchanger("example.com")
+
+        def said() -> list[str]:
+            Named.said.clear()
+            self.accept(world)
+            world.advance(2)
+            return list(Named.said)
+
+        self.assertEqual(said(), ["1 delivery"])
+        self.assertRaises(
+            ConfigError, world.service.reload, self.written('[global]\nhooks = ["tests.test_service:Nobody"]\n')
+        )
+        self.assertEqual(said(), ["1 delivery"])
+        world.service.reload(self.written(named))
+        self.assertEqual(Named.said[-1], "1 end")
+        self.assertEqual(said(), ["2 delivery"])
+        world.service.reload(self.written(text))
+        self.assertEqual(said(), [])
+        world.service.reload(self.written(named))
+        self.assertEqual(said(), ["3 delivery"])
+        self.assertEqual([taken.connection for taken in mx.ledger], [1] * 5)
+        world.stop()
+        self.assertEqual(Named.said[-1], "3 end")
 
     def test_new_binding(self) -> None:
         """

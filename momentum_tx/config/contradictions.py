@@ -71,14 +71,16 @@ def _families(found: Findings) -> None:
 
 
 def _impossible(found: Findings) -> None:
-    for stanza in found.having("tls", "delivery_method"):
-        if found.value(stanza, "tls") == "required" and found.value(stanza, "delivery_method") == "SMTP":
-            option = "delivery_method" if "delivery_method" in stanza.values else "tls"
-            other = "tls" if option == "delivery_method" else "delivery_method"
+    for extension, keyword in (("tls", "STARTTLS"), ("xclient", "XCLIENT")):
+        for stanza in found.having(extension, "delivery_method"):
+            if found.value(stanza, extension) != "required" or found.value(stanza, "delivery_method") != "SMTP":
+                continue
+            option = "delivery_method" if "delivery_method" in stanza.values else extension
+            other = extension if option == "delivery_method" else "delivery_method"
             found.refuse(
                 (*stanza.path, option),
                 f"no mail could be delivered: {toml_value(stanza.values[option])} does not go with "
-                f"{found.told(stanza, other)}, for without EHLO there is no STARTTLS",
+                f"{found.told(stanza, other)}, for without EHLO there is no {keyword}",
             )
 
 

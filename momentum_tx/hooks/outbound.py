@@ -4,6 +4,7 @@ Every hook point of one service.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -21,7 +22,7 @@ _log = Logger()
 class OutboundHooks:
     """
     Every hook point of one service.  Providers are registered before the
-    service starts.
+    service starts; those that a configuration names come and go with it.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,21 @@ class OutboundHooks:
         """
         for point in self._points_of(provider):
             point.register_last(provider)
+
+    def verify(self, provider: object) -> None:
+        """
+        Whether *provider* could be registered; errors as :meth:`register_first`.
+        """
+        for point in self._points_of(provider):
+            point.verify(provider)
+
+    def set_named(self, providers: Sequence[object]) -> None:
+        """
+        Have *providers*, which were verified, take the place of those that a
+        configuration named before (see :class:`momentum_tx.hooks.named.NamedProviders`).
+        """
+        for point in self.points:
+            point.set_named([provider for provider in providers if point.interface.providedBy(provider)])
 
     def _points_of(self, provider: object) -> list[HookPoint[Any]]:
         found = [point for point in self.points if point.interface.providedBy(provider)]

@@ -20,7 +20,7 @@ shape, because no hook waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
@@ -95,13 +95,15 @@ class HookPoint(Generic[P]):
     The chain of providers of one hook.  True when it has any.
     """
 
-    __slots__ = ("_frozen", "_providers", "_turn", "interface", "name")
+    __slots__ = ("_frozen", "_named", "_providers", "_turn", "interface", "name")
 
     def __init__(self, interface: InterfaceClass, turn: Turn) -> None:
         self.interface = interface
         (self.name,) = interface.names()
         self._turn = turn
         self._providers: list[P] = []
+        #: Where in the chain the providers stand that a configuration names, and how many they are.
+        self._named: tuple[int, int] | None = None
         self._frozen = False
 
     def __bool__(self) -> bool:
@@ -121,15 +123,29 @@ class HookPoint(Generic[P]):
         :raises StartupError: it does not fulfil the contract, or the service
             has started.
         """
-        self._verify(provider)
+        self._still_open(provider)
+        self.verify(provider)
         self._providers.insert(0, provider)
+        if self._named is not None:
+            self._named = self._named[0] + 1, self._named[1]
 
     def register_last(self, provider: P) -> None:
         """
         Put *provider* after all others; errors as :meth:`register_first`.
         """
-        self._verify(provider)
+        self._still_open(provider)
+        self.verify(provider)
         self._providers.append(provider)
+
+    def set_named(self, providers: Sequence[P]) -> None:
+        """
+        Have *providers*, which were verified, stand where those stood that a
+        configuration named before; the first time last of all.  Possible at any
+        time: a chain that is being gone through is gone through to its old end.
+        """
+        start, count = self._named if self._named is not None else (len(self._providers), 0)
+        self._providers = [*self._providers[:start], *providers, *self._providers[start + count :]]
+        self._named = start, len(providers)
 
     def freeze(self) -> None:
         """
@@ -137,9 +153,14 @@ class HookPoint(Generic[P]):
         """
         self._frozen = True
 
-    def _verify(self, provider: P) -> None:
+    def _still_open(self, provider: P) -> None:
         if self._frozen:
             raise StartupError(f"hook {self.name}: {provider!r} comes too late, hooks are registered before the start")
+
+    def verify(self, provider: P) -> None:
+        """
+        Raise :class:`~momentum_tx.errors.StartupError` if *provider* does not fulfil the contract.
+        """
         try:
             verifyObject(self.interface, provider)
         except Invalid as error:

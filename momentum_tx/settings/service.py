@@ -233,5 +233,5 @@ class GlobalSettings:
         (), "The only domains that are counted for themselves; an empty list is all.", scopes=GLOBAL
     )
     hooks: tuple[str, ...] = option(
-        (), "Hook providers, package.module:object, registered in this order (ours).", scopes=GLOBAL
+        (), "Hook providers, package.module:object, asked in this order (ours).", scopes=GLOBAL
     )

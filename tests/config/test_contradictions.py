@@ -269,6 +269,11 @@ class MistakeTests(SynchronousTestCase):
             'x:4: domain."a.example".tls: no mail could be delivered: "required" does not go with'
             ' delivery_method = "SMTP" (x:2), for without EHLO there is no STARTTLS',
         )
+        self.refused(
+            "[global]\ndelivery_method = 'SMTP'\nxclient = 'required'",
+            'x:2: global.delivery_method: no mail could be delivered: "SMTP" does not go with xclient = "required"'
+            " (x:3), for without EHLO there is no XCLIENT",
+        )
         for good in ("tls = 'ifavailable'\ndelivery_method = 'SMTP'", "tls = 'required'\ndelivery_method = 'LMTP'"):
             parse(f"[global]\n{good}")
         parse("[global]\ntls = 'required'\n[domain.'a.example']\ntls = 'no'\ndelivery_method = 'SMTP'")

@@ -218,6 +218,9 @@ class _Making:
                 host.extensions["lmtp"] = True
         elif kind < 0.11:
             plan.settings["delivery_method"] = "SMTP"
+            if plan.settings.get("tls") == "required":
+                # Without EHLO it cannot be had, and the file is refused.
+                plan.settings["tls"] = "ifavailable"
         if kind >= 0.11 and dice.random() < 0.1:
             plan.settings["xclient"] = dice.choice(("ifavailable", "ifavailable", "required"))
             for host in plan.hosts:

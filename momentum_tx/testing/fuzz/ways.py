@@ -1,5 +1,6 @@
 """
-Where an operator of a plan sends mail, or that he wants none.
+Where an operator of a plan sends mail, or that he wants none; and whom he has
+asked about it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def write_ways(plan: Plan, dice: Random) -> None:
         plan.settings["dns_failures_to_purge"] = dice.choice((0, 1, 2))
         plan.settings["mx_failures_fallback_to_a"] = dice.choice((-1, 0, 1))
         plan.settings["dns_failure_interval"] = dice.choice((0.0, 1.0, 30.0, 600.0))
+    if dice.random() < 0.15:
+        _hooks(plan, dice)
 
 
 def _blackhole(plan: Plan, dice: Random) -> None:
@@ -65,3 +68,13 @@ def _for_a_while(plan: Plan, dice: Random, header: str, options: Any, afterwards
     begin, lasts = dice.uniform(0.0, plan.storm), dice.choice((0.0, 1.0, 60.0, plan.storm * 0.3))
     for at, written in ((begin, options), (begin + lasts, afterwards)):
         plan.steps.append(Step(round(at, 3), "reload", {"header": header, "options": written}))
+
+
+def _hooks(plan: Plan, dice: Random) -> None:
+    """
+    Providers that let everything pass come and go.
+    """
+    names = [f"momentum_tx.testing.fuzz.passing:{name}" for name in ("Passing", "Staying")]
+    for _ in range(dice.randrange(1, 4)):
+        at, named = dice.uniform(0.0, plan.storm), dice.sample(names, dice.randrange(3))
+        plan.steps.append(Step(round(at, 3), "reload", {"header": "global", "options": {"hooks": named}}))

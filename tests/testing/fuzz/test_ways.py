@@ -46,6 +46,18 @@ class WriteWaysTests(SynchronousTestCase):
                 options |= {"gateway", "routes"} & set(step.args.get("options", ()))
         self.assertEqual(options, {"gateway", "routes"})
 
+    def test_hooks(self) -> None:
+        """
+        Some plans have providers that come and go, all combinations of them.
+        """
+        named = {
+            tuple(step.args["options"]["hooks"])
+            for seed in range(300)
+            for step in make_plan(seed).steps
+            if "hooks" in step.args.get("options", ())
+        }
+        self.assertEqual(len(named), 5)
+
     def test_same(self) -> None:
         """
         A seed draws the same each time.
