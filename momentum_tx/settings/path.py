@@ -128,10 +128,11 @@ class PathSettings:
         fixed=True,
     )
     max_resident_active_queue: int = option(
-        250,
+        10_000,
         "Active messages of a domain beyond which further ones are not kept in memory; -1 is no limit, 0 keeps none.",
         "messages",
         minimum=-1,
+        differs="The default is 250 there; each message beyond costs a third more, and memory has other bounds.",
     )
     drop_body_after_trans_fail: int = option(
         3,
