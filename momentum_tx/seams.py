@@ -17,7 +17,7 @@ from .logs.files import ILogFile, LogFile
 from .net import dialer as net_dialer
 from .net.datagram import QuietDatagrams
 from .net.https import HTTPSFetch
-from .net.resolver import DNSResolver, system_nameservers
+from .net.resolver import DNSResolver, read_resolv_conf, system_resolv_conf
 from .net.tls import OpenSSLUpgrade
 from .policy.next_hop import parse_next_hop
 from .settings import GlobalSettings
@@ -34,7 +34,7 @@ class Seams:
     What touches the world: the five seams, and the two services that exist
     once per world.
 
-    :ivar resolver: made for the service's settings.
+    :ivar resolver: made for the service's settings; raises :class:`OSError` if a file they name cannot be read.
     :ivar log_file: makes a log by path, its directory included; not open yet.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar own_addresses: the host's addresses.
@@ -60,15 +60,17 @@ def real_seams(reactor: Any) -> Seams:
     """
 
     def resolver(settings: GlobalSettings) -> IResolver:
-        servers = [_nameserver(text) for text in settings.nameservers] or system_nameservers()
+        conf = read_resolv_conf(settings.resolv_conf) if settings.resolv_conf else system_resolv_conf()
+        servers = [_nameserver(text) for text in settings.nameservers] or conf.servers
         return DNSResolver(
             QuietDatagrams(reactor),
             servers,
             SystemRandom(),
-            settings.dns_timeout,
+            conf.timeout if settings.dns_timeout is None else settings.dns_timeout,
             settings.dns_cache_size,
             settings.min_dns_ttl,
             settings.max_dns_ttl,
+            rounds=conf.attempts,
         )
 
     def log_file(path: str) -> ILogFile:

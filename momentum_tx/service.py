@@ -32,7 +32,7 @@ from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
 from .inject.smtp import SMTPInjection
 from .inject.wishes import Wishes
-from .interfaces.services import IConfiguration
+from .interfaces.services import IConfiguration, IResolver
 from .logs.audit import OutboundAudit
 from .logs.files import ILogFile
 from .logs.mainlog import MainLog
@@ -48,7 +48,16 @@ from .wall import WallClock
 #: Seconds that injecting clients get for an answer that is under way at a stop.
 INJECTION_GRACE: Final = 5.0
 #: Global options that a reload does not change.
-_LASTING: Final = ("state_dir", "log_dir", "smtp_listen", "nameservers", "hostname", "durability", "share_by")
+_LASTING: Final = (
+    "state_dir",
+    "log_dir",
+    "smtp_listen",
+    "nameservers",
+    "resolv_conf",
+    "hostname",
+    "durability",
+    "share_by",
+)
 
 
 class OutboundService(Service):
@@ -90,7 +99,7 @@ class OutboundService(Service):
         self._agenda = Agenda(reactor)
         self._wall = clock = WallClock(reactor, wall, self._agenda)
         ids = MessageIds(clock, os.getpid() if pid is None else pid)
-        self._resolver = seams.resolver(settings)
+        self._resolver = self._make_resolver(config)
         spool_dir = os.path.join(settings.state_dir, "spool")
         self.spool = JournalSpool(
             seams.files(spool_dir),
@@ -173,6 +182,17 @@ class OutboundService(Service):
                 f"write one"
             )
         return name
+
+    def _make_resolver(self, config: Configuration) -> IResolver:
+        settings = config.global_settings
+        try:
+            return self._seams.resolver(settings)
+        except OSError as error:
+            where = config.where("global", "resolv_conf")
+            reason = error.strerror or error
+            raise StartupError(
+                f"{where}: global.resolv_conf: {settings.resolv_conf} cannot be read: {reason}"
+            ) from None
 
     def _open_log(self) -> ILogFile:
         try:

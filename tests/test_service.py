@@ -15,8 +15,10 @@ from momentum_tx.config.load import parse
 from momentum_tx.errors import ConfigError, LookupFailed, MessageRefused, StartupError
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.records import IConnectionHandle, IDomainRecord, IMessage
+from momentum_tx.interfaces.services import IResolver
 from momentum_tx.outcomes import Verdict
 from momentum_tx.service import OutboundService
+from momentum_tx.settings import GlobalSettings
 from momentum_tx.testing.peers import SILENCE, TAKE_AND_BE_SILENT, Answer
 from momentum_tx.testing.world import ADDRESSES, LISTENING, World
 
@@ -119,6 +121,22 @@ class StartTests(WorldCase):
             seams.system_hostname = lambda name=name: name  # type: ignore[misc]
             error = self.assertRaises(StartupError, OutboundService, Clock(), parse("", "mail.toml"), seams)
             self.assertIn(f"global.hostname: this host calls itself {name!r}", str(error))
+
+    def test_no_resolv_conf(self) -> None:
+        """
+        A file of name servers that cannot be read is named with its place.
+        """
+
+        def resolver(settings: GlobalSettings) -> IResolver:
+            raise FileNotFoundError(2, "No such file or directory")
+
+        seams = World(start=False)._seams()
+        seams.resolver = resolver
+        config = parse('[global]\nresolv_conf = "/etc/dns.conf"\n', "mail.toml")
+        error = self.assertRaises(StartupError, OutboundService, Clock(), config, seams)
+        self.assertEqual(
+            str(error), "mail.toml:2: global.resolv_conf: /etc/dns.conf cannot be read: No such file or directory"
+        )
 
     def test_spool_in_use(self) -> None:
         """

@@ -41,22 +41,30 @@ class Upstream:
     questions.
     """
 
-    __slots__ = ("_demoted", "agenda", "bound", "reactor", "rng", "servers", "timeout")
+    __slots__ = ("_demoted", "agenda", "bound", "reactor", "rng", "rounds", "servers", "timeout")
 
     def __init__(
-        self, reactor: Any, agenda: Agenda, servers: tuple[Nameserver, ...], rng: Random, timeout: float
+        self,
+        reactor: Any,
+        agenda: Agenda,
+        servers: tuple[Nameserver, ...],
+        rng: Random,
+        timeout: float,
+        rounds: int = ROUNDS,
     ) -> None:
         """
         :param reactor: provides ``IReactorUDP``, ``IReactorTCP`` and ``IReactorTime``.
         :param timeout: seconds each server has, each time it is asked.
+        :param rounds: how often a server that is silent is asked.
         """
+        self.rounds = rounds
         self.reactor = reactor
         self.agenda = agenda
         self.servers = servers
         self.rng = rng
         self.timeout = timeout
         #: Most seconds a question takes, aliases and TCP included.
-        self.bound = ROUNDS * timeout * min(len(servers), _BOUND_SERVERS)
+        self.bound = rounds * timeout * min(len(servers), _BOUND_SERVERS)
         self._demoted: dict[Nameserver, float] = {}
 
     def order(self) -> list[Nameserver]:
@@ -158,7 +166,7 @@ class Question:
         self._ask_next()
 
     def _ask_next(self) -> None:
-        if not self._todo and self._round < ROUNDS:
+        if not self._todo and self._round < self._upstream.rounds:
             # A server that has refused would only refuse again.
             self._round += 1
             self._todo.extend(self._silent)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import dns.rdatatype
@@ -24,7 +25,7 @@ from ..interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
 from ..timers import Agenda
 from .dns_answers import address_answer, is_address_text, mx_answer
 from .dns_cache import DNSCache
-from .dns_question import Question, Upstream
+from .dns_question import ROUNDS, Question, Upstream
 from .dns_transport import Nameserver
 from .dns_wire import DEFAULT_NEGATIVE_TTL, MAX_TTL, MIN_TTL, Records, dns_name
 
@@ -61,27 +62,67 @@ _BOTH: Final = 2
 _KINDS: Final[tuple[tuple[RdataType, ...], ...]] = ((_MX,), (_A,), (_A, _AAAA))
 
 
-def system_nameservers(path: str = RESOLV_CONF) -> list[tuple[str, int]]:
+@dataclass(slots=True)
+class ResolvConf:
     """
-    The servers that resolv.conf(5) names, in its order; the local one if it
-    names none or cannot be read.
+    What is used of a file that is written as resolv.conf(5) says.
+
+    :ivar servers: address and port of each server, in its order; the local one if it names none.
+    :ivar timeout: seconds each server has, each time it is asked.
+    :ivar attempts: how often a server that is silent is asked.
     """
+
+    servers: list[tuple[str, int]] = field(default_factory=lambda: [LOCAL_SERVER])
+    timeout: float = 5.0
+    attempts: int = ROUNDS
+
+
+def read_resolv_conf(path: str) -> ResolvConf:
+    """
+    Read the file at *path*.
+
+    :raises OSError: it cannot be read.
+    """
+    found = ResolvConf()
     servers: list[tuple[str, int]] = []
-    try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                words = line.split()
-                if len(words) < 2 or words[0] != "nameserver":
-                    continue
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            words = line.split()
+            if len(words) < 2:
+                continue
+            if words[0] == "nameserver":
                 try:
                     Nameserver(words[1])
                 except ValueError:
                     # As the C library does: a line it cannot read is not there.
                     continue
                 servers.append((words[1], DNS_PORT))
+            elif words[0] == "options":
+                for word in words[1:]:
+                    _take_option(found, word)
+    found.servers = servers or found.servers
+    return found
+
+
+def _take_option(found: ResolvConf, word: str) -> None:
+    name, _, value = word.partition(":")
+    if not (value.isascii() and value.isdigit() and len(value) < 5):
+        return
+    # The bounds are those of the C library; the other names are Momentum's.
+    if name in ("timeout", "retrans"):
+        found.timeout = float(min(max(int(value), 1), 30))
+    elif name in ("attempts", "retry"):
+        found.attempts = min(max(int(value), 1), 5)
+
+
+def system_resolv_conf() -> ResolvConf:
+    """
+    What the system says; the local server if it says nothing.
+    """
+    try:
+        return read_resolv_conf(RESOLV_CONF)
     except OSError:
-        pass
-    return servers or [LOCAL_SERVER]
+        return ResolvConf()
 
 
 class _Lookup:
@@ -125,22 +166,24 @@ class DNSResolver:
         max_ttl: int = MAX_TTL,
         max_in_flight: int = MAX_IN_FLIGHT,
         max_waiting: int = MAX_WAITING,
+        rounds: int = ROUNDS,
     ) -> None:
         """
         :param reactor: provides ``IReactorUDP``, ``IReactorTCP`` and
             ``IReactorTime``; its clock is that of the cache.
         :param nameservers: address and port of each server, in the order in
-            which they are asked (see :func:`system_nameservers`).
+            which they are asked (see :func:`read_resolv_conf`).
         :param rng: makes the ids of queries; in production a
             ``random.SystemRandom``, since a guessed id lets a forged answer in.
         :param timeout: seconds each server has, each time it is asked; a whole
-            question takes no more than twice that for each of three servers.
+            question takes no more than *rounds* times that for each of three servers.
         :param cache_size: answers kept; the oldest go first.
         :param min_ttl: seconds; a positive answer is kept at least so long.
         :param max_ttl: seconds; no answer is kept longer, nor longer than a week.
         :param max_in_flight: questions asked at once.
         :param max_waiting: questions that wait for one of those to end; at the
             bound a lookup fails.
+        :param rounds: how often a server that is silent is asked.
         :raises ValueError: no server, or one that is not an address.
         """
         servers = tuple(Nameserver(address, port) for address, port in nameservers)
@@ -148,7 +191,7 @@ class DNSResolver:
             raise ValueError("a resolver needs a name server")
         self._agenda = Agenda(reactor)
         self._clock = reactor
-        self._upstream = Upstream(reactor, self._agenda, servers, rng, timeout)
+        self._upstream = Upstream(reactor, self._agenda, servers, rng, timeout, rounds)
         self._cache: DNSCache[_Answer | LookupFailed] = DNSCache(cache_size)
         self._max_ttl = max(MIN_TTL, min(max_ttl, MAX_TTL))
         self._min_ttl = max(MIN_TTL, min(min_ttl, self._max_ttl))

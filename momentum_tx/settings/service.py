@@ -88,8 +88,19 @@ class GlobalSettings:
     max_dns_ttl: int = option(
         4294967295, "Longest life of a DNS answer used for routing.", "seconds", GLOBAL, minimum=1
     )
-    dns_timeout: float = option(
-        5.0, "Longest wait for one DNS server before the next is asked (ours).", "seconds", GLOBAL, minimum=0.05
+    resolv_conf: str = option(
+        "",
+        "File with nameserver lines and the options timeout and attempts, as in resolv.conf(5); empty means the"
+        " system's.",
+        scopes=GLOBAL,
+        differs="nameservers goes before it. Nothing else in it counts, for mail domains are absolute names.",
+    )
+    dns_timeout: float | None = option(
+        None,
+        "Longest wait for one DNS server before the next is asked; unset means what resolv_conf says, or 5 (ours).",
+        "seconds",
+        GLOBAL,
+        minimum=0.05,
     )
     dns_cache_size: int = option(
         100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1

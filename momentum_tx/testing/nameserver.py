@@ -395,7 +395,7 @@ def wire_resolver(
         reactor,
         [(host, port or DNS_PORT) for host, port in places],
         rng,
-        settings.dns_timeout,
+        5.0 if settings.dns_timeout is None else settings.dns_timeout,
         settings.dns_cache_size,
         settings.min_dns_ttl,
         settings.max_dns_ttl,

@@ -165,6 +165,20 @@ class QuestionTests(SynchronousTestCase):
         self.assertEqual(peers, [SERVER, SECOND, SERVER, SECOND])
         self.failed("192.0.2.53:53: no answer in 5 s", "192.0.2.54:53: no answer in 5 s")
 
+    def test_one_round(self) -> None:
+        """
+        Where a server shall be asked once, a silent one is not asked again.
+        """
+        servers = tuple(Nameserver(*server) for server in (SERVER, SECOND))
+        self.upstream = Upstream(self.reactor, self.agenda, servers, Random(1), 2.0, 1)
+        self.ask()
+        peers = []
+        for _ in range(2):
+            peers.append(self.port().peer)
+            self.reactor.advance(2.0)
+        self.assertEqual(peers, [SERVER, SECOND])
+        self.failed("192.0.2.53:53: no answer in 2 s", "192.0.2.54:53: no answer in 2 s")
+
     def test_late(self) -> None:
         """
         An answer that takes 4.9 seconds is in time.

@@ -2,6 +2,7 @@
 Tests for :mod:`momentum_tx.net.resolver`.
 """
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from momentum_tx.errors import LookupFailed, LookupHindered
 from momentum_tx.interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
-from momentum_tx.net.resolver import FAILURE_LIFETIME, LOCAL_SERVER, DNSResolver, system_nameservers
+from momentum_tx.net.resolver import FAILURE_LIFETIME, LOCAL_SERVER, DNSResolver, ResolvConf, read_resolv_conf
 
 from .dns_doubles import SERVER, DNSReactor, raw_record, reply, rrset, soa
 
@@ -640,13 +641,34 @@ class ConfigurationTests(SynchronousTestCase):
                 "# comment\nsearch example.com\nnameserver 192.0.2.1\n  nameserver\t2001:db8::1  # second\n"
                 "nameserver\nnameserver not-an-address\nnameserver fe80::1%eth0\n;nameserver 192.0.2.9\n"
             )
-        self.assertEqual(system_nameservers(path), [("192.0.2.1", 53), ("2001:db8::1", 53), ("fe80::1%eth0", 53)])
+        self.assertEqual(read_resolv_conf(path).servers, [("192.0.2.1", 53), ("2001:db8::1", 53), ("fe80::1%eth0", 53)])
 
     def test_no_resolv_conf(self) -> None:
         """
         Without the file, or with nothing in it, the local server is asked.
         """
-        self.assertEqual(system_nameservers(self.mktemp()), [LOCAL_SERVER])
+        path = self.mktemp()
+        Path(path).write_text("search example.com\n", "utf-8")
+        self.assertEqual(read_resolv_conf(path), ResolvConf([LOCAL_SERVER], 5.0, 2))
+        self.assertRaises(OSError, read_resolv_conf, self.mktemp())
+
+    def test_options(self) -> None:
+        """
+        ``timeout`` and ``attempts`` are obeyed within the bounds of the C library,
+        by Momentum's names for them too; everything else means nothing.
+        """
+        for text, timeout, attempts in (
+            ("options timeout:3 attempts:4", 3.0, 4),
+            ("options retrans:2\noptions retry:1", 2.0, 1),
+            ("options timeout:0 attempts:0", 1.0, 1),
+            ("options timeout:99 attempts:99", 30.0, 5),
+            ("options timeout: attempts:x rotate ndots:3 timeout:-1", 5.0, 2),
+            ("timeout:3", 5.0, 2),
+        ):
+            path = self.mktemp()
+            Path(path).write_text(text + "\n", "utf-8")
+            found = read_resolv_conf(path)
+            self.assertEqual((found.timeout, found.attempts), (timeout, attempts), text)
 
     def test_mistakes(self) -> None:
         """
