@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from ...interfaces import hooks
 from ...net.resolver import DNS_PORT
+from ...policy.curfew import QuietHours, phase
 from ...policy.skipped import SkippedHosts
 from ...settings import DEFAULT_SLOT
 from ..network import NetworkWatch
@@ -30,15 +31,18 @@ SMTP_PORT: Final = 25
 LMTP_PORT: Final = 2003
 
 
-def suspended(config: IConfiguration, slot: int, domain: str) -> bool:
+def suspended(config: IConfiguration, slot: int, domain: str, wall: float) -> bool:
     """
     Whether the configuration says that mail is not to be delivered, for now or at all.
+
+    :param wall: the service's wall time.
     """
     if blackholed(config, slot, domain):
         return True
     if slot == DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
         return True
-    return config.path(slot, domain).suspend_delivery
+    settings = config.path(slot, domain)
+    return settings.suspend_delivery or phase([QuietHours.parse(text) for text in settings.curfew], wall).quiet
 
 
 def blackholed(config: IConfiguration, slot: int, domain: str) -> bool:
@@ -71,6 +75,7 @@ class Edge:
     :param fault: told of (rule, text) when something must not be.
     :param seconds: the clock.
     :param line: who waits for a connection of the server.
+    :param wall: wall time as the service has it.
     :ivar stopping: a stop was asked for: nothing may be begun any more.
     """
 
@@ -81,7 +86,9 @@ class Edge:
         fault: Callable[[str, str], object],
         seconds: Callable[[], float],
         line: Places[DomainRecord] | None = None,
+        wall: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self._wall = wall
         self._config = config
         self._ends = ends
         self._fault = fault
@@ -130,7 +137,7 @@ class Edge:
             self._fault("connection while stopping", domain)
         if SkippedHosts(config.global_settings.skip_hosts).skips(host.name, address):  # type: ignore[attr-defined]
             self._fault("connection to a skipped host", f"{domain}: {address}")
-        if suspended(config, slot, domain):
+        if suspended(config, slot, domain, self._wall()):
             self._fault("connection while suspended", f"{domain} from slot {slot}")
         self._measures.dialled(domain, slot, host, first)
 
@@ -150,7 +157,7 @@ class Edge:
             self._fault("wrong binding", f"{msg.recipient!r} of slot {msg.binding_slot} on another's connection")
         if self.stopping:
             self._fault("attempt while stopping", f"{msg.recipient!r}")
-        if suspended(self._config(), msg.binding_slot, dr.domain):
+        if suspended(self._config(), msg.binding_slot, dr.domain, self._wall()):
             self._fault("attempt while suspended", f"{msg.recipient!r}")
 
 

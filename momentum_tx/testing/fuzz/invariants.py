@@ -92,12 +92,6 @@ class Invariants:
     def _fault(self, rule: str, text: str) -> None:
         self._stage.fault(rule, text)
 
-    def _wall(self) -> float:
-        """
-        Wall time as the service has it: it follows the world's in its own time.
-        """
-        return self._stage.world.service.delivery.facilities.wall.at(self._stage.seconds())
-
     # After every step.
 
     def after_step(self) -> None:
@@ -272,7 +266,7 @@ class Invariants:
 
     def _look_at_delayed(self, dr: DomainRecord, now: float, until: float, interval: float) -> None:
         first = dr.mail_queue.first_delayed()
-        if first is None or first.next_attempt > self._wall():
+        if first is None or first.next_attempt > self._stage.wall():
             self._late.pop(dr.domain, None)
             return
         since = self._late.setdefault(dr.domain, now)
@@ -294,13 +288,13 @@ class Invariants:
         """
         stage = self._stage
         service = stage.world.service
-        delivery, config, wall = service.delivery, service.configuration, self._wall()
+        delivery, config, wall = service.delivery, service.configuration, self._stage.wall()
         settings = config.path(slot, dr.domain)
         records = delivery.records
         if blackholed(config, slot, dr.domain):
             # It has to be gone.
             return ""
-        if suspended(config, slot, dr.domain):
+        if suspended(config, slot, dr.domain, wall):
             return "suspended"
         if self._unplumbed(slot):
             return ABSENT

@@ -7,9 +7,11 @@ kind at once finds less than some trouble of one kind, because little works then
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
+from ..world import EPOCH
 from .habits import Habits
 from .operator import write_policy
 from .plan import Domain, Host, Part, Plan, Step
@@ -41,6 +43,15 @@ def make_plan(seed: int) -> Plan:
     The plan of *seed*; the same each time.
     """
     return _Making(seed).plan
+
+
+def _quiet_hours(dice: Random, storm: float) -> str:
+    """
+    Some minutes of the storm, as the clock on the wall shows them, or the night before it.
+    """
+    begin = EPOCH + 60.0 * dice.randrange(-10, int(storm / 60.0) + 1)
+    shown = [datetime.fromtimestamp(time, UTC) for time in (begin, begin + 60.0 * dice.choice((1, 3, 10)))]
+    return "-".join(f"{time:%H:%M}" for time in shown)
 
 
 class _Making:
@@ -107,6 +118,12 @@ class _Making:
         self._sometimes(0.3, max_retries=dice.choice((0, 1, 3, "none")))
         self._sometimes(0.05, never_retry=True)
         self._sometimes(0.1, retry_intervals=[f"{interval}s", f"{2 * interval}s"])
+        growing = " ".join(f"{interval * factor}s" for factor in (1, 3, 8))
+        lists = (f"45x: {growing}", f"no_connection: {2 * interval}s {interval}s", f"internal: {growing}")
+        self._sometimes(0.1, retry_by_reply=list(lists[: dice.choice((1, 2, 3))]))
+        self._sometimes(0.1, delayed_binding_domain_fuzz=dice.choice((4.0, 64.0)))
+        self._sometimes(0.1, response_transcode_pattern="^554 (.*)", response_transcode_replace="454 $1")
+        self._sometimes(0.1, curfew=[_quiet_hours(dice, plan.storm)])
         self._sometimes(0.2, retry_jitter=dice.choice((0.1, 1.0)))
         self._sometimes(0.2, never_attempt_expired_messages=True)
         self._sometimes(0.5, host_failure_retry=dice.choice((1.0, 10.0, 60.0)))

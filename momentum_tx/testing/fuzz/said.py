@@ -123,7 +123,7 @@ class SaidWatch:
         """
         The service begins an attempt.
         """
-        wall = self._stage.world.wall()
+        wall = self._stage.wall()
         letter = self._letter(message)
         said: Any = letter.said if letter is not None else {}
         if self._patient and wall < said.get("not_before", 0.0) - 1e-6:
@@ -140,14 +140,18 @@ class SaidWatch:
         stage, reception = self._stage, message.reception
         assert message.domain is not None
         settings = stage.config().path(message.binding_slot, message.domain.domain)
-        wall = stage.world.wall()
+        wall = stage.wall()
         if not reception.expires:
-            return wall - max(reception.creation_time, reception.not_before) < settings.message_expiration
+            # By a steady clock, as far back as the process has known the message.
+            began = reception.began_by(stage.world.service.delivery.facilities.wall.stepped)
+            return wall - began < settings.message_expiration
         if unattempted:
             return wall < reception.expires
         # No further attempt fits in.
         schedule = RetrySchedule.of(settings)
-        return wall + max(schedule.delay(number, 1.0) for number in range(1, 50)) < reception.expires
+        listed = [interval for rule in schedule.retry_by_reply for interval in rule.intervals]
+        longest = max(schedule.delay(number, 1.0) for number in range(1, 50))
+        return wall + max(longest, max(listed, default=0.0) * (1.0 + schedule.retry_jitter)) < reception.expires
 
     def _letter(self, message: Message) -> Letter | None:
         parcel = self._stage.books.parcels.get(message.recipient)

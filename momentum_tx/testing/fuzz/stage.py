@@ -139,6 +139,12 @@ class Stage:
         """
         return self.world.clock.seconds()
 
+    def wall(self) -> float:
+        """
+        Wall time as the service has it: it follows the world's in its own time.
+        """
+        return self.world.service.delivery.facilities.wall.at(self.seconds())
+
     def config(self) -> IConfiguration:
         """
         The configuration in force.
@@ -152,7 +158,7 @@ class Stage:
         """
         config = self.config()
         lacking = bool(config.bindings[slot].bind_address) and self.lacks(slot) == config.bindings[slot].addresses
-        return lacking or suspended(config, slot, domain)
+        return lacking or suspended(config, slot, domain, self.wall())
 
     def lacks(self, slot: int) -> tuple[str, ...]:
         """
@@ -240,7 +246,7 @@ class Stage:
         self.world = world
         service = world.service
         self.observer = Observer(self.books, self.trace)
-        self.edge = Edge(self.config, self.ends, self.fault, self.seconds, service.delivery.records.server)
+        self.edge = Edge(self.config, self.ends, self.fault, self.seconds, service.delivery.records.server, self.wall)
         self.wire.ours, self.wire.edge = world.host, self.edge
         self.journal.attach(world.files)
         self.journal.deaf = False

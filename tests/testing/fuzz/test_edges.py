@@ -220,6 +220,21 @@ class ForbiddenTests(StoryCase):
         fault = self.planted(plan, "connection while suspended", Maintainer, "_connect", eager)
         self.assertEqual(fault.text, f"{DOMAIN} from slot 0")
 
+    def test_curfew(self) -> None:
+        """
+        A domain is connected to in a curfew; one that is kept is all right.
+        """
+
+        def eager(maintainer: Any, dr: Any, now: float) -> None:
+            for slot in dr.mail_queue.active_slots():
+                maintainer._open_missing(dr, slot, now)
+
+        quiet: dict[str, Any] = {"curfew": ["22:00-22:14"]}
+        plan = small_plan(mail(), settings=quiet)
+        self.assertEqual(self.innocent(plan).counts["delivered"], 1)
+        fault = self.planted(plan, "connection while suspended", Maintainer, "_connect", eager)
+        self.assertEqual(fault.text, f"{DOMAIN} from slot 0")
+
     def stopping(self) -> Plan:
         """
         The service is asked to stop while a receiver thinks, with mail that

@@ -173,6 +173,20 @@ class EndTests(StoryCase):
         result = self.innocent(plan)
         self.assertEqual((result.counts["transient"], result.counts["permanent"]), (2, 1))
 
+    def test_clock_was_set(self) -> None:
+        """
+        Mail that is old by a steady clock may expire whatever the wall clock shows, and no other.
+        """
+        for seconds in (-7200.0, 7200.0):
+            plan = small_plan(
+                mail(),
+                Step(50.0, "clock", {"seconds": seconds}),
+                behaviours=(NOT_NOW,),
+                storm=900.0,
+                settings={"message_expiration": 300.0, "retry_interval": 60.0, "max_retry_interval": 60.0},
+            )
+            self.assertEqual(self.innocent(plan).counts["permanent"], 1)
+
     def test_tries_are_not_over(self) -> None:
         """
         A message is not given up for its tries before it has had them.
@@ -472,6 +486,13 @@ class ReasonTests(StoryCase):
         Its delivery is suspended.
         """
         self.explained(self.reloaded(suspend_delivery=True), "suspended")
+
+    def test_curfew(self) -> None:
+        """
+        It is quiet.
+        """
+        quiet: dict[str, Any] = {"curfew": ["22:00-22:14"]}
+        self.explained(self.rehearse(small_plan(mail(), settings=quiet), 2.0), "suspended")
 
     def test_unplumbed(self) -> None:
         """

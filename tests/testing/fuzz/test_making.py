@@ -109,6 +109,20 @@ class MakePlanTests(SynchronousTestCase):
         for field in ("shuffled", "dns", "kernel_patience"):
             self.assertGreater(len({getattr(plan, field) for plan in self.plans}), 1, field)
 
+    def test_when_mail_is_tried_again(self) -> None:
+        """
+        Some plans bend the schedule of retries, say other words for replies, and have quiet hours.
+        """
+        for name in (
+            "curfew",
+            "delayed_binding_domain_fuzz",
+            "response_transcode_pattern",
+            "retry_by_reply",
+            "retry_intervals",
+            "retry_jitter",
+        ):
+            self.assertTrue(any(name in plan.settings for plan in self.plans), name)
+
     def test_methods(self) -> None:
         """
         Most plans speak ESMTP; where another method is configured the receivers speak it too.
