@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..settings import DEFAULT_PROHIBITED_HOSTS, Level
+from ..settings.absent import ABSENT
 from .options import BY_CLASS, CLASSES, LONGEST_SECONDS, Option, number
 
 _TITLES: Final = (
@@ -32,6 +33,15 @@ Momentum does not have.
 seconds may have a fraction and is at most {number(LONGEST_SECONDS)} (ten years).
 """
 
+_ABSENT_HEAD: Final = """
+## Options of Momentum that are not here
+
+For outbound mail. A file that has one of them is refused with the same words.
+
+| name | why, and what to use |
+| --- | --- |
+"""
+
 
 def options_page() -> str:
     """
@@ -43,6 +53,8 @@ def options_page() -> str:
         parts += [_row(option) for option in BY_CLASS[owner].values()]
     parts.append("\n## Default of prohibited_hosts\n\nThe host's own addresses are added when the service runs.\n\n")
     parts += [f"* `{network}`\n" for network in DEFAULT_PROHIBITED_HOSTS]
+    parts.append(_ABSENT_HEAD)
+    parts += [f"| `{name}` | {ABSENT[name].replace('|', chr(92) + '|')} |\n" for name in sorted(ABSENT)]
     return "".join(parts)
 
 

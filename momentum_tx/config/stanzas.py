@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from ..settings.absent import ABSENT
 from . import names
 from .lines import Lines, spelled
 from .options import BY_TABLE, WRONG, Table, shown, tables_of
@@ -169,11 +170,15 @@ class Reader:
     def _stranger(self, path: tuple[str, ...], value: object) -> None:
         key = path[0]
         if isinstance(value, dict):
-            self.report(path, f"unknown table{nearest(key, ('global', *_BY_NAME))}")
+            hint = nearest(key, ("global", *_BY_NAME))
+            self.report(path, absent(key) if key.lower() in ABSENT else f"unknown table{hint}")
             return
         tables = tables_of(key)
         if tables:
             self.report(path, f"stands outside every table; it may stand in {_listed(tables)}")
+            return
+        if key.lower() in ABSENT:
+            self.report(path, absent(key))
             return
         known = {name for table in Table for name in BY_TABLE[table]}
         self.report(path, f"unknown option outside every table{nearest(key, known)}")
@@ -192,6 +197,8 @@ class Reader:
                 self._stray_table(path, value, table, inner)
             elif tables := tables_of(key):
                 self.report(path, f"may not stand in {table.value}; it may stand in {_listed(tables)}")
+            elif key.lower() in ABSENT:
+                self.report(path, absent(key))
             else:
                 self.report(path, f"unknown option{nearest(key, BY_TABLE[table])}")
 
@@ -313,6 +320,13 @@ class Reader:
         shortest, longest = values.get("min_dns_ttl", 0), values.get("max_dns_ttl", 2**32 - 1)
         if isinstance(shortest, int) and isinstance(longest, int) and shortest > longest:
             self.report(("global", "min_dns_ttl"), f"must not be above max_dns_ttl, which is {longest}")
+
+
+def absent(key: str) -> str:
+    """
+    What is said of an option of Momentum that is not here.
+    """
+    return f"is an option of Momentum that is not here: {ABSENT[key.lower()]}"
 
 
 def nearest(key: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import momentum_tx
 from momentum_tx.config.load import parse
 from momentum_tx.config.options import BY_CLASS
 from momentum_tx.config.reference import options_page
+from momentum_tx.settings.absent import ABSENT
 
 DOC = pathlib.Path(momentum_tx.__file__).parent.parent / "doc"
 PAGE = DOC / "reference" / "options.md"
@@ -36,7 +37,9 @@ class PageTests(SynchronousTestCase):
         Every option has a row with as many cells as the head.
         """
         page = options_page()
+        page, _, absent = page.partition("## Options of Momentum that are not here")
         rows = [line for line in page.splitlines() if line.startswith("| `")]
+        self.assertEqual(absent.count("\n| `"), len(ABSENT))
         self.assertEqual(len(rows), sum(len(options) for options in BY_CLASS.values()))
         for row in rows:
             self.assertEqual(row.replace("\\|", "").count("|"), 6, row)
