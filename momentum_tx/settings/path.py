@@ -58,14 +58,14 @@ class PathSettings:
         "",
         'How often a connection may be begun, each address that is tried counted: "10" a second, "100/60", "100/min",'
         ' "5000/hour". Whoever gets the value from the same table shares it. Empty or 0 is no limit.',
-        differs="the rate holds in any window of the period, not only in those that begin with a tick of the clock",
+        differs="The rate holds in any window of the period, not only in those that begin with a tick of the clock.",
     )
     outbound_throttle_messages: str = option(
         "",
         "How often a message may be sent, each recipient counted; written and shared like"
         " outbound_throttle_connections. Empty or 0 is no limit.",
-        differs="the first message of a connection is held to it too; a session that has to wait stays open for"
-        " idle_timeout",
+        differs="The first message of a connection is held to it too; a session that has to wait stays open for"
+        " idle_timeout.",
     )
     max_recipients_per_batch: int = option(100, "Most recipients of one transaction.", "recipients", minimum=1)
     retry_interval: float = option(
@@ -126,6 +126,7 @@ class PathSettings:
         False,
         "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
         fixed=True,
+        differs="The default is true there.",
     )
     max_resident_active_queue: int = option(
         10_000,

@@ -67,6 +67,7 @@ class GlobalSettings:
         None,
         "Networks never connected to for an address learnt from DNS; a written list replaces the default.",
         scopes=GLOBAL,
+        differs="There is a default, and an address that matches is left out; where none is left the domain is denied.",
     )
     skip_hosts: tuple[str, ...] = option(
         (),
@@ -93,7 +94,7 @@ class GlobalSettings:
         "File with nameserver lines and the options timeout and attempts, as in resolv.conf(5); empty means the"
         " system's.",
         scopes=GLOBAL,
-        differs="nameservers goes before it. Nothing else in it counts, for mail domains are absolute names.",
+        differs="The option nameservers goes before it. Nothing else in it counts: mail domains are absolute names.",
     )
     dns_timeout: float | None = option(
         None,
@@ -227,8 +228,8 @@ class GlobalSettings:
         'Windows in which what becomes of mail is counted, as "size,count": "60,15" keeps the last fifteen minutes one'
         " by one. Without any nothing is counted; the first one takes a restart.",
         scopes=GLOBAL,
-        differs="options of the module outbound_audit, which are written monitors, monitor_domains, threshold and"
-        " domainlist there",
+        differs="Options of the module outbound_audit, which are written monitors, monitor_domains, threshold and"
+        " domainlist there.",
     )
     outbound_audit_monitor_domains: bool = option(
         True, "Whether each domain is counted for itself, besides all together.", scopes=GLOBAL

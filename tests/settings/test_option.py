@@ -70,12 +70,14 @@ class OptionTests(SynchronousTestCase):
 
     def test_described(self) -> None:
         """
-        Every option says in a sentence what it does, and where it may stand.
+        Every option says in a sentence what it does, in another how it differs from Momentum's, and where it may stand.
         """
         for owner, option in options():
             doc = option.metadata["doc"]
             self.assertTrue(doc[0].isupper() or doc.startswith("group:"), f"{owner.__name__}.{option.name}")
             self.assertTrue(doc.endswith("."), f"{owner.__name__}.{option.name}")
+            differs = option.metadata.get("differs", "A.")
+            self.assertTrue(differs[0].isupper() and differs.endswith("."), f"{owner.__name__}.{option.name}")
             self.assertTrue(option.metadata["scopes"], option.name)
             self.assertTrue(all(isinstance(level, Level) for level in option.metadata["scopes"]), option.name)
 
