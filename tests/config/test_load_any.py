@@ -1,5 +1,6 @@
 """
-Any text at all is a configuration or is refused in words: trees drawn from seeds.
+Any text at all is a configuration or is refused in words, and any value is taken
+or refused by what its option says of itself.
 """
 
 from __future__ import annotations
@@ -8,16 +9,25 @@ import re
 from random import Random
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.config.configuration import Configuration
 from momentum_tx.config.lines import spelled
 from momentum_tx.config.load import parse
-from momentum_tx.config.options import BY_TABLE, Option, Table
+from momentum_tx.config.options import BY_TABLE, WRONG, Option, Table
 from momentum_tx.config.report import dump, explanation, toml_value
 from momentum_tx.errors import ConfigError
 
 OPTIONS = sorted({name for table in Table for name in BY_TABLE[table]})
+#: Options that are numbers with a bound.
+NUMBERS = [
+    option
+    for table in Table
+    for option in BY_TABLE[table].values()
+    if (int in option.types or float in option.types) and (option.minimum, option.maximum) != (None, None)
+]
 #: Values of every kind, few of them right anywhere.
 VALUES: tuple[Any, ...] = (
     *("", "5", "60/min", "1/0", "5m", "SMTP", "none", "192.0.2.1", "[::1]:25", "mx.example", "__mx__", "a:b"),
@@ -59,13 +69,12 @@ class AnyTests(SynchronousTestCase):
     What is thrown at the parser.
     """
 
-    def setUp(self) -> None:
-        self.good = 0
-
-    def judge(self, text: str) -> None:
+    def judge(self, text: str) -> bool:
         """
         *text* is refused with a place for each mistake, or is a configuration that answers every question, and that a
         dump of it says once more.
+
+        :returns: whether it is a configuration.
         """
         try:
             config = parse(text, "x")
@@ -74,8 +83,7 @@ class AnyTests(SynchronousTestCase):
             self.assertTrue(mistakes, text)
             for mistake in mistakes:
                 self.assertRegex(mistake, r"^x:\d+: .", text)
-            return
-        self.good += 1
+            return False
         again = parse(dump(config), "y")
         self.assertEqual(config.global_settings, again.global_settings, text)
         for binding in config.bindings:
@@ -91,6 +99,7 @@ class AnyTests(SynchronousTestCase):
             )
         for warning in config.warnings:
             self.assertIsNotNone(re.match(r"x:\d+: .", warning), warning)
+        return True
 
     def answers(self, config: Configuration, slot: int) -> list[object]:
         """
@@ -104,18 +113,83 @@ class AnyTests(SynchronousTestCase):
         """
         Tables in all places, with options that are mostly right.
         """
-        for seed in range(300):
-            self.judge(Drawing(Random(seed)).text())
-        self.assertGreater(self.good, 50)
+        good = sum(self.judge(Drawing(Random(seed)).text()) for seed in range(100))
+        self.assertGreater(good, 15)
 
-    def test_pieces(self) -> None:
+    @settings(derandomize=True, deadline=None, max_examples=200)
+    @given(st.randoms(use_true_random=False))
+    def test_small_trees(self, dice: Random) -> None:
         """
-        Pieces of files in no order, and characters of all kinds.
+        The same, drawn by somebody who looks for the smallest one that is wrong.
         """
-        for seed in range(600):
-            dice = Random(seed)
-            self.judge("".join(dice.choice(PIECES) for _ in range(dice.randrange(25))))
-            self.judge("".join(chr(dice.choice((dice.randrange(128), dice.randrange(0xD800)))) for _ in range(10)))
+        self.judge(Drawing(dice).text())
+
+    @settings(derandomize=True, deadline=None, max_examples=300)
+    @given(st.lists(st.sampled_from(PIECES), max_size=25))
+    def test_pieces(self, pieces: list[str]) -> None:
+        """
+        Pieces of files in no order.
+        """
+        self.judge("".join(pieces))
+
+    @settings(derandomize=True, deadline=None, max_examples=300)
+    @given(st.text(max_size=40))
+    def test_texts(self, text: str) -> None:
+        """
+        Characters of all kinds.
+        """
+        self.judge(text)
+
+
+#: What TOML can say, of any kind.
+ANYTHING = st.recursive(
+    st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([value for value in VALUES if isinstance(value, str)])
+    | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+class ValueTests(SynchronousTestCase):
+    """
+    One value of one option.
+    """
+
+    @settings(derandomize=True, deadline=None, max_examples=600)
+    @given(st.sampled_from(OPTIONS), ANYTHING)
+    def test_taken_or_refused(self, name: str, value: Any) -> None:
+        """
+        Whatever the value, the option takes it, with a value of one of its types, or
+        says in words why not; never both, never anything else.
+        """
+        option = next(BY_TABLE[table][name] for table in Table if name in BY_TABLE[table])
+        reasons: list[str] = []
+        settled = option.read(value, reasons.append)
+        self.assertEqual(settled is WRONG, bool(reasons))
+        if settled is not WRONG:
+            self.assertIn(type(settled), option.types)
+
+    @settings(derandomize=True, deadline=None, max_examples=600)
+    @given(st.data())
+    def test_ranges(self, data: st.DataObject) -> None:
+        """
+        A number is taken if and only if it lies between what the option names as
+        the least and the most.
+        """
+        option = data.draw(st.sampled_from(NUMBERS))
+        least = option.minimum
+        edge = data.draw(st.sampled_from([bound for bound in (least, option.maximum) if bound is not None]))
+        value: Any = edge + data.draw(st.sampled_from((-1, 0, 1)) if int in option.types else st.floats(-1.0, 1.0))
+        if int in option.types:
+            value = int(value)
+        inside = (least is None or value >= least) and (option.maximum is None or value <= option.maximum)
+        reasons: list[str] = []
+        settled = option.read(value, reasons.append)
+        self.assertEqual(settled is not WRONG, inside, (option.name, value, reasons))
 
 
 class Drawing:
