@@ -28,8 +28,8 @@ _log = Logger()
 #: the journal would wait that long to report its end to a busy reactor.
 SWITCH_INTERVAL = 0.0005
 #: Objects that make a collection due, and how many young ones make an older one due.  Mail that comes and stays is
-#: looked at twice, some 200,000 objects at once at the most; a look at all there is takes a quarter of a second for
-#: each million, and is due only after fifty million objects.
+#: looked at twice, some 200,000 objects at once at the most; a look at all there is takes more than a second for each
+#: million messages, and is due only after fifty million objects.
 COLLECTOR_THRESHOLD = (50_000, 4, 250)
 
 
