@@ -37,6 +37,7 @@ from .logs.audit import OutboundAudit
 from .logs.files import ILogFile
 from .logs.mainlog import MainLog
 from .message.ids import MessageIds
+from .net.lookup_budget import BudgetedResolver
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
 from .seams import Seams, real_seams
@@ -99,7 +100,9 @@ class OutboundService(Service):
         self._agenda = Agenda(reactor)
         self._wall = clock = WallClock(reactor, wall, self._agenda)
         ids = MessageIds(clock, os.getpid() if pid is None else pid)
-        self._resolver = self._make_resolver(config)
+        self._resolver = BudgetedResolver(
+            self._make_resolver(config), lambda: self._current().global_settings, self._agenda
+        )
         spool_dir = os.path.join(settings.state_dir, "spool")
         self.spool = JournalSpool(
             seams.files(spool_dir),

@@ -106,6 +106,16 @@ class GlobalSettings:
     dns_cache_size: int = option(
         100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1
     )
+    dns_rate_limit_enabled: bool = option(
+        False, "Whether questions about mail exchangers have a budget; who comes too early waits.", scopes=GLOBAL
+    )
+    dns_rate_limit_mx_queries: int = option(
+        100, "Questions about mail exchangers in one dns_rate_limit_period.", "questions", GLOBAL, minimum=1
+    )
+    dns_rate_limit_period: float = option(1.0, "Length of that period.", "seconds", GLOBAL, minimum=0.05)
+    dns_rate_limit_max_queue: int = option(
+        100_000, "Questions that may wait; further ones are asked at once.", "questions", GLOBAL, minimum=1000
+    )
     binding_auto_replumb: bool = option(
         True,
         "Whether it is looked now and then which addresses of bindings are configured on this host; mail of a binding"
