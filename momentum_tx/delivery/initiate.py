@@ -350,9 +350,9 @@ class _Attempt:
                 return False
             candidate = self._candidates.pop()
             source = f.source(handle.binding_slot, candidate.address)
-            if source is None or self._full(candidate.host) or self._forbidden(candidate):
-                continue
-            if self._veto(candidate.host):
+            # Until one was tried, what is full is known from the choice, which was made in this very turn.
+            full = bool(handle.tries) and self._full(candidate.host)
+            if source is None or full or self._forbidden(candidate) or self._veto(candidate.host):
                 continue
             if self._given_up:
                 break

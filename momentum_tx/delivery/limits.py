@@ -51,6 +51,7 @@ class Limits:
         "_bindings",
         "_calls",
         "_f",
+        "_favoured",
         "_held_back",
         "_poke",
         "_records",
@@ -70,6 +71,8 @@ class Limits:
         #: What a domain was offered and has not answered.
         self._answers: dict[DomainRecord, list[Places[DomainRecord]]] = {}
         self._calls: dict[DomainRecord, list[Throttle]] = {}
+        #: Domains whose turn it is in some line: in the others they need not stand behind anybody for one connection.
+        self._favoured: dict[DomainRecord, None] = {}
         #: Domains that would have more connections if it was known that they serve.
         self._held_back: dict[DomainRecord, None] = {}
         self._reserve = facilities.agenda.alarm(self._sweep_reserve)
@@ -89,17 +92,18 @@ class Limits:
             return True
         server = self._server()
         reserve = config.global_settings.server_reserve_outbound_connections
-        if not server.open_to(dr, reserve):
+        called = dr in self._favoured
+        if not server.open_to(dr, reserve, called):
             self._wait(server, dr)
             if reserve and self._reserve.when is None:
                 self._reserve.arm(config.global_settings.reserve_maintenance_interval)
             return True
         for places in self._shared(dr, slot):
-            if not places.open_to(dr):
+            if not places.open_to(dr, called=called):
                 self._wait(places, dr)
                 return True
         throttle = self._of(_CONNECTIONS, dr, slot)
-        if throttle is not None and throttle.free(dr) <= 0:
+        if throttle is not None and throttle.free(dr, called) <= 0:
             throttle.wait(dr)
             return True
         return False
@@ -151,25 +155,27 @@ class Limits:
         Whether no further connection to *host* may be opened now: it counts as
         weight zero.
         """
-        if not self._host(host).open_to(dr):
+        called = dr in self._favoured
+        if not self._host(host).open_to(dr, called=called):
             return True
         limits = self._f.config.host_limits(slot, host.name)
-        if not all(self._total(total).open_to(dr) for total in limits.totals):
+        if not all(self._total(total).open_to(dr, called=called) for total in limits.totals):
             return True
-        return any(throttle.free(dr) <= 0 for throttle in self._host_throttles(host, slot))
+        return any(throttle.free(dr, called) <= 0 for throttle in self._host_throttles(host, slot))
 
     def wait_for_hosts(self, hosts: Sequence[HostRecord], dr: DomainRecord, slot: int) -> None:
         """
         *dr* could connect to none of *hosts*: have it looked after when one of
         those that are full can be used again.
         """
+        called = dr in self._favoured
         for host in hosts:
             limits = self._f.config.host_limits(slot, host.name)
             for places in (self._host(host), *map(self._total, limits.totals)):
-                if not places.open_to(dr):
+                if not places.open_to(dr, called=called):
                     self._wait(places, dr)
             for throttle in self._host_throttles(host, slot):
-                if throttle.free(dr) <= 0:
+                if throttle.free(dr, called) <= 0:
                     throttle.wait(dr)
 
     # While it is open.
@@ -180,6 +186,8 @@ class Limits:
         """
         dr, slot = handle.dr, handle.binding_slot
         dr.connections.setdefault(slot, []).append(handle)
+        # The next connection of the same pass is nobody's turn.
+        self._favoured.pop(dr, None)
         handle.places = (self._server(), *self._shared(dr, slot))
         for places in handle.places:
             places.take(dr)
@@ -284,17 +292,18 @@ class Limits:
 
         :param host: to this host; ``None`` leaves the hosts' throttles out.
         """
-        room = PLENTY
+        room, called = PLENTY, dr in self._favoured
         for throttle in self._message_throttles(dr, slot, host):
-            room = min(room, throttle.free(dr))
+            room = min(room, throttle.free(dr, called))
         return room
 
     def wait_for_messages(self, dr: DomainRecord, slot: int, host: HostRecord | None = None) -> None:
         """
         Have *dr* looked after when a message may be sent.
         """
+        called = dr in self._favoured
         for throttle in self._message_throttles(dr, slot, host):
-            if throttle.free(dr) <= 0:
+            if throttle.free(dr, called) <= 0:
                 throttle.wait(dr)
 
     def promise_messages(self, handle: ConnectionHandle, messages: int) -> tuple[Throttle, ...]:
@@ -304,6 +313,7 @@ class Limits:
         :returns: the throttles that are to be told what comes of it.
         """
         dr = handle.dr
+        self._favoured.pop(dr, None)
         throttles = tuple(self._message_throttles(dr, handle.binding_slot, handle.host))
         for throttle in throttles:
             throttle.promise(dr, messages)
@@ -315,6 +325,7 @@ class Limits:
         """
         *dr* was looked after: what it was offered and did not take is for others.
         """
+        self._favoured.pop(dr, None)
         for places in self._answers.pop(dr, ()):
             if places.answer(dr):
                 self._offer(places)
@@ -369,10 +380,12 @@ class Limits:
     def _offer(self, places: Places[DomainRecord], reserve: int = 0, rank: int | None = None) -> None:
         if places.waiting:
             for dr in places.offer(reserve, rank):
+                self._favoured[dr] = None
                 self._answers.setdefault(dr, []).append(places)
                 self._poke(dr)
 
     def _called(self, dr: DomainRecord, throttle: Throttle) -> None:
+        self._favoured[dr] = None
         self._calls.setdefault(dr, []).append(throttle)
         self._poke(dr)
 

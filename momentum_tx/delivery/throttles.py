@@ -55,11 +55,16 @@ class Throttle:
                 self._alarm.arm(0.0)
             self._measure = measure
 
-    def free(self, dr: DomainRecord) -> int:
+    def free(self, dr: DomainRecord, called: bool = False) -> int:
         """
         How many events *dr* may have now.
+
+        :param called: whether it is its turn in another line; see
+            :meth:`~momentum_tx.queues.places.Places.open_to`.
         """
         free = self.window.free(self._f.clock.seconds())
+        if called:
+            return free
         if dr in self._called:
             return free - len(self._called) + 1
         return 0 if self._waiting else free - len(self._called)

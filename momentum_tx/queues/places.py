@@ -37,15 +37,20 @@ class Places(Generic[WhoT]):
         #: Who was offered a place and has not answered.
         self._offered: dict[WhoT, None] = {}
 
-    def open_to(self, who: WhoT, reserve: int = 0) -> bool:
+    def open_to(self, who: WhoT, reserve: int = 0, called: bool = False) -> bool:
         """
         Whether *who* may take a place now.  One that is offered to somebody
         else is not free.
 
         :param reserve: places beyond the limit for those who were offered one.
+        :param called: whether it is the turn of *who* in another line: then what is
+            offered here keeps it from nothing, or two that were each offered one of
+            the two places they need would wait for each other.
         """
         if who in self._offered:
             return self.taken < self.most + reserve
+        if called:
+            return self.taken < self.most
         return self.taken + len(self._offered) < self.most
 
     def take(self, who: WhoT) -> None:

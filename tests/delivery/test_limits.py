@@ -314,6 +314,24 @@ class ScopeTests(PlacesCase):
         world.until(lambda: len(mxs[BIG[0]].ledger) > 240)
         self.assertLessEqual(world.domain(BIG[0]).total_connections(), 2)
 
+    def test_two_lines(self) -> None:
+        """
+        Where each connection needs a place under two limits of one, nobody who is
+        offered the one waits for ever for somebody who is offered the other.
+        """
+        world = self.world(
+            ServerTests.NO_RESERVE.format(1)
+            + "scope_max_outbound_connections = 1\nmax_deliveries_per_connection = 1\n"
+            + "[host.'/^mx1/']\nscope_max_outbound_connections = 1\noutbound_throttle_messages = \"5\"\n"
+        )
+        domains = (*BIG, SMALL)
+        mxs = self.receivers(world, *domains)
+        for domain in domains:
+            self.backlog(world, domain, 15)
+        world.advance(60)
+        self.assertEqual([len(mxs[domain].ledger) for domain in domains], [15] * 4)
+        self.assertEqual(world.mainlog("TP"), [])
+
     def test_idle_gives_way(self) -> None:
         """
         A connection that waits for mail leaves its place to a domain that needs
