@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.python.failure import Failure
 
 from ..errors import ExchangersUnknown, LookupFailed, LookupHindered
 from ..interfaces.services import MXKind
@@ -181,7 +182,7 @@ class Exchangers:
             (preference, self._records.host(name, trusted)) for preference, name in answer.records[:MAX_EXCHANGERS]
         ]
         distinct = list({id(host): host for _, host in hosts}.values())
-        lives = await gatherResults([Deferred.fromCoroutine(self._try_resolve(host)) for host in distinct])
+        lives = await self._lives(distinct, self._f.config.domain(domain).fully_resolve_before_smtp)
         if not any(host.addresses for host in distinct):
             if None in lives:
                 # Those that answered may all be prohibited; the others might not be.
@@ -191,6 +192,34 @@ class Exchangers:
         life = min([float(answer.ttl), *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
         records = tuple(MXRecord(preference, host) for preference, host in hosts)
         return Found(MXType.MX, records, life, None not in lives)
+
+    async def _lives(self, hosts: Sequence[HostRecord], all_of_them: bool) -> list[float | None]:
+        """
+        How long the addresses of each host may be kept; ``None`` where they are not known.
+
+        :param all_of_them: whether to wait for every host, or for the first that has
+            an address: the others fill in when they are known.
+        """
+        lives: list[float | None] = [None] * len(hosts)
+        left = len(hosts)
+        enough: Deferred[None] = Deferred()
+
+        def resolved(life: float | None, index: int) -> None:
+            nonlocal left
+            lives[index] = life
+            left -= 1
+            if not enough.called and (not left or (hosts[index].addresses and not all_of_them)):
+                enough.callback(None)
+
+        def failed(failure: Failure) -> None:
+            # What could go wrong has been dealt with; a fault of ours ends the look-up.
+            if not enough.called:
+                enough.errback(failure)
+
+        for index, host in enumerate(hosts):
+            Deferred.fromCoroutine(self._try_resolve(host)).addCallbacks(resolved, failed, callbackArgs=(index,))
+        await enough
+        return lives
 
     async def _implicit(self, domain: str, trusted: bool, life: float) -> Found:
         """

@@ -22,6 +22,13 @@ class DomainSettings:
         scopes=DOMAIN_WIDE,
         differs="A change takes effect at the reload. The protocol of a route decides nothing: delivery_method does.",
     )
+    fully_resolve_before_smtp: bool = option(
+        True,
+        "Whether the addresses of all mail exchangers are waited for; without, mail begins with the first that is"
+        " known, which may not be the best.",
+        scopes=DOMAIN_WIDE,
+        differs="It may be written for a domain, not for a binding: the look-up serves all bindings.",
+    )
     mx_failures_to_delay: int = option(
         50,
         "Consecutive connection failures of every address after which active mail is delayed; 0 never.",

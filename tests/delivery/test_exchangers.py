@@ -256,6 +256,58 @@ class DNSTests(WorldCase):
         self.assertEqual(self.taken(mx), [BOB.encode()])
 
 
+class FullyResolveTests(WorldCase):
+    """
+    ``fully_resolve_before_smtp``.
+    """
+
+    def slow_best(self, config: str) -> tuple[World, Receiver, Receiver]:
+        """
+        A domain whose best exchanger's address takes DNS half a minute.
+        """
+        world = self.world(config)
+        best, worse = world.exchanger("example.com", 10), world.exchanger("example.com", 20)
+        world.resolver.delays["mx1.example.com"] = 30.0
+        self.accept(world)
+        return world, best, worse
+
+    def test_all(self) -> None:
+        """
+        As a rule nothing begins before every address is known, and the best
+        exchanger is used.
+        """
+        world, best, worse = self.slow_best("")
+        world.advance(25)
+        self.assertEqual((len(best.ledger), len(worse.ledger)), (0, 0))
+        world.advance(10)
+        self.assertEqual((len(best.ledger), len(worse.ledger)), (1, 0))
+
+    def test_first(self) -> None:
+        """
+        Without it mail leaves by the first exchanger that has an address; the
+        best one is used when its address is known.
+        """
+        world, best, worse = self.slow_best('[domain."example.com"]\nfully_resolve_before_smtp = false\n')
+        world.advance(10)
+        self.assertEqual((len(best.ledger), len(worse.ledger)), (0, 1))
+        world.advance(30)
+        self.accept(world)
+        world.advance(5)
+        self.assertEqual((len(best.ledger), len(worse.ledger)), (1, 1))
+
+    def test_none(self) -> None:
+        """
+        Where no exchanger has an address, all of them have been asked.
+        """
+        world = self.world("[global]\nfully_resolve_before_smtp = false\n")
+        world.resolver.mx["example.com"] = [(10, "a.example.com"), (20, "b.example.com")]
+        world.resolver.addresses["a.example.com"] = LookupFailed("SERVFAIL")
+        world.resolver.addresses["b.example.com"] = []
+        self.accept(world)
+        world.advance(5)
+        self.assertIn("no mail exchanger has a known address", self.last(world, "T")["note"])
+
+
 class SkipTests(WorldCase):
     """
     ``skip_hosts``.
