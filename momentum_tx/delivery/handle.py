@@ -63,6 +63,7 @@ class ConnectionHandle:
         "error",
         "host",
         "host_places",
+        "leaving",
         "places",
         "reason",
         "tries",
@@ -82,6 +83,8 @@ class ConnectionHandle:
         self.binding_slot = binding_slot
         self.user_data = user_data
         self.connection = Connection()
+        #: Whether its session is about to end, so that its places are as good as free.
+        self.leaving = False
         #: The full word the attempt ended with; 0 while it lasts and when it succeeded.
         self.error = NO_ERROR
         #: :attr:`error` in words.

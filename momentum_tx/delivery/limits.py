@@ -251,6 +251,45 @@ class Limits:
             places.leave()
             self._offer(places)
 
+    def admits(self, handle: ConnectionHandle, dr: DomainRecord) -> bool:
+        """
+        Whether *handle*, which has nothing to send, may count for *dr* instead
+        of its own domain, and a message of *dr* be sent on it.
+        """
+        slot, turn_over = handle.binding_slot, handle.connection.deliveries >= TURN
+        if dr.connection_count(slot) >= self._f.config.path(slot, dr.domain).max_outbound_connections:
+            return False
+        if any(places not in handle.places and not places.open_to(dr) for places in self._shared(dr, slot)):
+            return False
+        if turn_over and any(places.waiting for places in (*handle.places, *handle.host_places)):
+            # It has served long enough; its place goes by turns.
+            return False
+        return self.message_room(dr, slot, handle.host) > 0
+
+    def migrate(self, handle: ConnectionHandle, dr: DomainRecord) -> None:
+        """
+        *handle* counts for *dr* from now on.  The host is the same, and nothing
+        is begun, so that no throttle on connections is told.
+        """
+        slot, before, source = handle.binding_slot, handle.places, handle.dr
+        handles = source.connections[slot]
+        handles.remove(handle)
+        if not handles:
+            del source.connections[slot]
+        dr.connections.setdefault(slot, []).append(handle)
+        handle.dr = dr
+        handle.places = (self._server(), *self._shared(dr, slot))
+        for places in handle.places:
+            if places not in before:
+                places.take(dr)
+        for places in (*handle.places, *handle.host_places):
+            # What it waited for it has; if it wants more it waits anew, as one that has a connection.
+            places.forget(dr)
+        for places in before:
+            if places not in handle.places:
+                places.leave()
+                self._offer(places)
+
     def claimed(self, handle: ConnectionHandle) -> bool:
         """
         Whether the connection should give way between two messages: somebody
@@ -264,7 +303,7 @@ class Limits:
             if first is None:
                 continue
             if mine < 0:
-                mine = dr.total_connections()
+                mine = self._staying(dr)
             who, theirs = first
             if who is dr:
                 if turn_over and self._other_slot_starves(dr, handle.binding_slot):
@@ -272,6 +311,19 @@ class Limits:
             elif theirs + 1 < mine or (turn_over and not theirs):
                 return True
         return False
+
+    @staticmethod
+    def _staying(dr: DomainRecord) -> int:
+        """
+        Connections of *dr* that do not give way already: were those counted, all
+        of them would give way at the same moment, and nobody ever send anything.
+        """
+        return sum(
+            1
+            for handles in dr.connections.values()
+            for handle in handles
+            if not (isinstance(handle, ConnectionHandle) and handle.leaving)
+        )
 
     @staticmethod
     def _other_slot_starves(dr: DomainRecord, slot: int) -> bool:

@@ -164,6 +164,7 @@ class Maintainer:
         if queue.active_size() and not self._settlement.busy(dr):
             self._connect(dr, now)
         self._limits.answered(dr)
+        self._sessions.siblings.looked_after(dr)
         self._set_delayed_queue_event(dr, now)
 
     def _dismiss_idle(self, dr: DomainRecord) -> None:
@@ -194,6 +195,9 @@ class Maintainer:
                 if not queue.active_size(slot) or self._limits.message_room(dr, slot) <= 0:
                     break
                 session.resume()
+            if queue.active_size(slot):
+                self._router.ensure(dr, now)
+                self._sessions.borrow(dr, slot)
             if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
                 care.held_until.pop(slot, None)
                 if not self._open_missing(dr, slot, now):
@@ -215,7 +219,6 @@ class Maintainer:
         Open what the goal asks for and is not there; false if nothing more can
         be done for the domain in this pass.
         """
-        self._router.ensure(dr, now)
         if dr.lookup_pending and dr.mx_type is MXType.UNKNOWN:
             return False
         missing = self._goal(dr, slot) - dr.connection_count(slot)
@@ -235,6 +238,12 @@ class Maintainer:
                 break
             missing -= 1
         return not self._settlement.busy(dr)
+
+    def wants(self, dr: DomainRecord, slot: int) -> bool:
+        """
+        Whether *dr* wants one more connection from *slot*.
+        """
+        return not self._settlement.busy(dr) and self._goal(dr, slot) > dr.connection_count(slot)
 
     def _goal(self, dr: DomainRecord, slot: int) -> int:
         settings = self._f.config.path(slot, dr.domain)

@@ -50,7 +50,7 @@ class Opening(ABC):
         self._connection = handle.connection
         self.dr = handle.dr
         self._slot = handle.binding_slot
-        # The generation it begins with serves it to its end.
+        # The generation it begins with serves it to its end, or until it migrates.
         self._settings = f.config.path(self._slot, self.dr.domain)
         self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
         listener: Any = self  # with its other half it provides ISMTPClientListener

@@ -164,15 +164,19 @@ class Records:
         known = {peer[0] for peer, _ in self._metrics}
         known.update(address for dr in self._domains.values() for mx in dr.mxlist for address in mx.host.addresses)
         self._failures = {peer: count for peer, count in self._failures.items() if peer[0] in known}
-        self._domains = {
-            name: dr
-            for name, dr in self._domains.items()
-            if dr.mail_queue.size()
-            or dr.connections
-            or dr.lookup_pending
-            or dr.expiry + (TROUBLE_MEMORY if dr.lookup_failures is not None else 0.0) > now
-            or dr.in_flight
-        }
+        kept: dict[str, DomainRecord] = {}
+        for name, dr in self._domains.items():
+            if (
+                dr.mail_queue.size()
+                or dr.connections
+                or dr.lookup_pending
+                or dr.expiry + (TROUBLE_MEMORY if dr.lookup_failures is not None else 0.0) > now
+                or dr.in_flight
+            ):
+                kept[name] = dr
+            else:
+                dr.lead_to(())
+        self._domains = kept
 
 
 def _decayed(mean: float, sample: float) -> float:

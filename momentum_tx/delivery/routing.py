@@ -212,7 +212,7 @@ class Router:
     def _settle(self, dr: DomainRecord, found: Found) -> None:
         g = self._f.config.global_settings
         dr.mx_type = found.kind
-        dr.mxlist = found.exchangers
+        dr.lead_to(found.exchangers)
         dr.dns_failures = 0
         if found.whole:
             self._health.answered += 1

@@ -37,7 +37,9 @@ from .opening import Opening
 from .transaction import Transaction
 
 if TYPE_CHECKING:
+    from ..queues.domain import DomainRecord
     from ..queues.message import Message
+    from ..settings import PathSettings
     from .handle import ConnectionHandle
     from .sessions import Sessions
 
@@ -165,6 +167,25 @@ class Session(Opening):
             # As with other routes, the session ends after the transaction it is in.
             self.handle.way = -1
 
+    @property
+    def settings(self) -> PathSettings:
+        """
+        The options it goes by.
+        """
+        return self._settings
+
+    def serve(self, dr: DomainRecord, settings: PathSettings) -> None:
+        """
+        Go on with the mail of *dr*, a sibling of the domain served so far;
+        :meth:`next` takes it.
+
+        :param settings: of *dr*; whatever the connection was opened with is the same.
+        """
+        self._not_idle()
+        self.dr = dr
+        self._settings = settings
+        self._protocol.follow(settings)
+
     def leave(self) -> None:
         """
         End the session in order; a transaction under way is not interrupted,
@@ -172,7 +193,7 @@ class Session(Opening):
         """
         if self._ended or self._leaving:
             return
-        self._leaving = True
+        self._leaving = self.handle.leaving = True
         self._not_idle()
         try:
             self._protocol.quit()
@@ -217,6 +238,10 @@ class Session(Opening):
             return
         if not self._take():
             connection.in_use = 0
+            if self._sessions.bequeath(self):
+                # Not at once: one sibling after the other whose mail turns out to be none must not become a recursion.
+                self._later()
+                return
             if self._sessions.limits.wanted(self.handle) or self._sessions.suspended(self.dr, self._slot):
                 self.leave()
                 return

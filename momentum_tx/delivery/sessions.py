@@ -18,6 +18,7 @@ from ..queues.places import Places
 from ..settings import PathSettings
 from .initiate_smtp import FailedSession
 from .session import Session
+from .siblings import Siblings
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -42,6 +43,11 @@ class IdleKeeper(Protocol):
     def poke(self, dr: DomainRecord) -> None:
         """
         Something about *dr* changed; look after it soon.
+        """
+
+    def wants(self, dr: DomainRecord, slot: int) -> bool:
+        """
+        Whether *dr* wants one more connection from *slot*.
         """
 
     def hold(self, dr: DomainRecord, slot: int) -> None:
@@ -77,6 +83,7 @@ class Sessions:
         self._records = records
         self.settlement = settlement
         self.limits = limits
+        self.siblings = Siblings(facilities, records, limits)
         limits.crowded = self._give_way
         #: Sessions that wait for mail, the one that has waited longest first.
         self._idle: dict[Session, None] = {}
@@ -95,6 +102,7 @@ class Sessions:
         """
         self.connections = connections
         self.keeper = keeper
+        self.siblings.wants = keeper.wants
 
     def __len__(self) -> int:
         return len(self._open)
@@ -258,6 +266,7 @@ class Sessions:
         *session* has nothing to send.
         """
         self._idle[session] = None
+        self.siblings.went_idle(session)
         self.keeper.add_idle(session)
 
     def left_idle(self, session: Session) -> None:
@@ -265,7 +274,41 @@ class Sessions:
         *session* no longer waits for mail.
         """
         self._idle.pop(session, None)
+        self.siblings.left_idle(session)
         self.keeper.remove_idle(session)
+
+    def bequeath(self, session: Session) -> bool:
+        """
+        Let *session*, which has nothing to send, go on with the mail of a
+        sibling; false if none wants it.
+        """
+        heir = self.siblings.heir(session)
+        if heir is None:
+            return False
+        self._migrate(session, heir)
+        return True
+
+    def borrow(self, dr: DomainRecord, slot: int) -> None:
+        """
+        Have *dr* go on with idle sessions of its siblings, as long as it wants more.
+        """
+        while (session := self.siblings.lender(dr, slot)) is not None:
+            self._migrate(session, dr)
+            session.next()
+
+    def _migrate(self, session: Session, dr: DomainRecord) -> None:
+        handle, source = session.handle, session.dr
+        session.serve(dr, self.facilities.config.path(handle.binding_slot, dr.domain))
+        self.limits.migrate(handle, dr)
+        if dr.contact_failing_since:
+            # One that waited for somebody to reach its hosts need wait no longer.
+            self.connections.contacted(handle)
+        for each in (source, dr):
+            if each.mail_queue.active_size():
+                self.keeper.poke(each)
+        hook = self.facilities.hooks.premigrate_outbound_connection
+        if hook:
+            hook.notify(lambda provider: provider.premigrate_outbound_connection(handle, source, dr))
 
     def _give_way(self, places: Places[DomainRecord]) -> None:
         """

@@ -40,6 +40,9 @@ class OutboundHooks:
         self.post_initiate_connection_smtp = Notice[c.IPostInitiateConnectionSmtp](c.IPostInitiateConnectionSmtp, turn)
         self.inc_outbound_connections = Notice[c.IIncOutboundConnections](c.IIncOutboundConnections, turn)
         self.dec_outbound_connections = Notice[c.IDecOutboundConnections](c.IDecOutboundConnections, turn)
+        self.premigrate_outbound_connection = Notice[c.IPremigrateOutboundConnection](
+            c.IPremigrateOutboundConnection, turn
+        )
         self.connection_post_bind = Veto[c.IConnectionPostBind](c.IConnectionPostBind, turn)
         self.veto_host_connection = Veto[c.IVetoHostConnection](c.IVetoHostConnection, turn)
         self.connection_goal = Fold[c.IConnectionGoal, int](c.IConnectionGoal, turn, int)

@@ -358,6 +358,26 @@ class IDecOutboundConnections(Interface):
         """
 
 
+class IPremigrateOutboundConnection(Interface):
+    """
+    Hook: a connection that has nothing to send goes on with the mail of another
+    domain.  Shape: *notice*.
+
+    Source: Momentum, hook ``premigrate_outbound_connection``.
+    """
+
+    def premigrate_outbound_connection(handle: IConnectionHandle, src: IDomainRecord, dest: IDomainRecord) -> None:
+        """
+        Told once per migration, before the connection takes any mail of *dest*.
+        Neither ``inc_`` nor ``dec_outbound_connections`` is told of it: whoever
+        counts connections by domain moves one here.
+
+        :param handle: the connection; it counts for *dest* already.
+        :param src: the domain it has served.
+        :param dest: the domain it serves from now on.
+        """
+
+
 class ILoggingInfrastructure(Interface):
     """
     A whole logger, registered as a unit (Momentum: ``logging_infrastructure_1``).

@@ -115,6 +115,13 @@ class SMTPClientProtocol(Protocol):
         self._ended = False
         self._body: _BodyProducer | None = None
 
+    def follow(self, settings: PathSettings) -> None:
+        """
+        Go on with the timeouts of another path, from the next wait on.
+        """
+        self._timeouts = stage_timeouts(settings)
+        self._quit_timeout = settings.quit_timeout
+
     @property
     def stage(self) -> Stage:
         """

@@ -50,12 +50,14 @@ class HostRecord:
     One mail exchanger by name; several domains may share it.
     """
 
-    __slots__ = ("__weakref__", "addresses", "name", "places", "prohibited", "trusted")
+    __slots__ = ("__weakref__", "addresses", "domains", "name", "places", "prohibited", "trusted")
 
     def __init__(self, name: str, trusted: bool = False) -> None:
         self.name = name
         #: Numeric addresses, in the order of preference within the host.
         self.addresses: tuple[str, ...] = ()
+        #: How many domains have it as an exchanger.
+        self.domains = 0
         #: Connections open or being opened to it, and who waits for one.
         self.places: Places[DomainRecord] = Places()
         #: Whether some of its addresses were left out as prohibited.
@@ -256,6 +258,16 @@ class DomainRecord:
             self.contact_failing_since += seconds
         if self.throttled_until:
             self.throttled_until += seconds
+
+    def lead_to(self, mxlist: tuple[MXRecord, ...]) -> None:
+        """
+        Take *mxlist* as the exchangers.
+        """
+        for host in dict.fromkeys(mx.host for mx in self.mxlist):
+            host.domains -= 1
+        for host in dict.fromkeys(mx.host for mx in mxlist):
+            host.domains += 1
+        self.mxlist = mxlist
 
     def connection_count(self, slot: int) -> int:
         handles = self.connections.get(slot)

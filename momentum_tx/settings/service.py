@@ -195,6 +195,14 @@ class GlobalSettings:
         maximum=1 << 30,
         differs="The default is 0 and not 32768, which would slow large messages on long lines.",
     )
+    migrate_connections_between_sibling_domains: bool = option(
+        True,
+        "Whether a connection that has nothing to send goes on with mail of another domain that has the same exchanger"
+        " and leaves from the same binding.",
+        scopes=GLOBAL,
+        differs="Only where the other domain would connect to that very exchanger now, and agrees on all that was"
+        " settled when the connection was opened.",
+    )
     delayed_queue_scan_interval: float = option(
         15.0, "Longest pause between two passes of a maintainer while mail waits.", "seconds", GLOBAL, minimum=0.05
     )

@@ -81,7 +81,10 @@ class GoalTests(WorldCase):
         Mail that waits for a full host has the place of a connection that has
         nothing to do, at once.
         """
-        world = self.world('[host."mx1.example.com"]\nmax_outbound_connections = 1\n')
+        world = self.world(
+            "[global]\nmigrate_connections_between_sibling_domains = false\n"
+            '[host."mx1.example.com"]\nmax_outbound_connections = 1\n'
+        )
         mx = world.exchanger("example.com")
         world.resolver.mx["example.net"] = [(10, "mx1.example.com")]
         self.accept(world, [BOB])

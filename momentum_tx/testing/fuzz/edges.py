@@ -65,7 +65,7 @@ class Ends:
         self.most = 0
 
 
-@implementer(hooks.IConnectionPostBind, hooks.ILogAttemptV1)
+@implementer(hooks.IConnectionPostBind, hooks.ILogAttemptV1, hooks.IPremigrateOutboundConnection)
 class Edge:
     """
     One per process.
@@ -140,6 +140,28 @@ class Edge:
         if suspended(config, slot, domain, self._wall()):
             self._fault("connection while suspended", f"{domain} from slot {slot}")
         self._measures.dialled(domain, slot, host, first)
+
+    def premigrate_outbound_connection(self, handle: Any, src: Any, dest: Any) -> None:
+        if self.deaf:
+            return
+        fd = handle.connection.descriptor
+        purpose = self._ends.open.get(fd)
+        if purpose is None:
+            # The peer has hung up, and the service does not know yet.
+            return
+        domain, slot, host = purpose
+        self._ends.open[fd] = dest.domain, slot, host
+        if domain != src.domain or slot != handle.binding_slot:
+            self._fault("wrong migration", f"descriptor {fd} is of {domain} from slot {slot}, not of {src.domain}")
+        if not self._config().global_settings.migrate_connections_between_sibling_domains:
+            self._fault("wrong migration", f"{src.domain} to {dest.domain}, and no connection is to migrate")
+        if all(mx.host is not host for mx in dest.mxlist):
+            self._fault("wrong migration", f"{dest.domain} from slot {slot} to {host.name}, which does not serve it")  # type: ignore[attr-defined]
+        if self.stopping:
+            self._fault("connection while stopping", dest.domain)
+        if suspended(self._config(), slot, dest.domain):
+            self._fault("connection while suspended", f"{dest.domain} from slot {slot}, by migration")
+        self._measures.migrated(src.domain, dest.domain, slot)
 
     def log_attempt_v1(self, msg: Any, dr: Any, now: Any, note: bytes) -> None:
         if self.deaf:

@@ -88,6 +88,27 @@ class Measures:
             option = f"scope_max_outbound_connections of {total.owner}"
             self._limit(option, domain, owners.count(total.owner), total.most)
 
+    def migrated(self, source: str, domain: str, slot: int) -> None:
+        """
+        A connection of *source* has become one of *domain*; it counts so already.
+        """
+        config = self._config()
+        purposes = list(self._open.values())
+        same = sum(1 for each in purposes if each[:2] == (domain, slot))
+        self._limit("max_outbound_connections", domain, same, config.path(slot, domain).max_outbound_connections)
+        # What both share has not become more by it.
+        shared = {total.owner for total in config.limits(slot, source).totals}
+        for total in config.limits(slot, domain).totals:
+            if total.owner not in shared:
+                option = f"scope_max_outbound_connections of {total.owner}"
+                self._limit(option, domain, self._of_owner(purposes, total.owner), total.most)
+
+    def _of_owner(self, purposes: list[tuple[str, int, object]], owner: str) -> int:
+        config = self._config()
+        return sum(
+            1 for domain, slot, _ in purposes if any(each.owner == owner for each in config.limits(slot, domain).totals)
+        )
+
     def _limit(self, option: str, domain: str, count: int, most: int) -> None:
         if count > most:
             self._fault("limit exceeded", f"{domain}: {count} connections, {option} allows {most}")

@@ -40,6 +40,7 @@ _EVERYTHING: Final = (
     hooks.IBindingGroupChooseBinding,
     hooks.IIncOutboundConnections,
     hooks.IDecOutboundConnections,
+    hooks.IPremigrateOutboundConnection,
 )
 
 
@@ -115,6 +116,9 @@ class _Everywhere(ABC):
 
     def dec_outbound_connections(self, handle: Any) -> Any:
         return self.act("dec_outbound_connections", None)
+
+    def premigrate_outbound_connection(self, handle: Any, src: Any, dest: Any) -> Any:
+        return self.act("premigrate_outbound_connection", None)
 
 
 @implementer(*_EVERYTHING)

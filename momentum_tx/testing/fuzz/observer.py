@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     hooks.IPostInitiateConnectionSmtp,
     hooks.IIncOutboundConnections,
     hooks.IDecOutboundConnections,
+    hooks.IPremigrateOutboundConnection,
 )
 class Observer:
     """
@@ -105,3 +106,8 @@ class Observer:
     def dec_outbound_connections(self, handle: Any) -> None:
         if not self.deaf:
             self.sessions -= 1
+
+    def premigrate_outbound_connection(self, handle: Any, src: Any, dest: Any) -> None:
+        if not self.deaf:
+            self._books.count("migrations")
+            self._trace("migrated", src.domain, dest.domain, handle.binding_slot)

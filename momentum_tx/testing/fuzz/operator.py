@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from .plan import Options, Plan
+from .sharing import write_sharing
 from .ways import write_ways
 
 
@@ -79,4 +80,5 @@ _POLICIES: Final = {
     "throttles": _throttles,
     "limits": _limits,
     "ways": write_ways,
+    "sharing": write_sharing,
 }
