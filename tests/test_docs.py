@@ -325,6 +325,7 @@ class HookPageTests(SynchronousTestCase):
             "conn_fd": -int(ConnFlag.ERROR_BIND),
             "ctx": {"code": "550", "command": "RCPT TO:<a@b.example>"},
             "cur_conns": 2,
+            "dest": self.dr,
             "dr": self.dr,
             "err": ConnFlag.ERROR_CONNECT_TIMEOUT | ConnFlag.ACTION_REQUEUE1,
             "fd": self.socket.fileno(),
@@ -340,6 +341,7 @@ class HookPageTests(SynchronousTestCase):
             "now": 1700007200.0,
             "phase": 13,
             "queued": 40,
+            "src": self.dr,
         }
         return values[name]
 

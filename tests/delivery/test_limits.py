@@ -96,6 +96,18 @@ class ServerTests(PlacesCase):
         world.advance(3)
         self.assertEqual([mxs[domain].connections for domain in BIG[:2]], opened)
 
+    def test_not_all_give_way(self) -> None:
+        """
+        Where two domains begin at the same moment, the one that has all places
+        gives back as many as the other lacks, and not all of them time and again.
+        """
+        world = self.world(self.NO_RESERVE.format(2))
+        mxs = self.receivers(world, *BIG[:2])
+        for domain in BIG[:2]:
+            self.backlog(world, domain, 20)
+        world.until(lambda: all(len(mxs[domain].ledger) == 20 for domain in BIG[:2]), 60)
+        self.assertLessEqual(sum(mxs[domain].connections for domain in BIG[:2]), 4)
+
     def test_reserve(self) -> None:
         """
         A domain without any connection is given one of the reserve within
