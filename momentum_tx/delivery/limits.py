@@ -277,7 +277,9 @@ class Limits:
         if not handles:
             del source.connections[slot]
         dr.connections.setdefault(slot, []).append(handle)
-        handle.dr = dr
+        handle.dr, handle.way = dr, dr.way
+        # It serves, so that others of the domain may follow; whoever migrates it has the domain looked after.
+        self._held_back.pop(dr, None)
         handle.places = (self._server(), *self._shared(dr, slot))
         for places in handle.places:
             if places not in before:

@@ -238,6 +238,7 @@ class Session(Opening):
             return
         if not self._take():
             connection.in_use = 0
+            self._sessions.limits.proven(self.handle)
             if self._sessions.bequeath(self):
                 # Not at once: one sibling after the other whose mail turns out to be none must not become a recursion.
                 self._later()
@@ -245,7 +246,6 @@ class Session(Opening):
             if self._sessions.limits.wanted(self.handle) or self._sessions.suspended(self.dr, self._slot):
                 self.leave()
                 return
-            self._sessions.limits.proven(self.handle)
             self.idle = True
             # While a body was read, nothing was timed.
             self._protocol.flush()

@@ -147,9 +147,11 @@ class Siblings:
 
     def _free(self, session: Session) -> bool:
         """
-        Whether the domain of *session* has no use for it.
+        Whether the domain of *session* has no use for it, and nobody wants it to end.
         """
         dr, slot = session.dr, session.handle.binding_slot
+        if session.handle.way != dr.way:
+            return False
         return not dr.mail_queue.active_size(slot) or self._f.suspended(slot, dr.domain)
 
     def _suits(self, session: Session, dr: DomainRecord) -> bool:
@@ -186,7 +188,7 @@ class Siblings:
             for mx in dr.mxlist
             if mx.host is host and (mx.port or settings.port) == port and address in host.addresses
         ]
-        if host is None or not preferences or (not host.trusted and f.prohibited.prohibits(address)):
+        if host is None or not preferences or f.forbids(host, address):
             return False
         now = f.wall()
         retry = f.config.domain(dr.domain).host_failure_retry
@@ -201,6 +203,7 @@ class Siblings:
             default_port=settings.port,
             down=lambda address, port: self._records.down((address, port), slot, now, retry),
             full=lambda other: self._limits.host_full(other, dr, slot),
+            skipped=f.skips,
         )
         return not found
 

@@ -159,7 +159,7 @@ class Edge:
             self._fault("wrong migration", f"{dest.domain} from slot {slot} to {host.name}, which does not serve it")  # type: ignore[attr-defined]
         if self.stopping:
             self._fault("connection while stopping", dest.domain)
-        if suspended(self._config(), slot, dest.domain):
+        if suspended(self._config(), slot, dest.domain, self._wall()):
             self._fault("connection while suspended", f"{dest.domain} from slot {slot}, by migration")
         self._measures.migrated(src.domain, dest.domain, slot)
 
