@@ -218,7 +218,12 @@ class RecountTests(StoryCase):
                 Part("Tarpit", {"seconds": 1.0, "at": "MAIL"}),
             ),
             domains=(DOMAIN, OTHER_DOMAIN),
-            settings={"retry_interval": 60.0, "max_retry_interval": 60.0, "idle_timeout": 30.0},
+            settings={
+                "retry_interval": 60.0,
+                "max_retry_interval": 60.0,
+                "idle_timeout": 30.0,
+                "migrate_connections_between_sibling_domains": False,
+            },
         )
         plan.hosts[0].behaviours[0].args["reply"] = b"451 4.2.0 Not now"
         self.rehearsal = Rehearsal(plan)
