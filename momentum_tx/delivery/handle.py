@@ -130,3 +130,16 @@ class ConnectionHandle:
             each.start += seconds
             if each.end is not None:
                 each.end += seconds
+
+
+def staying(dr: DomainRecord) -> int:
+    """
+    Connections of *dr* that do not give way already: were those counted, all
+    of them would give way at the same moment, and nobody ever send anything.
+    """
+    return sum(
+        1
+        for handles in dr.connections.values()
+        for handle in handles
+        if not (isinstance(handle, ConnectionHandle) and handle.leaving)
+    )

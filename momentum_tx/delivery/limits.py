@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..queues.domain import DomainRecord, HostRecord
 from ..queues.places import UNLIMITED, Places
-from .handle import ConnectionHandle
+from .handle import ConnectionHandle, staying
 from .throttles import PLENTY, Throttle, Throttles
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class Limits:
             if first is None:
                 continue
             if mine < 0:
-                mine = self._staying(dr)
+                mine = staying(dr)
             who, theirs = first
             if who is dr:
                 if turn_over and self._other_slot_starves(dr, handle.binding_slot):
@@ -313,19 +313,6 @@ class Limits:
             elif theirs + 1 < mine or (turn_over and not theirs):
                 return True
         return False
-
-    @staticmethod
-    def _staying(dr: DomainRecord) -> int:
-        """
-        Connections of *dr* that do not give way already: were those counted, all
-        of them would give way at the same moment, and nobody ever send anything.
-        """
-        return sum(
-            1
-            for handles in dr.connections.values()
-            for handle in handles
-            if not (isinstance(handle, ConnectionHandle) and handle.leaving)
-        )
 
     @staticmethod
     def _other_slot_starves(dr: DomainRecord, slot: int) -> bool:
