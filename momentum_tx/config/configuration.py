@@ -195,6 +195,23 @@ class Configuration:
         """
         return frozenset(stanza.values[option] for stanza in self.stanzas() if option in stanza.values)
 
+    def shares_queue(self, domain: str) -> bool:
+        """
+        Whether mail of *domain* may be queued with that of others by its exchangers
+        (``rollup_by_mx_set``): a domain table says so, or the global one does and no
+        domain table says anything else of it.
+        """
+        name, layout = names.looked_up(domain), self._layout
+        own = layout.domains.matching(name)
+        deciding = next((stanza for stanza in (*own, layout.top) if "rollup_by_mx_set" in stanza.values), None)
+        if deciding is None or not deciding.values["rollup_by_mx_set"]:
+            return False
+        if deciding is not layout.top:
+            return True
+        inside = [stanzas for group in layout.groups.values() for stanzas in (group, *group.bindings.values())]
+        tables = [layout.domains, *(stanzas.domains for stanzas in (*layout.bindings.values(), *inside))]
+        return not any(stanza.values for table in tables for stanza in table.matching(name))
+
     def binding_slot(self, name: str) -> int | None:
         """
         Slot of the binding *name*, or ``None``.

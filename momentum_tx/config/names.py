@@ -171,6 +171,18 @@ def gateway(text: str) -> str:
     return domain(text)
 
 
+def rollup_name(text: str) -> str:
+    """
+    Empty, or the name of a domain.
+    """
+    if not text:
+        return ""
+    settled = domain(text)
+    if settled.startswith("[") or ":" in settled:
+        raise ValueError("is an address; the name of a domain is expected")
+    return settled
+
+
 def route(text: str) -> str:
     """
     One route: name or address, either with ``:port``; ``__mx__``; or either of

@@ -67,6 +67,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "response_transcode_replace": names.transcode_replace,
         "retry_by_reply": names.reply_rule,
         "retry_intervals": names.interval,
+        "rollup_mx_name": names.rollup_name,
         "routes": names.route,
         "share_by": names.trait,
         "share_weights": names.share_weight,

@@ -26,6 +26,7 @@ from .probes import Probes
 from .rebinding import Rebinding
 from .records import Records
 from .rerouting import Rerouting
+from .rollups import Rollups
 from .routing import Router
 from .sessions import Sessions
 from .settle import Settlement
@@ -67,6 +68,8 @@ class Delivery:
             f.config, f.staging, self.router, self.settlement, self.rebinding, self.record_for, self._place
         )
         self.settlement.home = self.rerouting.home
+        self.rollups = Rollups(f, self.router, self.settlement, self.rebinding, self.domain_record, self._place)
+        self.maintainer.move = self.rollups.move
         self._expire = f.agenda.alarm(self._expire_records)
         f.wall.followers.append(self._clock_stepped)
         # For good: queues know their mail by its class.
@@ -179,7 +182,7 @@ class Delivery:
         dr = self.domain_record(name)
         if operator_named:
             self.router.trust(dr)
-        return dr
+        return dr if dr.rollup is None else self.rollups.follow(dr)
 
     def flush(self, domain: str | None = None) -> int:
         """

@@ -7,7 +7,7 @@ DNS is asked again is the business of :mod:`~momentum_tx.delivery.routing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -181,6 +181,23 @@ class Exchangers:
         hosts = [
             (preference, self._records.host(name, trusted)) for preference, name in answer.records[:MAX_EXCHANGERS]
         ]
+        return await self._of_hosts(domain, hosts, float(answer.ttl))
+
+    async def named(self, domain: str, exchangers: Iterable[tuple[int, str]]) -> Found:
+        """
+        These exchangers, as a stranger's DNS has named them.
+
+        :param domain: the routing domain that stands for them.
+        :param exchangers: place and name of each.
+        :raises LookupFailed: none has an address, for now.
+        """
+        hosts = [(place, self._records.host(name)) for place, name in exchangers]
+        return await self._of_hosts(domain, hosts, STATIC_TTL)
+
+    async def _of_hosts(self, domain: str, hosts: Sequence[tuple[int, HostRecord]], longest: float) -> Found:
+        """
+        :param longest: life of the list itself.
+        """
         distinct = list({id(host): host for _, host in hosts}.values())
         lives = await self._lives(distinct, self._f.config.domain(domain).fully_resolve_before_smtp)
         if not any(host.addresses for host in distinct):
@@ -189,7 +206,7 @@ class Exchangers:
                 raise LookupFailed("no mail exchanger has a known address")
             if not any(_prohibited(host) for host in distinct):
                 raise LookupFailed("no mail exchanger has an address")
-        life = min([float(answer.ttl), *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
+        life = min([longest, *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
         records = tuple(MXRecord(preference, host) for preference, host in hosts)
         return Found(MXType.MX, records, life, None not in lives)
 

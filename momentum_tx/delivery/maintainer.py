@@ -8,6 +8,7 @@ Source: Momentum, hooks ``set_delayed_queue_event`` (timing) and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -76,6 +77,8 @@ class Maintainer:
         self._connections = connections
         self._sessions = sessions
         self._limits = limits
+        #: Moves mail that is queued under another name by now.
+        self.move: Callable[[DomainRecord], object] = lambda dr: None
         self._poked: dict[DomainRecord, None] = {}
         self._scheduled = False
         self._stopped = False
@@ -161,6 +164,8 @@ class Maintainer:
         if queue.sweep(now, SWEEP_PER_PASS) == SWEEP_PER_PASS:
             self.poke(dr)
         self._dismiss_idle(dr)
+        if dr.rollup is not None and (dr.unmoved or queue.active_size()):
+            self.move(dr)
         if queue.active_size() and not self._settlement.busy(dr):
             self._connect(dr, now)
         self._limits.answered(dr)
@@ -185,6 +190,11 @@ class Maintainer:
                 if self._f.blackholed(slot, dr.domain):
                     self._settlement.purge_binding(dr, slot, BLACKHOLED)
                     return
+                if self._router.rolls_up:
+                    # Whether it waits here or under a name that is not suspended, its exchangers decide.
+                    self._router.ensure(dr, now)
+                    if dr.rollup is not None:
+                        return
                 continue
             if self._limits.message_room(dr, slot) <= 0:
                 self._limits.wait_for_messages(dr, slot)
@@ -197,6 +207,9 @@ class Maintainer:
                 session.resume()
             if queue.active_size(slot):
                 self._router.ensure(dr, now)
+                if dr.rollup is not None:
+                    # DNS has answered at once, and this mail goes elsewhere; a pass follows every answer.
+                    return
                 self._sessions.borrow(dr, slot)
             if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
                 care.held_until.pop(slot, None)

@@ -19,8 +19,10 @@ from ..policy.lookup_failures import DNSHealth, LookupFailures
 from ..queues.domain import DomainRecord, MXType
 from ..smtp.addresses import canonical_domain, split_address
 from .exchangers import Exchangers, Found
+from .rollups import RollupChoice
 
 if TYPE_CHECKING:
+    from ..policy.rollup import Rollup
     from ..queues.message import Message
     from .facilities import Facilities
     from .records import Records
@@ -43,6 +45,7 @@ class Router:
     def __init__(self, facilities: Facilities, records: Records, changed: Callable[[DomainRecord], object]) -> None:
         self._f = facilities
         self._exchangers = Exchangers(facilities, records)
+        self._rollups = RollupChoice(facilities, self._exchangers)
         self._changed = changed
         self._health = DNSHealth()
 
@@ -79,6 +82,14 @@ class Router:
         loading.addErrback(self._bug, dr)
         loading.addCallback(self._loaded, dr)
 
+    @property
+    def rolls_up(self) -> bool:
+        """
+        Whether mail of any domain may be queued under another name for its exchangers.
+        """
+        config = self._f.config
+        return config.written("rollup_mx") or config.written("rollup_by_mx_set")
+
     def trust(self, dr: DomainRecord) -> None:
         """
         The name of *dr* turned out to be one an operator wrote: what was found
@@ -102,10 +113,32 @@ class Router:
         anew, and nothing goes the old way meanwhile; sessions end after their
         transaction.
         """
+        if dr.rollup is not None:
+            # Asked again when there is mail; what waits elsewhere comes back if its next attempt fails.
+            dr.rollup = None
+            self._forget(dr)
         if dr.routes != self._exchangers.routes(dr.domain):
             dr.way += 1
             dr.dns_failures = 0
             self._forget(dr)
+
+    def adopt(self, dr: DomainRecord, rollup: Rollup) -> bool:
+        """
+        Mail of other domains is queued under the name of *dr* from now on.
+
+        :returns: false if that cannot be, for it stands for other exchangers.
+        """
+        if dr.fixed != rollup.exchangers:
+            if dr.fixed or not rollup.exchangers:
+                return False
+            dr.fixed = rollup.exchangers
+            self._forget(dr)
+        if not dr.rolled:
+            dr.rolled = True
+            if dr.all_prohibited or dr.mx_type in (MXType.NULL, MXType.BROKEN):
+                # It was found so when only its own mail was concerned.
+                self._forget(dr)
+        return True
 
     @staticmethod
     def _forget(dr: DomainRecord) -> None:
@@ -121,7 +154,7 @@ class Router:
         if dr.lookup_failures is None or not 0 < most <= dr.lookup_failures.whole:
             return False
         # To give up what an operator sends his own way is not DNS's to decide.
-        return not dr.operator_named and not self._exchangers.routes(dr.domain)
+        return not dr.operator_named and not dr.rolled and not self._exchangers.routes(dr.domain)
 
     @staticmethod
     def gave_up(dr: DomainRecord) -> None:
@@ -155,10 +188,16 @@ class Router:
             if operator_named and found.kind in (MXType.NULL, MXType.BROKEN):
                 # Whoever wrote the name meant a host; whatever its domain says, his mail waits until he corrects it.
                 raise LookupHindered(f"{dr.domain}, which a gateway names, takes no mail")
+            if dr.rolled and not any(mx.host.addresses for mx in found.exchangers):
+                # The domains whose mail is here may be as well as can be.
+                raise LookupHindered(f"{dr.domain}, to which domains are rolled up, takes no mail")
+            rollup = await self._rollups.choose(dr, found)
         except LookupFailed as error:
             self._lookup_failed(dr, str(error))
         else:
             self._settle(dr, found)
+            dr.unmoved = rollup is not None and rollup != dr.rollup
+            dr.rollup = rollup
         if dr.operator_named != operator_named or self._exchangers.routes(dr.domain) != routes:
             # An operator has spoken while DNS was being asked for what was true before.
             self._forget(dr)
@@ -171,6 +210,8 @@ class Router:
         :raises LookupFailed: nothing, for now.
         """
         domain, operator_named = dr.domain, dr.operator_named
+        if dr.fixed:
+            return await self._exchangers.named(domain, dr.fixed)
         most = self._f.config.domain(domain).mx_failures_fallback_to_a
         by_address = self._exchangers.by_address
         known = dr.lookup_failures

@@ -152,7 +152,8 @@ class Settlement:
         config = self._f.config
         if config.written("rebind_on_retry") and config.path(message.binding_slot, dr.domain).rebind_on_retry:
             dr = self.rebind(message)
-        if self.strays and message.id in self.strays:
+        if dr.rolled or (self.strays and message.id in self.strays):
+            # Where domains share a queue, each that fails asks again whether its domain still does.
             dr = self.home(message)
         self._f.spool.requeued(message)
         message.connection = None

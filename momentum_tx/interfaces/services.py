@@ -154,6 +154,14 @@ class IConfiguration(Interface):
         :param option: its name.
         """
 
+    def shares_queue(domain: str) -> bool:
+        """
+        Whether mail of *domain* may be queued with that of other domains that have
+        the same exchangers.
+
+        :param domain: its name.
+        """
+
     def values(option: str) -> frozenset[object]:
         """
         What *option* is set to anywhere.

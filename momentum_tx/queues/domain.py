@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from ..interfaces.records import IConnection, IDomainRecord
 from ..policy.lookup_failures import LookupFailures
+from ..policy.rollup import Ranked, Rollup
 from .mail_queue import MailQueue, alike
 from .places import Places
 
@@ -176,6 +177,7 @@ class DomainRecord:
         "domain",
         "expiry",
         "failures",
+        "fixed",
         "in_flight",
         "initiator",
         "last_delivery",
@@ -186,10 +188,13 @@ class DomainRecord:
         "mx_type",
         "mxlist",
         "operator_named",
+        "rolled",
+        "rollup",
         "routes",
         "routing_note",
         "throttled_until",
         "transients",
+        "unmoved",
         "way",
     )
 
@@ -208,6 +213,14 @@ class DomainRecord:
         self.routes: tuple[str, ...] = ()
         #: Counts up when an operator sends its mail another way.
         self.way = 0
+        #: Where its mail is queued instead of here, if it is.
+        self.rollup: Rollup | None = None
+        #: Whether that was decided a moment ago, so that what is queued here has not moved.
+        self.unmoved = False
+        #: Whether mail of other domains was queued here since the record was made.
+        self.rolled = False
+        #: The exchangers, by place and name, where the record stands for a set of them.
+        self.fixed: Ranked = ()
         #: Wall time at which the routing data expires.
         self.expiry = 0.0
         #: Whether a question about the domain is under way.

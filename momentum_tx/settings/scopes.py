@@ -72,6 +72,12 @@ class DomainSettings:
     host_failure_retry: float = option(
         120.0, "How long an address that failed is left alone, per binding.", "seconds", DOMAIN_WIDE, minimum=0
     )
+    rollup_by_mx_set: bool = option(
+        False,
+        "Whether domains with the same exchangers in the same order share one queue, with its limits and connections;"
+        " where it is written for all, a domain of which a table says anything else keeps its own (ours).",
+        scopes=DOMAIN_WIDE,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,19 @@ class HostSettings:
         "How often a message may be sent to the host, besides what the domain is held to.",
         scopes=(Level.HOST,),
         nested=True,
+    )
+    rollup_mx: bool = option(
+        False,
+        "Whether the mail of domains that have the host as an exchanger is queued under one name, rollup_mx_name, whose"
+        " options then apply instead of theirs.",
+        scopes=(Level.HOST,),
+        differs="Domains with routes or a gateway are left out, and all are while mail cannot be delivered by way of"
+        " that name.",
+    )
+    rollup_mx_name: str = option(
+        "",
+        "The routing domain for rollup_mx, whose own routes or exchangers the mail goes to; empty: the host's name.",
+        scopes=(Level.HOST,),
     )
 
 
