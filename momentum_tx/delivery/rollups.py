@@ -130,6 +130,9 @@ class Rollups:
         """
         The record that mail of *dr* is queued in: its own, or that of its routing domain.
         """
+        if dr.rollup is not None:
+            # What is known serves until the answer comes; then mail follows that.
+            self._router.ensure(dr, self._f.wall())
         rollup = dr.rollup
         if rollup is None:
             return dr
@@ -137,8 +140,6 @@ class Rollups:
         if not self._router.adopt(target, rollup):
             dr.rollup = None
             return dr
-        # Known exchangers serve until the answer comes; then mail follows the new ones.
-        self._router.ensure(dr, self._f.wall())
         return target
 
     def move(self, dr: DomainRecord) -> None:

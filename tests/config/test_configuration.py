@@ -443,3 +443,32 @@ max_outbound_connections = 3
         self.assertEqual(self.config.where("global", "state_dir"), "mx.toml:3")
         self.assertEqual(self.config.where("binding_group", "g", "binding", "b", "bind_address"), "mx.toml:10")
         self.assertEqual(default().where("global", "state_dir"), "<built-in>:1")
+
+
+class SharesQueueTests(SynchronousTestCase):
+    """
+    Which domains may share a queue for their exchangers.
+    """
+
+    def test_table(self) -> None:
+        """
+        What a domain table says of it decides; what the global one says holds for
+        domains of which no table says anything.
+        """
+        on = "[global]\nrollup_by_mx_set = true\n"
+        other = '[domain."a.example"]\nretry_interval = 7\n'
+        for text, shares in (
+            ("", False),
+            (on, True),
+            (on + other, False),
+            (on + other + "rollup_by_mx_set = true\n", True),
+            (other + "rollup_by_mx_set = true\n", True),
+            (on + '[domain."a.example"]\nrollup_by_mx_set = false\n', False),
+            (on + "[domain.'/example/']\nretry_interval = 7\n", False),
+            (on + '[domain."a.example"]\n', True),
+            (on + '[domain."b.example"]\nretry_interval = 7\n', True),
+            (on + '[binding.b1.domain."a.example"]\nretry_interval = 7\n', False),
+            (on + '[binding_group.g.domain."a.example"]\nretry_interval = 7\n[binding_group.g.binding.b]\n', False),
+            (on + '[binding_group.g.binding.b.domain."a.example"]\nretry_interval = 7\n', False),
+        ):
+            self.assertIs(parse(text, "test.toml").shares_queue("A.example"), shares, text)

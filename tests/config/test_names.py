@@ -70,6 +70,13 @@ class NamesTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, names.domain, "*.example.com")
         self.assertIn(r"'/\.example\.com$/'", str(error))
 
+    def test_rollup_name(self) -> None:
+        """
+        A routing domain is a name, and no address.
+        """
+        self.settles(names.rollup_name, ("", ""), ("Provider.Example.", "provider.example"))
+        self.refuses(names.rollup_name, "192.0.2.1:25", "[192.0.2.1]", "2001:db8::1", "*.example")
+
     def test_looked_up(self) -> None:
         """
         Looking a name up never fails, whatever name a message brought along.

@@ -188,10 +188,13 @@ class ByHostTests(RollupCase):
             world = self.world(BY_NAME)
             self.shared(world)
             world.resolver.mx[ALL] = said
+            told: list[str] = []
+            self.patch(world.service.hooks, "log_error", lambda now, level, text, told=told: told.append(text))
             self.mail(world, ONE)
             self.mail(world, TWO)
             world.advance(5)
             self.assertEqual(sorted(self.queues(world)), [ONE, TWO])
+            self.assertEqual([text.startswith(f"no domain is rolled up to {ALL}: ") for text in told], [True])
 
     def test_host_with_mail_elsewhere(self) -> None:
         """
@@ -258,20 +261,19 @@ class ByHostTests(RollupCase):
         """
         world = self.world(BY_NAME + "[global]\nmax_dns_ttl = 60\nretry_interval = 100\n")
         mx = self.shared(world)
-        mx.on("MAIL", b"450 4.3.2 Later", times=2)
+        mx.on("MAIL", b"450 4.3.2 Not here any more")
         self.mail(world, ONE)
         world.advance(5)
+        self.assertEqual(self.queued(world), {ALL: 1})
         new = world.exchanger("new.example")
         world.resolver.mx[ONE] = [(10, "mx1.new.example")]
-        world.advance(100)
-        self.mail(world, ONE)
+        world.advance(70)
+        world.send(SENDER, [f"later@{ONE}"], world.message()).addErrback(lambda _: None)
         world.advance(5)
-        self.mail(world, ONE)
-        world.advance(5)
-        self.assertEqual(self.queues(world)[-1], ONE)
-        world.advance(1000)
+        self.assertEqual(self.taken(new), [b"later@one.example"])
+        world.advance(3600)
         self.assertEqual(self.queued(world), {})
-        self.assertGreater(len(new.ledger), 0)
+        self.assertEqual(self.taken(new), [b"later@one.example", b"r0@one.example"])
 
     def test_reload(self) -> None:
         """

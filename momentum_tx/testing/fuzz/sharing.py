@@ -25,7 +25,7 @@ def write_sharing(plan: Plan, dice: Random) -> None:
                 domain.exchangers = list(ordinary[0].exchangers)
     if dice.random() < 0.15:
         plan.settings["rollup_by_mx_set"] = True
-    if dice.random() < 0.25:
+    if plan.hosts and dice.random() < 0.25:
         _roll_up(plan, dice)
 
 

@@ -38,6 +38,22 @@ class WriteSharingTests(SynchronousTestCase):
         off = [plan for plan in plans if "migrate_connections_between_sibling_domains" in plan.settings]
         self.assertTrue(10 < len(off) < 60, len(off))
 
+    def test_rollups(self) -> None:
+        """
+        Some plans have a table of a host that rolls domains up, under each kind
+        of name, and some do so by sets.
+        """
+        names = set()
+        by_set = 0
+        for seed in range(200):
+            plan = make_plan(seed)
+            by_set += "rollup_by_mx_set" in plan.settings
+            for table in plan.tables.values():
+                if "rollup_mx" in table:
+                    names.add(table.get("rollup_mx_name", ""))
+        self.assertGreater(by_set, 10)
+        self.assertTrue({"", "queue.example", "d0.example"} <= names, names)
+
     def test_same(self) -> None:
         """
         A seed draws the same each time.
