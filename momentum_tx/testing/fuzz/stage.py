@@ -192,8 +192,9 @@ class Stage:
         self.events.set_line(host.address, host.line)
         addresses = self.world.resolver.addresses
         known = addresses.get(host.name, ())
-        # The name exists, and has no mail of its own elsewhere.
-        self.world.resolver.mx.setdefault(host.name, MXKind.NONE)
+        if "rollup_mx" in self.plan.tables.get(f'host."{host.name}"', ()):
+            # The name may be a routing domain: it exists, and has no mail of its own elsewhere.
+            self.world.resolver.mx[host.name] = MXKind.NONE
         addresses[host.name] = [*(known if not isinstance(known, Exception) else ()), host.address]
         receiver.add(self._watch)
         receiver.add(*[self._behaviour(part) for part in host.behaviours])
