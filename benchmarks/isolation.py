@@ -14,8 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
-import re
 import resource
 import shutil
 import signal
@@ -29,11 +27,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
+from machine import machine
 from throughput import ROOT, Unusable, ended, free_port, processor_time, wait_for_port
 
 #: What is promised: the others keep this part of their rate, in percent, and their 99th
@@ -357,21 +355,6 @@ def measure(program: list[str], directory: Path, load: Load, scenario: Scenario,
         service.kill()
     shutil.rmtree(directory)
     return run
-
-
-def machine() -> dict[str, Any]:
-    """
-    What must be known to read the figures.
-    """
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return {
-        "processors": os.cpu_count(),
-        "model": model[1] if model else platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "twisted": version("twisted"),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
 
 
 def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import platform
 import re
 import shutil
 import socket
@@ -24,9 +22,10 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+
+from machine import machine
 
 #: Receptions that may wait for the disk at once; as many clients inject.
 AT_ONCE: Final = 500
@@ -246,21 +245,6 @@ def in_its_own_process(load: Load) -> dict[str, float]:
         raise Failed("the measuring process failed")
     found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-def machine() -> dict[str, Any]:
-    """
-    What must be known to read the figures.
-    """
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return {
-        "processors": os.cpu_count(),
-        "model": model[1] if model else platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "twisted": version("twisted"),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
 
 
 def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,17 +13,14 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import platform
-import re
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
+
+from machine import machine
 
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.world import World
@@ -152,21 +149,6 @@ LOADS: Final = tuple(
     Load(messages, domains, smtp) for messages in (2_000, 20_000) for domains in (1, 50) for smtp in (False, True)
 )
 DAYS: Final = (Day(0), Day(WAITING))
-
-
-def machine() -> dict[str, Any]:
-    """
-    What must be known to read the figures.
-    """
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return {
-        "processors": os.cpu_count(),
-        "model": model[1] if model else platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "twisted": version("twisted"),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
 
 
 def benchmark(runs: int, words: list[str]) -> dict[str, Any]:
