@@ -285,7 +285,7 @@ class VirtualNetwork:
         """
         Seconds that a connect, or its answer, takes over *line*.
         """
-        return line.latency + (line.jitter * self.random.random() if line.jitter else 0.0)
+        return line.latency + (self.random.uniform(0.0, line.jitter) if line.jitter else 0.0)
 
     def opened(self, transport: VirtualTransport, host: VirtualHost | None = None) -> None:
         """
