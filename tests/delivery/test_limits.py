@@ -4,12 +4,17 @@ Tests of :mod:`momentum_tx.delivery.limits`: stories of a whole service.
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+
+from momentum_tx.delivery.handle import ConnectionHandle
 from momentum_tx.delivery.initiate import initiate_connection
+from momentum_tx.delivery.initiate_smtp import initiate_connection_smtp
 from momentum_tx.testing.behaviours import Tarpit
 from momentum_tx.testing.peers import SILENCE, Receiver
 from momentum_tx.testing.world import World
 
 from ..worlds import WorldCase
+from . import dialing
 
 #: Big backlogs, and one small domain.
 BIG = ("big1.example", "big2.example", "big3.example")
@@ -533,3 +538,30 @@ class ThrottleTests(PlacesCase):
         world.reload('[global]\noutbound_throttle_messages = "6/100"\n')
         world.advance(1)
         self.assertEqual(len(mx.ledger), 6)
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    Whose turn it is where a connection needs places under two limits.
+    """
+
+    def test_otherLine(self) -> None:
+        """
+        A domain that is offered a place of the one limit has that of the other,
+        though it is offered to somebody else: for one connection, and not beyond
+        what is free.
+        """
+        world = dialing.World(ServerTests.NO_RESERVE.format(1) + "scope_max_outbound_connections = 1\n")
+        first, one, other = (world.domain(f"{name}.example", "198.51.100.1") for name in ("first", "one", "other"))
+        for _ in range(2):
+            # The look-up, and then the connection.
+            initiate_connection_smtp(first, 0, None)
+        handle = first.connections[0][0]
+        assert isinstance(handle, ConnectionHandle)
+        self.assertTrue(world.limits.refuses(one, 0))
+        handle.places[1].wait(other, 0)
+        handle.close()
+        self.assertTrue(world.limits.refuses(first, 0))
+        self.assertFalse(world.limits.refuses(one, 0))
+        world.limits.answered(one)
+        self.assertFalse(world.limits.refuses(other, 0))
