@@ -38,6 +38,7 @@ from .logs.files import ILogFile
 from .logs.mainlog import MainLog
 from .message.ids import MessageIds
 from .net.lookup_budget import BudgetedResolver
+from .operate.commands import Commands
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
 from .seams import Seams, real_seams
@@ -61,7 +62,7 @@ _LASTING: Final = (
 )
 
 
-class OutboundService(Service):
+class OutboundService(Service, Commands):
     """
     The whole outbound mail server, as a Twisted service.
 
@@ -381,12 +382,6 @@ class OutboundService(Service):
         """
         return self._in_process.send(sender, recipients, message, **said)
 
-    def reopen_logs(self) -> None:
-        """
-        Log files were moved away: open them anew (hook ``log_reopen``).
-        """
-        self.hooks.log_reopen.notify(lambda provider: provider.log_reopen())
-
     def reload(self, path: str) -> None:
         """
         Read the configuration anew.  A bad one changes nothing; sessions finish
@@ -422,47 +417,6 @@ class OutboundService(Service):
         self._injection.configure()
         self.mainlog.settings = new.global_settings
         self.delivery.reconfigured()
-
-    def flush(self, domain: str | None = None) -> int:
-        """
-        See :meth:`momentum_tx.delivery.delivery.Delivery.flush`.
-        """
-        return self.delivery.flush(domain)
-
-    def rebind(
-        self,
-        domain: str | None = None,
-        from_binding: str | None = None,
-        to_binding: str | None = None,
-        to_group: str | None = None,
-    ) -> Deferred[int]:
-        """
-        See :meth:`momentum_tx.delivery.delivery.Delivery.rebind`.
-        """
-        return self.delivery.rebind(domain, from_binding, to_binding, to_group)
-
-    def unplumbed(self) -> list[str]:
-        """
-        What is wrong with the bindings' addresses on this machine, each with the
-        place it was written at.  Such a binding's mail waits; or was it mistyped?
-        """
-        config = self._config
-        found = []
-        for binding, address in self._facilities.plumbing.missing():
-            option = "bind_address" if address == binding.bind_address else "bind_address_secondary"
-            place = config.explain(option, binding.slot).place
-            found.append(
-                f"{place}: binding.{binding.name}.{option}: {address} is not configured on this host; its mail waits"
-                f" until it is"
-            )
-        return found
-
-    @property
-    def configuration(self) -> Configuration:
-        """
-        The configuration in force.
-        """
-        return self._config
 
     def listening(self) -> list[Any]:
         """
