@@ -71,6 +71,7 @@ def real_seams(reactor: Any) -> Seams:
             settings.min_dns_ttl,
             settings.max_dns_ttl,
             rounds=conf.attempts,
+            trust_ad=settings.trust_ad or (conf.trust_ad and not settings.nameservers),
         )
 
     def log_file(path: str) -> ILogFile:

@@ -56,6 +56,7 @@ _LASTING: Final = (
     "smtp_listen",
     "nameservers",
     "resolv_conf",
+    "trust_ad",
     "hostname",
     "durability",
     "share_by",

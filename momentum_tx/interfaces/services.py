@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zope.interface import Attribute, Interface
 
@@ -43,11 +43,14 @@ class MXAnswer:
     :ivar records: (preference, host name) in ascending preference, order within
         one preference as received; names lower case without final dot.
     :ivar ttl: seconds the answer may be kept, before ``min_dns_ttl`` and ``max_dns_ttl``.
+    :ivar secure: whether it was validated by DNSSEC, all aliases included, and whoever
+        says so is believed (option ``trust_ad``).
     """
 
     kind: MXKind
     records: tuple[tuple[int, str], ...]
     ttl: int
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,64 @@ class AddressAnswer:
     """
     :ivar addresses: numeric addresses, IPv4 first, as received; empty when there are none.
     :ivar ttl: seconds the answer may be kept.
+    :ivar secure: as in :class:`MXAnswer`, for every family that has addresses.
+    :ivar canonical: the name that has them, if the one asked for is an alias; else empty.
     """
 
     addresses: tuple[str, ...]
     ttl: int
+    secure: bool = False
+    canonical: str = ""
+
+
+class TLSARecord(NamedTuple):
+    """
+    One TLSA record (RFC 6698 section 2.1), whatever its numbers mean.
+    """
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TLSAAnswer:
+    """
+    :ivar records: as received; empty when there are none.
+    :ivar ttl: seconds the answer may be kept.
+    :ivar secure: as in :class:`MXAnswer`.
+    """
+
+    records: tuple[TLSARecord, ...]
+    ttl: int
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TXTAnswer:
+    """
+    :ivar records: the text of each record; empty when there are none.
+    :ivar ttl: seconds the answer may be kept.
+    :ivar links: how many aliases led to them.
+    """
+
+    records: tuple[bytes, ...]
+    ttl: int
+    links: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AliasAnswer:
+    """
+    :ivar target: what the name stands for; empty if it is no alias.
+    :ivar ttl: seconds the answer may be kept.
+    :ivar secure: as in :class:`MXAnswer`, for this one link.
+    """
+
+    target: str
+    ttl: int
+    secure: bool = False
 
 
 class IResolver(Interface):
@@ -88,6 +145,33 @@ class IResolver(Interface):
         :param host: its name, in the form of :meth:`lookup_mx`.
         :param ipv6: whether AAAA records are asked for besides A records.
         :returns: as :meth:`lookup_mx`, with :class:`AddressAnswer`.
+        """
+
+    def lookup_tlsa(name: str) -> Deferred[TLSAAnswer]:
+        """
+        The TLSA records of a name, such as ``_25._tcp.mx.example.com``.
+
+        A failure is not "there are none": who sends mail must wait then (RFC 7672
+        section 2.1.2).
+
+        :param name: in the form of :meth:`lookup_mx`.
+        :returns: as :meth:`lookup_mx`, with :class:`TLSAAnswer`.
+        """
+
+    def lookup_txt(name: str) -> Deferred[TXTAnswer]:
+        """
+        The texts of a name.
+
+        :param name: in the form of :meth:`lookup_mx`.
+        :returns: as :meth:`lookup_mx`, with :class:`TXTAnswer`.
+        """
+
+    def lookup_alias(name: str) -> Deferred[AliasAnswer]:
+        """
+        What a name stands for (CNAME); nothing is followed.
+
+        :param name: in the form of :meth:`lookup_mx`.
+        :returns: as :meth:`lookup_mx`, with :class:`AliasAnswer`.
         """
 
     def close() -> None:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from ..errors import LookupFailed
-from ..interfaces.services import AddressAnswer, MXAnswer, MXKind
+from ..interfaces.services import AddressAnswer, AliasAnswer, MXAnswer, MXKind, TLSAAnswer, TLSARecord, TXTAnswer
 from .dns_wire import Records, text_of
 
 #: Exchangers used of one domain, the most preferred first.  The largest real
@@ -17,6 +17,8 @@ from .dns_wire import Records, text_of
 MAX_EXCHANGERS: Final = 100
 #: Addresses used of one host, both families together.
 MAX_ADDRESSES: Final = 20
+#: TLSA records of one name; real sets have one to four.
+MAX_TLSA: Final = 500
 
 
 def is_address_text(host: str) -> bool:
@@ -42,15 +44,15 @@ def mx_answer(records: Records) -> MXAnswer:
     mistake of theirs, and mail can be delivered in spite of it.
     """
     if not records.exists:
-        return MXAnswer(MXKind.NXDOMAIN, (), records.ttl)
+        return MXAnswer(MXKind.NXDOMAIN, (), records.ttl, records.secure)
     if not records.rdatas:
-        return MXAnswer(MXKind.NONE, (), records.ttl)
+        return MXAnswer(MXKind.NONE, (), records.ttl, records.secure)
     found = [(rdata.preference, text_of(rdata.exchange)) for rdata in records.rdatas if len(rdata.exchange) > 1]
     if not found:
-        return MXAnswer(MXKind.NULL, (), records.ttl)
+        return MXAnswer(MXKind.NULL, (), records.ttl, records.secure)
     # The sort is stable: within one preference the order is the server's.
     found.sort(key=_preference)
-    return MXAnswer(MXKind.RECORDS, tuple(found[:MAX_EXCHANGERS]), records.ttl)
+    return MXAnswer(MXKind.RECORDS, tuple(found[:MAX_EXCHANGERS]), records.ttl, records.secure)
 
 
 def _preference(record: tuple[int, str]) -> int:
@@ -71,11 +73,42 @@ def address_answer(families: Sequence[Records | LookupFailed]) -> AddressAnswer:
         for records in families:
             if isinstance(records, LookupFailed):
                 raise records
-        return AddressAnswer((), min(records.ttl for records in known))
+        return AddressAnswer((), min(records.ttl for records in known), all(records.secure for records in known))
     first, second = having[0].rdatas, having[1].rdatas if len(having) > 1 else ()
     # Neither family crowds out the other: each has half of the room for sure.
     second = second[: max(MAX_ADDRESSES // 2, MAX_ADDRESSES - len(first))]
     first = first[: MAX_ADDRESSES - len(second)]
     addresses = tuple(rdata.address for rdata in (*first, *second))
     # A family that has none does not shorten the life of the other.
-    return AddressAnswer(addresses, min(records.ttl for records in having))
+    secure = all(records.secure for records in having)
+    canonical = having[0].end if having[0].links else ""
+    return AddressAnswer(addresses, min(records.ttl for records in having), secure, canonical)
+
+
+def tlsa_answer(records: Records) -> TLSAAnswer:
+    """
+    The TLSA records of a name, as they are; none is judged.
+
+    :raises LookupFailed: there are more than :data:`MAX_TLSA`.  To use some of
+        them could mean to demand less than all of them do.
+    """
+    if len(records.rdatas) > MAX_TLSA:
+        raise LookupFailed(f"{len(records.rdatas)} TLSA records, more than {MAX_TLSA}")
+    found = tuple(TLSARecord(each.usage, each.selector, each.mtype, each.cert) for each in records.rdatas)
+    return TLSAAnswer(found, records.ttl, records.secure)
+
+
+def txt_answer(records: Records) -> TXTAnswer:
+    """
+    The texts of a name, the strings of each joined without anything between (RFC 7208
+    section 3.3, to which RFC 8461 refers).
+    """
+    return TXTAnswer(tuple(b"".join(each.strings) for each in records.rdatas), records.ttl, records.links)
+
+
+def alias_answer(records: Records) -> AliasAnswer:
+    """
+    What a name stands for, one link far.
+    """
+    target = text_of(records.rdatas[0].target) if records.rdatas else ""
+    return AliasAnswer(target, records.ttl, records.secure)

@@ -255,7 +255,7 @@ class Question:
             self._failed(str(unreadable))
             return
         try:
-            records = self._trail.follow(message, self.rdtype)
+            records = self._trail.follow(message, self.rdtype, self._server.trusted)
         except LookupFailed as broken:
             # The fault is in the data; another server would have the same.
             self._reasons = {str(self._server): str(broken)}

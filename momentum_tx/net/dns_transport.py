@@ -44,16 +44,22 @@ class Nameserver:
     Address and port of a server, in one spelling.
     """
 
-    __slots__ = ("address", "host", "port")
+    __slots__ = ("address", "host", "port", "trusted")
 
-    def __init__(self, address: str, port: int = 53) -> None:
+    def __init__(self, address: str, port: int = 53, trusted: bool = False) -> None:
         """
         :param address: numeric; a link-local one may carry a scope.
+        :param trusted: whether its word counts that it has validated an answer (the
+            AD bit).  Without that only a server on this host is believed: anybody
+            on the way to another could set the bit (RFC 7672 section 2.2).
         :raises ValueError: it is not an address.
         """
         plain, percent, scope = address.partition("%")
         #: Address without scope, for comparison.
-        self.address = str(ip_address(plain))
+        numeric = ip_address(plain)
+        self.address = str(numeric)
+        #: Whether an answer that it calls validated is one.
+        self.trusted = trusted or numeric.is_loopback
         #: What is connected to.
         self.host = self.address + percent + scope
         self.port = port

@@ -9,7 +9,7 @@ what it raises is translated here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dns.exception
@@ -180,11 +180,17 @@ class Records:
     :ivar rdatas: the records, as received; empty when there are none.
     :ivar ttl: seconds this may be kept, between :data:`MIN_TTL` and
         :data:`MAX_TTL`; for an empty answer at most :data:`MAX_NEGATIVE_TTL`.
+    :ivar secure: whether a server whose word counts has validated it, aliases included.
+    :ivar links: how many aliases led there.
+    :ivar end: where they led to, as :func:`text_of` has it.
     """
 
     exists: bool
     rdatas: Sequence[Any]
     ttl: int
+    secure: bool = False
+    links: int = field(default=0, compare=False)
+    end: str = field(default="", compare=False)
 
 
 class Trail:
@@ -192,24 +198,32 @@ class Trail:
     The chain of aliases from the name asked for, over one or more messages.
     """
 
-    __slots__ = ("_names", "_ttl", "name")
+    __slots__ = ("_names", "_secure", "_ttl", "name")
 
     def __init__(self, name: dns.name.Name) -> None:
         #: Where the chain has led so far: the name to ask for next.
         self.name = name
         self._names = {name}
         self._ttl = MAX_TTL
+        self._secure = True
 
-    def follow(self, message: dns.message.Message, rdtype: dns.rdatatype.RdataType) -> Records | None:
+    def follow(
+        self, message: dns.message.Message, rdtype: dns.rdatatype.RdataType, trusted: bool = False
+    ) -> Records | None:
         """
         Follow the aliases in *message* to their end.
 
+        One message that was not validated spoils the whole chain (RFC 7672
+        section 2.1.3); a question for aliases themselves follows none.
+
+        :param trusted: whether the AD bit of whoever sent it counts.
         :returns: what is there; ``None`` if the chain leaves the message, and
             :attr:`name` must be asked for.
         :raises LookupFailed: the chain is a loop, is longer than
             :data:`MAX_LINKS`, or ends in records that are said not to exist.
         """
         asked = self.name
+        self._secure = self._secure and trusted and bool(message.flags & dns.flags.AD)
         # Only the answer section is read, and in it only what the chain owns:
         # whatever else a server volunteers is not evidence.
         owned = {
@@ -217,22 +231,26 @@ class Trail:
             for rrset in message.answer
             if rrset.rdclass == dns.rdataclass.IN and rrset.rdtype in (rdtype, dns.rdatatype.CNAME)
         }
-        while (alias := owned.get((self.name, dns.rdatatype.CNAME))) is not None:
+        while rdtype != dns.rdatatype.CNAME and (alias := owned.get((self.name, dns.rdatatype.CNAME))) is not None:
             self._step(alias[0].target, alias.ttl)
         found = owned.get((self.name, rdtype))
         missing = message.rcode() == dns.rcode.NXDOMAIN
         if found is not None:
             if missing:
                 raise LookupFailed(f"contradiction: {text_of(self.name)} has records and does not exist")
-            return Records(True, tuple(found), max(MIN_TTL, min(self._ttl, found.ttl)))
+            return self._records(True, tuple(found), found.ttl)
         negative = _negative_ttl(message)
         # RFC 6604: the code is about the end of the chain.  Without SOA an
         # alias that ends outside the message was merely not followed.
         if missing or self.name == asked or negative is not None:
             if negative is None:
                 negative = DEFAULT_NEGATIVE_TTL
-            return Records(not missing, (), max(MIN_TTL, min(self._ttl, negative, MAX_NEGATIVE_TTL)))
+            return self._records(not missing, (), min(negative, MAX_NEGATIVE_TTL))
         return None
+
+    def _records(self, exists: bool, rdatas: tuple[Any, ...], ttl: int) -> Records:
+        ttl = max(MIN_TTL, min(self._ttl, ttl))
+        return Records(exists, rdatas, ttl, self._secure, len(self._names) - 1, text_of(self.name))
 
     def _step(self, target: dns.name.Name, ttl: int) -> None:
         if target in self._names:

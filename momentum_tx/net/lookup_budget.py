@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from ..errors import LookupFailed
-from ..interfaces.services import AddressAnswer, IResolver, MXAnswer
+from ..interfaces.services import AddressAnswer, AliasAnswer, IResolver, MXAnswer, TLSAAnswer, TXTAnswer
 from ..policy.throttle import Window
 from ..settings import GlobalSettings
 from ..timers import Agenda
@@ -60,6 +60,15 @@ class BudgetedResolver:
 
     def lookup_addresses(self, host: str, ipv6: bool) -> Deferred[AddressAnswer]:
         return self._resolver.lookup_addresses(host, ipv6)
+
+    def lookup_tlsa(self, name: str) -> Deferred[TLSAAnswer]:
+        return self._resolver.lookup_tlsa(name)
+
+    def lookup_txt(self, name: str) -> Deferred[TXTAnswer]:
+        return self._resolver.lookup_txt(name)
+
+    def lookup_alias(self, name: str) -> Deferred[AliasAnswer]:
+        return self._resolver.lookup_alias(name)
 
     def close(self) -> None:
         self._alarm.disarm()

@@ -103,6 +103,12 @@ class GlobalSettings:
         GLOBAL,
         minimum=0.05,
     )
+    trust_ad: bool = option(
+        False,
+        "Whether name servers on other hosts are believed when they say that an answer was validated by DNSSEC, as"
+        " those on this host always are; the way to them must be safe from strangers (ours).",
+        scopes=GLOBAL,
+    )
     dns_cache_size: int = option(
         100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1
     )

@@ -12,7 +12,16 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from ..errors import LookupFailed, LookupHindered
-from ..interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
+from ..interfaces.services import (
+    AddressAnswer,
+    AliasAnswer,
+    IResolver,
+    MXAnswer,
+    MXKind,
+    TLSAAnswer,
+    TLSARecord,
+    TXTAnswer,
+)
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -70,6 +79,9 @@ class Zone:
         zone.mx["broken.example"] = LookupFailed("SERVFAIL")
         zone.addresses["mx.example.com"] = ["198.51.100.7", "2001:db8::7"]
         zone.aliases["www.example.com"] = "mx.example.com"
+        zone.texts["_mta-sts.example.com"] = [b"v=STSv1; id=1;"]
+        zone.tlsa["_25._tcp.mx.example.com"] = [(3, 1, 1, digest)]
+        zone.signed.add("example.com")
         zone.faults["slow.example"] = Fault.SILENT
 
     Names are in lower case, without final dot.  A name that is in no table
@@ -83,6 +95,14 @@ class Zone:
         self.mx: dict[str, Sequence[tuple[int, str]] | MXKind | Exception] = {}
         #: Addresses of a host, or the exception the lookup fails with.
         self.addresses: dict[str, Sequence[str] | Exception] = {}
+        #: TLSA records of a name, or the exception the lookup fails with.
+        self.tlsa: dict[str, Sequence[tuple[int, int, int, bytes]] | Exception] = {}
+        #: Texts of a name, or the exception the lookup fails with.
+        self.texts: dict[str, Sequence[bytes] | Exception] = {}
+        #: Names at and below which everything is signed, and validated by whoever answers.
+        self.signed: set[str] = set()
+        #: Names at and below which signatures are bad, so that a validating server fails.
+        self.bogus: set[str] = set()
         #: Names that stand for other names (CNAME); what else is said of them does not count.
         self.aliases: dict[str, str] = {}
         #: Seconds the answers may be kept.
@@ -103,12 +123,23 @@ class Zone:
         self.mx_asked: list[str] = []
         #: Hosts whose addresses were asked for, one entry per question asked.
         self.addresses_asked: list[str] = []
+        #: Names asked for anything else, as ``TLSA _25._tcp.mx.example.com``.
+        self.others_asked: list[str] = []
 
     def fault_of(self, name: str) -> Fault | None:
         """
         What is wrong with answers about *name*.
         """
-        return Fault.SILENT if self.silent else self.fault or self.faults.get(name)
+        if self.silent:
+            return Fault.SILENT
+        found = self.fault or self.faults.get(name)
+        return Fault.SERVFAIL if found is None and _under(name, self.bogus) else found
+
+    def secure(self, *names: str) -> bool:
+        """
+        Whether answers about *names*, the links of a chain, are validated.
+        """
+        return all(_under(name, self.signed) and not _under(name, self.bogus) for name in names)
 
     def delay_of(self, name: str) -> float:
         """
@@ -120,7 +151,9 @@ class Zone:
         """
         Whether *name*, which is no alias, is in any table.
         """
-        return name in self.addresses or self.mx.get(name, MXKind.NXDOMAIN) is not MXKind.NXDOMAIN
+        if any(name in table for table in (self.addresses, self.tlsa, self.texts)):
+            return True
+        return self.mx.get(name, MXKind.NXDOMAIN) is not MXKind.NXDOMAIN
 
     def links(self, name: str) -> list[tuple[str, str]]:
         """
@@ -139,6 +172,16 @@ class Zone:
         Seconds a negative answer may be kept.
         """
         return self.ttl if self.negative_ttl is None else self.negative_ttl
+
+
+def _under(name: str, tops: set[str]) -> bool:
+    """
+    Whether *name* is one of *tops*, or below one.
+    """
+    if not tops:
+        return False
+    labels = name.split(".")
+    return any(".".join(labels[index:]) in tops for index in range(len(labels)))
 
 
 class _OfZone(Generic[T]):
@@ -173,6 +216,10 @@ class ScriptedResolver:
     #: See :class:`Zone`, as for all that follow.
     mx = _OfZone[dict[str, Sequence[tuple[int, str]] | MXKind | Exception]]()
     addresses = _OfZone[dict[str, Sequence[str] | Exception]]()
+    tlsa = _OfZone[dict[str, Sequence[tuple[int, int, int, bytes]] | Exception]]()
+    texts = _OfZone[dict[str, Sequence[bytes] | Exception]]()
+    signed = _OfZone[set[str]]()
+    bogus = _OfZone[set[str]]()
     aliases = _OfZone[dict[str, str]]()
     ttl = _OfZone[int]()
     negative_ttl = _OfZone["int | None"]()
@@ -183,6 +230,7 @@ class ScriptedResolver:
     faults = _OfZone[dict[str, Fault]]()
     mx_asked = _OfZone[list[str]]()
     addresses_asked = _OfZone[list[str]]()
+    others_asked = _OfZone[list[str]]()
 
     def __init__(self, clock: IReactorTime | None = None, zone: Zone | None = None) -> None:
         """
@@ -210,6 +258,41 @@ class ScriptedResolver:
     def lookup_addresses(self, host: str, ipv6: bool) -> Deferred[AddressAnswer]:
         self.addresses_asked.append(host)
         return self._answer(host, self._addresses_of(host, ipv6))
+
+    def lookup_tlsa(self, name: str) -> Deferred[TLSAAnswer]:
+        self.others_asked.append(f"TLSA {name}")
+        found, names = self._found_at(name, self.zone.tlsa)
+        if isinstance(found, Exception):
+            return self._answer(name, found)
+        records = tuple(TLSARecord(*record) for record in found)
+        return self._answer(name, TLSAAnswer(records, self._ttl(records), self.zone.secure(*names)))
+
+    def lookup_txt(self, name: str) -> Deferred[TXTAnswer]:
+        self.others_asked.append(f"TXT {name}")
+        found, names = self._found_at(name, self.zone.texts)
+        if isinstance(found, Exception):
+            return self._answer(name, found)
+        return self._answer(name, TXTAnswer(tuple(found), self._ttl(found), len(names) - 1))
+
+    def lookup_alias(self, name: str) -> Deferred[AliasAnswer]:
+        self.others_asked.append(f"CNAME {name}")
+        target = self.zone.aliases.get(name, "")
+        return self._answer(name, AliasAnswer(target, self._ttl(target), self.zone.secure(name)))
+
+    def _ttl(self, found: Any) -> int:
+        return self.zone.ttl if found else self.zone.lasting
+
+    def _found_at(self, name: str, table: dict[str, Any]) -> tuple[Any, list[str]]:
+        """
+        What *table* has at the end of the aliases of *name*, and the links of that chain.
+        """
+        end = self._end_of(name)
+        if end is None:
+            return LookupFailed(f"alias loop at {name}"), []
+        return table.get(end, ()), [*(link for link, _ in self.zone.links(name)), end]
+
+    def _secure(self, name: str, end: str) -> bool:
+        return self.zone.secure(*(link for link, _ in self.zone.links(name)), end)
 
     def close(self) -> None:
         """
@@ -240,11 +323,12 @@ class ScriptedResolver:
         known = zone.mx.get(end)
         if isinstance(known, Exception):
             return known
+        secure = self._secure(domain, end)
         if isinstance(known, MXKind):
-            return MXAnswer(known, (), zone.ttl if known is MXKind.NULL else zone.lasting)
+            return MXAnswer(known, (), zone.ttl if known is MXKind.NULL else zone.lasting, secure)
         if known:
-            return MXAnswer(MXKind.RECORDS, tuple(sorted(known, key=lambda record: record[0])), zone.ttl)
-        return MXAnswer(MXKind.NONE if zone.exists(end) else MXKind.NXDOMAIN, (), zone.lasting)
+            return MXAnswer(MXKind.RECORDS, tuple(sorted(known, key=lambda record: record[0])), zone.ttl, secure)
+        return MXAnswer(MXKind.NONE if zone.exists(end) else MXKind.NXDOMAIN, (), zone.lasting, secure)
 
     def _addresses_of(self, host: str, ipv6: bool) -> AddressAnswer | Exception:
         zone = self.zone
@@ -257,7 +341,8 @@ class ScriptedResolver:
         found = [address for address in known if ":" not in address]
         if ipv6:
             found += [address for address in known if ":" in address]
-        return AddressAnswer(tuple(found), zone.ttl if found else zone.lasting)
+        canonical = end if found and end != host else ""
+        return AddressAnswer(tuple(found), self._ttl(found), self._secure(host, end), canonical)
 
     def _answer(self, name: str, answer: Any) -> Deferred[Any]:
         fault, delay = self.zone.fault_of(name), self.zone.delay_of(name)

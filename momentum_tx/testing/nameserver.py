@@ -22,6 +22,8 @@ from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.NS import NS
 from dns.rdtypes.ANY.SOA import SOA
+from dns.rdtypes.ANY.TLSA import TLSA
+from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
@@ -61,6 +63,8 @@ _CODES: Final = {
 }
 _MX: Final = dns.rdatatype.MX
 _ADDRESSES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
+#: Most octets of one string of a TXT record.
+_MOST_TEXT: Final = 255
 
 
 class Asked(NamedTuple):
@@ -104,6 +108,8 @@ class _Said(NamedTuple):
     #: Of a negative answer; ``None`` if nobody answers for it.
     negative_ttl: int | None = None
     referral: bool = False
+    #: Whether the AD bit is set.
+    secure: bool = False
 
 
 class NameServer:
@@ -199,6 +205,8 @@ class NameServer:
             self.zone.mx_asked.append(question.name)
         elif question.rdtype in _ADDRESSES:
             self.zone.addresses_asked.append(question.name)
+        else:
+            self.zone.others_asked.append(f"{question.rdtype.name} {question.name}")
 
     def _answer(self, query: bytes, question: _Question, fault: Fault | None, stream: bool) -> bytes:
         """
@@ -241,16 +249,28 @@ class NameServer:
             return _Said(name, rdtype, edns, _CODES[fault])
         if fault in (Fault.LAME, Fault.REFERRAL):
             return _Said(name, rdtype, edns, dns.rcode.NOERROR, referral=fault is Fault.REFERRAL)
+        if rdtype == dns.rdatatype.CNAME:
+            return self._say_alias(name, edns)
         links = zone.links(name)
         if fault is Fault.LOOP:
             links = [(name, f"loop.{name}"), (f"loop.{name}", name)]
         end = links[-1][1] if links else name
         if links and (fault is Fault.ONE_LINK or fault is Fault.LOOP or end in zone.aliases):
             kept = links[:1] if fault is Fault.ONE_LINK else links
-            return _Said(name, rdtype, edns, dns.rcode.NOERROR, tuple(kept), ttl=zone.ttl)
+            secure = zone.secure(*(link for link, _ in kept))
+            return _Said(name, rdtype, edns, dns.rcode.NOERROR, tuple(kept), ttl=zone.ttl, secure=secure)
         code, found = self._find(end, rdtype)
         negative = None if found or code == dns.rcode.SERVFAIL else zone.lasting
-        return _Said(name, rdtype, edns, code, tuple(links), found, zone.ttl, negative)
+        secure = zone.secure(*(link for link, _ in links), end)
+        return _Said(name, rdtype, edns, code, tuple(links), found, zone.ttl, negative, secure=secure)
+
+    def _say_alias(self, name: str, edns: bool) -> _Said:
+        zone = self.zone
+        target = zone.aliases.get(name)
+        found, negative = ((), zone.lasting) if target is None else ((target,), None)
+        code = dns.rcode.NOERROR if found or zone.exists(name) else dns.rcode.NXDOMAIN
+        secure = zone.secure(name)
+        return _Said(name, dns.rdatatype.CNAME, edns, code, (), found, zone.ttl, negative, secure=secure)
 
     def _find(self, name: str, rdtype: RdataType) -> tuple[int, tuple[Any, ...]]:
         """
@@ -262,6 +282,10 @@ class NameServer:
             known = zone.mx.get(name, ())
         elif rdtype in _ADDRESSES:
             known = zone.addresses.get(name, ())
+        elif rdtype == dns.rdatatype.TLSA:
+            known = zone.tlsa.get(name, ())
+        elif rdtype == dns.rdatatype.TXT:
+            known = zone.texts.get(name, ())
         if isinstance(known, Exception):
             return dns.rcode.SERVFAIL, ()
         if known is MXKind.NULL:
@@ -272,6 +296,8 @@ class NameServer:
             return dns.rcode.NOERROR, ()
         if rdtype == _MX:
             return dns.rcode.NOERROR, tuple(map(tuple, known))
+        if rdtype not in _ADDRESSES:
+            return dns.rcode.NOERROR, tuple(known)
         return dns.rcode.NOERROR, tuple(each for each in known if (":" in each) == (rdtype == _ADDRESSES[1]))
 
 
@@ -288,6 +314,8 @@ def _encode(said: _Said) -> bytes:
     """
     message = dns.message.Message(0)
     message.flags = dns.flags.QR | dns.flags.RD | dns.flags.RA
+    if said.secure:
+        message.flags |= dns.flags.AD
     if said.edns:
         message.use_edns(0, payload=EDNS_PAYLOAD)
     message.set_rcode(dns.rcode.Rcode(said.code))
@@ -317,6 +345,12 @@ def _record(rdtype: RdataType, found: Any) -> Any:
     if rdtype == _MX:
         preference, exchange = found
         return MX(IN, _MX, preference, dns.name.from_text(exchange))
+    if rdtype == dns.rdatatype.TLSA:
+        return TLSA(IN, rdtype, *found)
+    if rdtype == dns.rdatatype.TXT:
+        return TXT(IN, rdtype, [found[at : at + _MOST_TEXT] for at in range(0, len(found) or 1, _MOST_TEXT)])
+    if rdtype == dns.rdatatype.CNAME:
+        return CNAME(IN, rdtype, dns.name.from_text(found))
     return (A if rdtype == dns.rdatatype.A else AAAA)(IN, rdtype, found)
 
 
@@ -399,4 +433,5 @@ def wire_resolver(
         settings.dns_cache_size,
         settings.min_dns_ttl,
         settings.max_dns_ttl,
+        trust_ad=settings.trust_ad,
     )

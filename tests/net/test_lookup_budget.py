@@ -14,7 +14,15 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from momentum_tx.errors import LookupFailed
-from momentum_tx.interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
+from momentum_tx.interfaces.services import (
+    AddressAnswer,
+    AliasAnswer,
+    IResolver,
+    MXAnswer,
+    MXKind,
+    TLSAAnswer,
+    TXTAnswer,
+)
 from momentum_tx.net.lookup_budget import BudgetedResolver
 from momentum_tx.settings import GlobalSettings
 from momentum_tx.timers import Agenda
@@ -41,6 +49,18 @@ class _Asked:
     def lookup_addresses(self, host: str, ipv6: bool) -> Deferred[AddressAnswer]:
         self.asked.append(host)
         return succeed(AddressAnswer((), 60))
+
+    def lookup_tlsa(self, name: str) -> Deferred[TLSAAnswer]:
+        self.asked.append(f"TLSA {name}")
+        return succeed(TLSAAnswer((), 60))
+
+    def lookup_txt(self, name: str) -> Deferred[TXTAnswer]:
+        self.asked.append(f"TXT {name}")
+        return succeed(TXTAnswer((), 60))
+
+    def lookup_alias(self, name: str) -> Deferred[AliasAnswer]:
+        self.asked.append(f"CNAME {name}")
+        return succeed(AliasAnswer("", 60))
 
     def close(self) -> None:
         self.closed = True
@@ -72,6 +92,18 @@ class BudgetTests(SynchronousTestCase):
         verifyObject(IResolver, self.resolver)
         self.resolver.close()
         self.assertTrue(self.inner.closed)
+
+    def test_others(self) -> None:
+        """
+        Questions that are not about exchangers have no budget and never wait.
+        """
+        self.ask("a", "b", "c")
+        self.successResultOf(self.resolver.lookup_tlsa("t"))
+        self.successResultOf(self.resolver.lookup_txt("t"))
+        self.successResultOf(self.resolver.lookup_alias("t"))
+        self.assertEqual(self.inner.asked, ["a", "b", "TLSA t", "TXT t", "CNAME t"])
+        self.resolver.close()
+        self.flushLoggedErrors()
 
     def test_inTurn(self) -> None:
         """

@@ -2,18 +2,30 @@
 Tests for :mod:`momentum_tx.net.resolver`.
 """
 
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import dns.flags
+import dns.message
 import dns.rrset
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.errors import LookupFailed, LookupHindered
-from momentum_tx.interfaces.services import AddressAnswer, IResolver, MXAnswer, MXKind
+from momentum_tx.interfaces.services import (
+    AddressAnswer,
+    AliasAnswer,
+    IResolver,
+    MXAnswer,
+    MXKind,
+    TLSAAnswer,
+    TLSARecord,
+    TXTAnswer,
+)
+from momentum_tx.net.dns_answers import MAX_TLSA
 from momentum_tx.net.resolver import FAILURE_LIFETIME, LOCAL_SERVER, DNSResolver, ResolvConf, read_resolv_conf
 
 from .dns_doubles import SERVER, DNSReactor, raw_record, reply, rrset, soa
@@ -664,11 +676,13 @@ class ConfigurationTests(SynchronousTestCase):
             ("options timeout:99 attempts:99", 30.0, 5),
             ("options timeout: attempts:x rotate ndots:3 timeout:-1", 5.0, 2),
             ("timeout:3", 5.0, 2),
+            ("options trust-ad", 5.0, 2),
         ):
             path = self.mktemp()
             Path(path).write_text(text + "\n", "utf-8")
             found = read_resolv_conf(path)
             self.assertEqual((found.timeout, found.attempts), (timeout, attempts), text)
+            self.assertIs(found.trust_ad, text == "options trust-ad")
 
     def test_mistakes(self) -> None:
         """
@@ -676,3 +690,177 @@ class ConfigurationTests(SynchronousTestCase):
         """
         self.assertRaises(ValueError, DNSResolver, DNSReactor(), [], Random(1))
         self.assertRaises(ValueError, DNSResolver, DNSReactor(), [("ns.example", 53)], Random(1))
+
+
+class SecurityTests(ResolverCase):
+    """
+    Whether an answer was validated, and who is believed about it (RFC 7672 section 2.2).
+    """
+
+    MX = rrset("example.com. MX", "10 mx.example.com.")
+    AD = dns.flags.RA | dns.flags.AD
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.resolver = self.make(trust_ad=True)
+
+    def say(self, name: str, kind: str, *answer: dns.rrset.RRset, flags: int = AD, rcode: int = 0) -> None:
+        """
+        Answer *name* and *kind* so from now on.
+        """
+        authority = () if answer or rcode == 2 else (soa("example.com."),)
+        self.reactor.zone[name, kind] = lambda wire: reply(wire, *answer, flags=flags, rcode=rcode, authority=authority)
+
+    def tlsa(self, name: str) -> TLSAAnswer:
+        """
+        What the server makes us believe of the TLSA records of *name*.
+        """
+        lookup = self.resolver.lookup_tlsa(name)
+        self.reactor.serve()
+        return self.successResultOf(lookup)
+
+    def test_asked(self) -> None:
+        """
+        Whether it validates is asked of the server with each question (RFC 6840 5.7).
+        """
+        self.resolver.lookup_mx("example.com")
+        (port,) = self.reactor.open_ports
+        message = dns.message.from_wire(port.sent[0])
+        self.assertTrue(message.flags & dns.flags.AD)
+        self.assertEqual(message.edns, 0)
+
+    def test_believed(self) -> None:
+        """
+        A trusted server is believed, also from the cache; without its word nothing is secure.
+        """
+        self.say("example.com", "MX", self.MX)
+        self.say("other.example", "MX", rrset("other.example. MX", "10 mx.example.com."), flags=dns.flags.RA)
+        self.assertTrue(self.mx("example.com").secure)
+        self.reactor.advance(10)
+        self.assertTrue(self.mx("example.com").secure)
+        self.assertFalse(self.mx("other.example").secure)
+
+    def test_stranger(self) -> None:
+        """
+        The word of a server across a network does not count, unless an operator says so.
+        """
+        self.resolver = self.make()
+        self.say("example.com", "MX", self.MX)
+        self.assertFalse(self.mx("example.com").secure)
+
+    def test_loopback(self) -> None:
+        """
+        A server on this host is believed without further ado.
+        """
+        for address, believed in (("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("192.0.2.1", False)):
+            self.resolver = DNSResolver(self.reactor, [(address, 53)], Random(1))
+            self.say("example.com", "MX", self.MX)
+            self.assertIs(self.mx("example.com").secure, believed, address)
+
+    def test_addresses(self) -> None:
+        """
+        Addresses are secure if those of every family are.
+        """
+        self.say("mx.example.com", "A", rrset("mx.example.com. A", "198.51.100.7"))
+        self.say("mx.example.com", "AAAA", rrset("mx.example.com. AAAA", "2001:db8::7"), flags=dns.flags.RA)
+        self.assertTrue(self.addresses("mx.example.com").secure)
+        self.assertFalse(self.addresses("mx.example.com", ipv6=True).secure)
+
+    def test_chain(self) -> None:
+        """
+        Where an alias leads is told; a chain over two messages is secure only if both are.
+        """
+        alias = rrset("mx.example.com. CNAME", "real.example.net.")
+        plain = dns.flags.RA
+        for first, second in ((self.AD, self.AD), (self.AD, plain), (plain, self.AD)):
+            self.resolver = self.make(trust_ad=True)
+            self.reactor.zone["mx.example.com", "A"] = partial(self.only, alias, first)
+            self.say("real.example.net", "A", rrset("real.example.net. A", "198.51.100.7"), flags=second)
+            secure = first == second
+            expected = AddressAnswer(("198.51.100.7",), 300, secure, "real.example.net")
+            self.assertEqual(self.addresses("mx.example.com"), expected)
+
+    @staticmethod
+    def only(records: dns.rrset.RRset, flags: int, wire: bytes) -> bytes:
+        """
+        Nothing but these records.
+        """
+        return reply(wire, records, flags=flags)
+
+    def test_alias(self) -> None:
+        """
+        An alias itself can be asked for, and is judged without what it leads to.
+        """
+        self.say("mx.example.com", "CNAME", rrset("mx.example.com. CNAME", "real.example.net."))
+        self.say("real.example.net", "CNAME")
+        for name, expected in (
+            ("mx.example.com", AliasAnswer("real.example.net", 300, True)),
+            ("real.example.net", AliasAnswer("", 30, True)),
+        ):
+            lookup = self.resolver.lookup_alias(name)
+            self.reactor.serve()
+            self.assertEqual(self.successResultOf(lookup), expected)
+
+    def test_tlsa(self) -> None:
+        """
+        TLSA records come as they are, whatever their numbers mean.
+        """
+        name = "_25._tcp.mx.example.com"
+        self.say(name, "TLSA", rrset(f"{name}. TLSA", "3 1 1 " + "ab" * 32, "9 8 7 00"))
+        records = {TLSARecord(3, 1, 1, b"\xab" * 32), TLSARecord(9, 8, 7, b"\x00")}
+        answer = self.tlsa(name)
+        self.assertEqual((set(answer.records), answer.ttl, answer.secure), (records, 300, True))
+
+    def test_no_tlsa(self) -> None:
+        """
+        That there are none is an answer, and secure if its proof is; of a name that
+        cannot be it is never secure.
+        """
+        self.say("_25._tcp.a.example.com", "TLSA")
+        self.say("_25._tcp.b.example.com", "TLSA", rcode=3)
+        self.assertEqual(self.tlsa("_25._tcp.a.example.com"), TLSAAnswer((), 30, True))
+        self.assertEqual(self.tlsa("_25._tcp.b.example.com"), TLSAAnswer((), 30, True))
+        self.assertFalse(self.tlsa("x" * 64 + ".example.com").secure)
+
+    def test_tlsa_unknown(self) -> None:
+        """
+        SERVFAIL, as of a bogus zone, is a failure and never "there are none" (T11).
+        """
+        self.say("_25._tcp.mx.example.com", "TLSA", rcode=2)
+        lookup = self.resolver.lookup_tlsa("_25._tcp.mx.example.com")
+        self.reactor.serve()
+        self.failure(lookup, "TLSA _25._tcp.mx.example.com", "SERVFAIL")
+
+    def test_many_tlsa(self) -> None:
+        """
+        Five hundred are taken, over TCP; with more the set counts as not known (T13).
+        """
+        for count in (MAX_TLSA, MAX_TLSA + 1):
+            name = f"_{count}._tcp.mx.example.com"
+            records = rrset(f"{name}. TLSA", *("3 1 1 " + index.to_bytes(32).hex() for index in range(count)))
+            self.say(name, "TLSA", records)
+            lookup = self.resolver.lookup_tlsa(name)
+            self.reactor.serve()
+            if count == MAX_TLSA:
+                self.assertEqual(len(self.successResultOf(lookup).records), count)
+            else:
+                self.failure(lookup, "more than 500")
+
+    def test_texts(self) -> None:
+        """
+        The strings of a text are joined, and the aliases on the way counted.
+        """
+        self.say(
+            "_mta-sts.example.com",
+            "TXT",
+            rrset("_mta-sts.example.com. CNAME", "sts.example.net."),
+            rrset("sts.example.net. TXT", '"v=STSv1;" " id=1;"', '"spf"'),
+        )
+        lookup = self.resolver.lookup_txt("_mta-sts.example.com")
+        self.reactor.serve()
+        answer = self.successResultOf(lookup)
+        self.assertEqual((sorted(answer.records), answer.links), ([b"spf", b"v=STSv1; id=1;"], 1))
+        self.say("none.example.com", "TXT")
+        lookup = self.resolver.lookup_txt("none.example.com")
+        self.reactor.serve()
+        self.assertEqual(self.successResultOf(lookup), TXTAnswer((), 30))

@@ -484,3 +484,68 @@ class SecondServerTests(NameServerCase):
         self.mx("example.com", after=2.0)
         self.second.fault = Fault.REFUSED
         self.failure("nowhere.example", "SERVFAIL; 192.0.2.54:53: REFUSED", 2.0)
+
+
+class SignedTests(NameServerCase):
+    """
+    Signed and broken zones, asked over the wire and of the scripted resolver.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.resolver = self.make(trust_ad=True)
+        self.scripted = ScriptedResolver(zone=self.zone)
+
+    def both_say(self, method: str, *arguments: Any) -> Any:
+        """
+        What both resolvers say, the same.
+        """
+        lookup = getattr(self.resolver, method)(*arguments)
+        self.clock.advance(5)
+        found = self.successResultOf(lookup)
+        self.assertEqual(found, self.successResultOf(getattr(self.scripted, method)(*arguments)))
+        return found
+
+    def test_signed(self) -> None:
+        """
+        What is at or below a signed name is secure, an alias out of it is not.
+        """
+        self.zone.signed.add("example.com")
+        self.zone.mx["example.com"] = [(10, "mx.example.com")]
+        self.zone.addresses["mx.example.com"] = ["198.51.100.7"]
+        self.zone.aliases["alias.example.com"] = "elsewhere.example"
+        self.zone.addresses["elsewhere.example"] = ["198.51.100.8"]
+        self.assertTrue(self.both_say("lookup_mx", "example.com").secure)
+        self.assertTrue(self.both_say("lookup_addresses", "mx.example.com", False).secure)
+        self.assertTrue(self.both_say("lookup_mx", "nothing.example.com").secure)
+        self.assertFalse(self.both_say("lookup_addresses", "alias.example.com", False).secure)
+        self.assertTrue(self.both_say("lookup_alias", "alias.example.com").secure)
+        self.assertEqual(self.both_say("lookup_alias", "mx.example.com").target, "")
+        self.assertFalse(self.both_say("lookup_mx", "example.org").secure)
+
+    def test_tlsa_and_texts(self) -> None:
+        """
+        TLSA records and texts of any length arrive as they are in the tables.
+        """
+        self.zone.signed.add("example.com")
+        self.zone.tlsa["_25._tcp.mx.example.com"] = [(3, 1, 1, b"x" * 32)]
+        self.zone.texts["_mta-sts.example.com"] = [b"v=STSv1; id=" + b"1" * 300]
+        self.zone.aliases["_mta-sts.example.org"] = "_mta-sts.example.com"
+        found = self.both_say("lookup_tlsa", "_25._tcp.mx.example.com")
+        self.assertEqual((found.records, found.secure), (((3, 1, 1, b"x" * 32),), True))
+        self.assertTrue(self.both_say("lookup_tlsa", "_25._tcp.none.example.com").secure)
+        self.assertEqual(len(self.both_say("lookup_txt", "_mta-sts.example.com").records[0]), 312)
+        self.assertEqual(self.both_say("lookup_txt", "_mta-sts.example.org").links, 1)
+        self.assertEqual(self.zone.others_asked.count("TXT _mta-sts.example.org"), 2)
+
+    def test_bogus(self) -> None:
+        """
+        Below a name with bad signatures nothing can be had.
+        """
+        self.zone.signed.add("example.com")
+        self.zone.bogus.add("_tcp.mx.example.com")
+        self.zone.tlsa["_25._tcp.mx.example.com"] = [(3, 1, 1, b"x" * 32)]
+        for resolver in (self.resolver, self.scripted):
+            lookup = resolver.lookup_tlsa("_25._tcp.mx.example.com")
+            self.clock.advance(5)
+            self.assertIn("SERVFAIL", str(self.failureResultOf(lookup, LookupFailed).value))
