@@ -42,6 +42,7 @@ from .errors import (
     RemoteProtocolError,
     SpoolError,
     StartupError,
+    TLSUndecided,
 )
 from .flags import (
     CONN_ACTION_PURGE_DOMAIN,
@@ -124,6 +125,7 @@ __all__ = [
     "SpoolError",
     "Stage",
     "StartupError",
+    "TLSUndecided",
     "Verdict",
     "connection_address",
     "default_connection_goal",

@@ -78,6 +78,20 @@ class ExchangersUnknown(LookupFailed):
     """
 
 
+class TLSUndecided(DeliveryError):
+    """
+    What TLS a connection has to have cannot be told, so that mail has to wait.
+    """
+
+    def __init__(self, note: bytes) -> None:
+        super().__init__(note)
+        #: The status text that says why: code first, one line.
+        self.note = note
+
+    def __str__(self) -> str:
+        return self.note.decode("utf-8", "replace")
+
+
 class LocalProtocolError(DeliveryError):
     """
     We asked our own protocol machine for something illegal: a programming fault.

@@ -16,6 +16,7 @@ from momentum_tx.errors import (
     DialFailed,
     MessageRefused,
     StartupError,
+    TLSUndecided,
 )
 from momentum_tx.flags import ConnFlag
 
@@ -71,6 +72,15 @@ class ErrorTests(SynchronousTestCase):
         error = MessageRefused(452, "4.3.1 try again later")
         self.assertEqual((error.code, error.text), (452, "4.3.1 try again later"))
         self.assertEqual(str(error), "452 4.3.1 try again later")
+
+    def test_undecided(self) -> None:
+        """
+        Why TLS could not be decided on reads as it stands in the log.
+        """
+        error = TLSUndecided(b"451 4.7.5 [internal] no answer")
+        self.assertEqual(
+            (error.note, str(error)), (b"451 4.7.5 [internal] no answer", "451 4.7.5 [internal] no answer")
+        )
 
     def test_mistakes(self) -> None:
         """

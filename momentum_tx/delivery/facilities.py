@@ -21,6 +21,7 @@ from ..wall import WallClock
 from .plumbing import Plumbing
 from .staging import Staging
 from .suspension import Suspension
+from .tls_requirements import TLSRequirements
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -48,6 +49,7 @@ class Facilities:
     :ivar plumbing: knows the addresses that are not.
     :ivar suspension: says where mail waits without an attempt.
     :ivar staging: puts messages into queues.
+    :ivar tls_requirements: says what TLS a connection has to have.
     """
 
     clock: IReactorTime
@@ -67,6 +69,7 @@ class Facilities:
     plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)
     staging: Staging = field(init=False)
+    tls_requirements: TLSRequirements = field(init=False)
     _skipped: SkippedHosts = field(init=False, default=SkippedHosts(()))
     _skip_hosts: tuple[str, ...] = field(init=False, default=())
 
@@ -74,6 +77,7 @@ class Facilities:
         self.plumbing = Plumbing(self)
         self.suspension = Suspension(self)
         self.staging = Staging(self)
+        self.tls_requirements = TLSRequirements(self)
 
     def suspended(self, slot: int, domain: str) -> bool:
         """

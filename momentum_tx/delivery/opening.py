@@ -5,23 +5,22 @@ take messages.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ..net.smtp_client import SMTPClientProtocol
-from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED
 from ..smtp import events as ev
 from ..smtp.client import Method, SMTPClientMachine
 from ..stages import Stage
 from .introduction import ehlo_name
+from .securing import Securing
 
 if TYPE_CHECKING:
-    from ..queues.message import Message
     from .handle import ConnectionHandle
     from .sessions import Sessions
 
 
-class Opening(ABC):
+class Opening(Securing):
     """
     A session until it is ready: EHLO, TLS, and EHLO again.  What it does with mail
     is the other half, :class:`~momentum_tx.delivery.session.Session`.
@@ -29,7 +28,6 @@ class Opening(ABC):
 
     __slots__ = (
         "_connection",
-        "_encrypted",
         "_f",
         "_failed_at",
         "_machine",
@@ -44,6 +42,7 @@ class Opening(ABC):
     )
 
     def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
+        super().__init__()
         self._sessions = sessions
         self._f = f = sessions.facilities
         self.handle = handle
@@ -55,7 +54,6 @@ class Opening(ABC):
         self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
         listener: Any = self  # with its other half it provides ISMTPClientListener
         self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, listener)
-        self._encrypted = False
         #: Whether the peer accepted us, so that messages may be taken.
         self.ready = False
         #: Why the session failed, and where it stood, once that is known.
@@ -70,10 +68,6 @@ class Opening(ABC):
         self._connection.stream = None
         stream.start(self._protocol)
 
-    def tls_established(self) -> None:
-        self._encrypted = True
-        self._hello()
-
     # What the other half does.
 
     @abstractmethod
@@ -86,12 +80,6 @@ class Opening(ABC):
     def leave(self) -> None:
         """
         End the session in order.
-        """
-
-    @abstractmethod
-    def _first(self) -> Message | None:
-        """
-        The message that will be sent next, as far as that can be known.
         """
 
     @abstractmethod
@@ -135,25 +123,10 @@ class Opening(ABC):
         if self.ready:
             self._greeted_anew()
             return
-        tls = self._settings.tls
-        if tls != "no" and not self._encrypted:
-            if event.extensions.starttls and not self._sessions.tls_is_broken(self._connection.peer, tls):
-                self._machine.starttls()
-                self._protocol.flush()
-                return
-            if tls == "required":
-                self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
-                return
-        self._become_ready()
-
-    def _tls_go_ahead(self, event: ev.TLSGoAhead) -> None:
-        self._protocol.start_tls(self._f.tls, self._connection.host_name, self._settings.tls)
-
-    def _tls_refused(self, event: ev.TLSRefused) -> None:
-        if self._settings.tls == "required":
-            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
-        else:
+        if self._encrypted:
             self._become_ready()
+        else:
+            self._secure(event.extensions.starttls)
 
     def _become_ready(self) -> None:
         if self._machine.over:

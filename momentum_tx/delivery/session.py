@@ -107,7 +107,7 @@ class Session(Opening):
         failed = None
         if not self.ready and not self._sessions.stopping:
             failed = FailedSession(note, self._failed_at or stage, self._connection)
-        retry_plain = failed is not None and stage in _TLS_STAGES and self._settings.tls == "ifavailable"
+        retry_plain = failed is not None and stage in _TLS_STAGES and self._tls.use == "ifavailable"
         self._sessions.session_ended(self, failed, retry_plain)
 
     # What the peer says.

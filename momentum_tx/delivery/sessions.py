@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from ..flags import ConnFlag
+from ..policy.tls import TLSParameters
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..queues.places import Places
@@ -320,11 +321,11 @@ class Sessions:
                 session.leave()
                 return
 
-    def tls_is_broken(self, peer: Peer, policy: str) -> bool:
+    def tls_is_broken(self, peer: Peer, parameters: TLSParameters) -> bool:
         """
         Whether *peer* is to be spoken to in the clear for now.
         """
-        return policy == "ifavailable" and self._broken_tls.get(peer, 0.0) > self.facilities.clock.seconds()
+        return parameters.use == "ifavailable" and self._broken_tls.get(peer, 0.0) > self.facilities.clock.seconds()
 
     def _remember_broken_tls(self, peer: Peer) -> None:
         memory = self._broken_tls

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocol, IProtocolFactory, ITransport
 
     from ..errors import DialFailed
+    from ..policy.tls import TLSParameters
 
 T = TypeVar("T")
 
@@ -265,12 +266,17 @@ class IJournalFiles(Interface):
 
 class ITLSFacts(Interface):
     """
-    What was negotiated.
+    What was negotiated, and how far it was verified.
     """
 
     version: str = Attribute("Protocol version, such as ``TLSv1.3``.")
     cipher: str = Attribute("Cipher suite.")
+    group: str = Attribute("Group of the key exchange, such as ``X25519``; empty if that is not known.")
     certificate_digest: str = Attribute("SHA-256 of the peer's certificate in hex; empty if it showed none.")
+    verified: str = Attribute("How it was verified: ``ca``, ``host`` or ``dane``; empty if it was not.")
+    name: str = Attribute("The reference name the certificate carries, if one was looked for and found; or empty.")
+    problem: str = Attribute("Why it was not verified as was wanted; empty if it was, or nothing was wanted.")
+    problem_kind: str = Attribute("What kind of problem that is: a result type of RFC 8460 4.3, or empty.")
 
 
 class ITLSUpgrade(Interface):
@@ -278,18 +284,18 @@ class ITLSUpgrade(Interface):
     Turns a plain connection into a TLS one, as client.
     """
 
-    def upgrade(transport: ITransport, server_name: str, policy: str) -> None:
+    def upgrade(transport: ITransport, parameters: TLSParameters) -> None:
         """
         Begin the handshake on *transport*.
 
         The protocol of *transport* provides ``IHandshakeListener``: it is told
         ``handshakeCompleted()``, or ``connectionLost`` if the handshake fails.
-        Nothing that was received before counts after.
+        Nothing that was received before counts after.  A certificate that cannot be
+        verified does not make it fail: see :meth:`facts`.
 
         :param transport: the plain connection's transport.
-        :param server_name: name for SNI; an address is not sent.
-        :param policy: value of the option ``tls``; ``ifavailable`` and
-            ``required`` encrypt without verifying the certificate.
+        :param parameters: what is wanted.
+        :raises ValueError: that cannot be done; nothing has begun.
         """
 
     def facts(transport: ITransport) -> ITLSFacts:

@@ -21,6 +21,8 @@ from ..stages import Stage
 from ..timers import Agenda
 
 if TYPE_CHECKING:
+    from ..interfaces.seams import ITLSUpgrade
+    from ..policy.tls import TLSParameters
     from ..smtp.events import Event
 
 #: Bodies up to this size leave in one write; larger ones in slices of it, so that
@@ -195,15 +197,17 @@ class SMTPClientProtocol(Protocol):
         """
         self._rearm()
 
-    def start_tls(self, upgrade: Any, server_name: str, policy: str) -> None:
+    def start_tls(self, upgrade: ITLSUpgrade, parameters: TLSParameters) -> None:
         """
         Begin the handshake; :meth:`ISMTPClientListener.tls_established` follows,
         or the end of the connection.
 
         :param upgrade: the TLS seam.
+        :param parameters: what is wanted.
+        :raises ValueError: that cannot be done.
         """
         self._rearm()
-        upgrade.upgrade(self.transport, server_name, policy)
+        upgrade.upgrade(self.transport, parameters)
 
     def handshakeCompleted(self) -> None:
         self.machine.tls_started()

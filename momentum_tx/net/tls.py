@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ITransp
 from zope.interface import implementer
 
 from ..interfaces.seams import ITLSFacts, ITLSUpgrade
+from ..policy.tls import TLSParameters
 
 
 @implementer(ITLSFacts)
@@ -29,6 +30,11 @@ class TLSFacts:
     version: str
     cipher: str
     certificate_digest: str
+    group: str = ""
+    verified: str = ""
+    name: str = ""
+    problem: str = ""
+    problem_kind: str = ""
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -58,10 +64,6 @@ def _unverified_context() -> SSL.Context:
     return context
 
 
-def _is_address(name: str) -> bool:
-    return ":" in name or name.replace(".", "").isdigit()
-
-
 @implementer(ITLSUpgrade)
 class OpenSSLUpgrade:
     """
@@ -71,12 +73,14 @@ class OpenSSLUpgrade:
     def __init__(self) -> None:
         self._unverified = _unverified_context()
 
-    def upgrade(self, transport: ITransport, server_name: str, policy: str) -> None:
-        if policy not in ("ifavailable", "required"):
-            raise ValueError(f"no TLS policy: {policy!r}")
-        name = "" if _is_address(server_name) else server_name
+    def upgrade(self, transport: ITransport, parameters: TLSParameters) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.seams.ITLSUpgrade`.
+        """
+        if parameters.use == "no" or parameters.verify != "no":
+            raise ValueError(f"TLS that cannot be had yet: {parameters!r}")
         # False: the reactor takes an adopted connection for the server's side.
-        transport.startTLS(_Creator(self._unverified, name), False)  # type: ignore[attr-defined]
+        transport.startTLS(_Creator(self._unverified, parameters.sni), False)  # type: ignore[attr-defined]
 
     def facts(self, transport: ITransport) -> TLSFacts:
         connection = transport.getHandle()  # type: ignore[attr-defined]
@@ -86,4 +90,9 @@ class OpenSSLUpgrade:
             from cryptography.hazmat.primitives.serialization import Encoding
 
             digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
-        return TLSFacts(connection.get_protocol_version_name(), connection.get_cipher_name() or "", digest)
+        return TLSFacts(
+            connection.get_protocol_version_name(),
+            connection.get_cipher_name() or "",
+            digest,
+            connection.get_group_name() or "",
+        )

@@ -16,6 +16,8 @@ CLOSED: Final = _INTERNAL + b"connection closed by remote host"
 TLS_FAILED: Final = b"451 4.7.5 [internal] TLS negotiation failed"
 NO_GO_AHEAD: Final = b"451 4.7.5 [internal] no tls go-ahead"
 TLS_NOT_OFFERED: Final = b"451 4.7.6 [internal] STARTTLS required but not advertised"
+#: What TLS is wanted cannot be told, or cannot be had with the material there is.
+TLS_UNDETERMINED: Final = b"451 4.7.5 [internal] tls parameters cannot be determined"
 XCLIENT_NOT_OFFERED: Final = b"451 4.7.6 [internal] XCLIENT required but not advertised"
 #: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"

@@ -16,6 +16,8 @@ from ..interfaces.seams import ITLSFacts, ITLSUpgrade
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, ITransport
 
+    from ..policy.tls import TLSParameters
+
 
 @implementer(ITLSFacts)
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class ModelledFacts:
     version: str = "TLSv1.3"
     cipher: str = "TLS_AES_256_GCM_SHA384"
     certificate_digest: str = ""
+    group: str = "X25519"
+    verified: str = ""
+    name: str = ""
+    problem: str = ""
+    problem_kind: str = ""
 
 
 @implementer(ITLSUpgrade)
@@ -50,22 +57,22 @@ class ModelledTLS:
         self.silent: set[str] = set()
         #: What is negotiated, by server name or address.
         self.negotiated: dict[str, ModelledFacts] = {}
-        #: Handshakes begun: (server name, address, policy).
+        #: Handshakes begun: (server name, address, option ``tls``).
         self.upgrades: list[tuple[str, str, str]] = []
         # As long as the connection is anybody's business, and no longer.
         self._facts: WeakKeyDictionary[Any, ModelledFacts] = WeakKeyDictionary()
 
-    def upgrade(self, transport: ITransport, server_name: str, policy: str) -> None:
+    def upgrade(self, transport: ITransport, parameters: TLSParameters) -> None:
         """
         See :class:`~momentum_tx.interfaces.seams.ITLSUpgrade`.
         """
-        if policy not in ("ifavailable", "required"):
-            raise ValueError(f"no TLS policy: {policy!r}")
+        if parameters.use == "no":
+            raise ValueError("TLS that is not wanted")
         address = transport.getPeer().host  # type: ignore[attr-defined]
-        self.upgrades.append((server_name, address, policy))
-        names = {server_name, address}
+        self.upgrades.append((parameters.sni, address, parameters.use))
+        names = {parameters.sni, address}
         if not names & self.silent:
-            self._clock.callLater(self.delay, self._done, transport, server_name, address)
+            self._clock.callLater(self.delay, self._done, transport, parameters.sni, address)
 
     def _done(self, transport: Any, server_name: str, address: str) -> None:
         if not transport.connected:

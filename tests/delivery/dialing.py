@@ -29,6 +29,7 @@ from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.seams import IConnectedStream, IDial, IDialer, ITLSFacts, ITLSUpgrade
 from momentum_tx.message.ids import MessageIds
 from momentum_tx.policy.prohibited import ProhibitedHosts
+from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.queues.message import Message, Reception
 from momentum_tx.settings import DEFAULT_PROHIBITED_HOSTS
@@ -137,7 +138,7 @@ class NoTLS:
     TLS is never asked for in these stories.
     """
 
-    def upgrade(self, transport: Any, server_name: str, policy: str) -> None:
+    def upgrade(self, transport: Any, parameters: TLSParameters) -> None:
         raise AssertionError("no TLS here")
 
     def facts(self, transport: Any) -> ITLSFacts:

@@ -27,6 +27,7 @@ from momentum_tx.flags import ConnFlag
 from momentum_tx.net.dialer import IP_BIND_ADDRESS_NO_PORT, SocketDialer
 from momentum_tx.net.endpoint import BoundClientEndpoint
 from momentum_tx.net.tls import OpenSSLUpgrade
+from momentum_tx.policy.tls import TLSParameters
 from tests.net.certificates import server_context
 from tests.net.test_dialer import open_sockets
 
@@ -327,7 +328,7 @@ class EndpointTests(TestCase):
                 if line == b"220 mx.example.test ESMTP":
                     self.sendLine(b"STARTTLS")
                 elif line == b"220 go ahead":
-                    upgrade.upgrade(self.transport, "mx.example.test", "required")
+                    upgrade.upgrade(self.transport, TLSParameters(use="required", sni="mx.example.test"))
 
             def handshakeCompleted(self) -> None:
                 self.facts.callback(upgrade.facts(self.transport))

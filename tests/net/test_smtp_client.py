@@ -16,6 +16,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from momentum_tx.net.smtp_client import BODY_SLICE, ISMTPClientListener, SMTPClientProtocol, stage_timeouts
+from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.settings import PathSettings
 from momentum_tx.smtp import events as ev
 from momentum_tx.smtp.client import SMTPClientMachine
@@ -259,7 +260,7 @@ class DialogueTests(ClientCase):
         self.machine.starttls()
         self.protocol.flush()
         self.assertEqual(self.reply(b"220 go"), [ev.TLSGoAhead])
-        self.protocol.start_tls(tls, "mx.example.com", "required")
+        self.protocol.start_tls(tls, TLSParameters(use="required", sni="mx.example.com"))
         self.clock.advance(1)
         self.assertEqual(self.listener.told, [("tls", Stage.NOT_CONNECTED)])
         self.assertEqual(tls.upgrades, [("mx.example.com", "198.51.100.7", "required")])
@@ -375,7 +376,7 @@ class TimerTests(ClientCase):
         self.machine.starttls()
         self.protocol.flush()
         self.reply(b"220 go")
-        self.protocol.start_tls(tls, "mx.example.com", "required")
+        self.protocol.start_tls(tls, TLSParameters(use="required", sni="mx.example.com"))
         self.timed_out(19)
         self.assertEqual(self.listener.told[0], ("timeout", Stage.TLS_HANDSHAKE))
 

@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from momentum_tx.interfaces.seams import ITLSFacts, ITLSUpgrade
 from momentum_tx.net.tls import OpenSSLUpgrade, TLSFacts
+from momentum_tx.policy.tls import TLSParameters, is_address
 
 from .certificates import self_signed, server_context
 
@@ -84,7 +85,8 @@ class UpgradeTests(SynchronousTestCase):
         """
         Upgrade to the test's server.
         """
-        self.upgrade.upgrade(self.transport, name, policy)
+        parameters = TLSParameters(use=policy, sni="" if is_address(name) else name)
+        self.upgrade.upgrade(self.transport, parameters)
         server = SSL.Connection(self.context, None)
         server.set_accept_state()
         return shake(self.transport.connection, server, size)
@@ -128,7 +130,8 @@ class UpgradeTests(SynchronousTestCase):
         facts = self.upgrade.facts(self.transport)
         certificate = load_pem_x509_certificate(self_signed()[0])
         digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
-        self.assertEqual(facts, TLSFacts("TLSv1.3", facts.cipher, digest))
+        self.assertEqual(facts, TLSFacts("TLSv1.3", facts.cipher, digest, facts.group))
+        self.assertIn("25519", facts.group)
         self.assertTrue(facts.cipher.startswith("TLS_"), facts.cipher)
 
     def test_old_versions(self) -> None:
@@ -160,13 +163,16 @@ class UpgradeTests(SynchronousTestCase):
             def get_cipher_name(self) -> None:
                 return None
 
+            def get_group_name(self) -> None:
+                return None
+
         self.transport.connection = Handle()
         self.assertEqual(self.upgrade.facts(self.transport), TLSFacts("TLSv1.2", "", ""))
 
-    def test_unknown_policy(self) -> None:
+    def test_not_to_be_had(self) -> None:
         """
-        A policy that this version cannot keep is refused, not weakened.
+        TLS that is not wanted, or cannot be verified as wanted, is refused, not weakened.
         """
-        for policy in ("no", "dane", "verify", ""):
-            self.assertRaises(ValueError, self.upgrade.upgrade, self.transport, "mx.example.test", policy)
+        for parameters in (TLSParameters(use="no"), TLSParameters(use="required", verify="host")):
+            self.assertRaises(ValueError, self.upgrade.upgrade, self.transport, parameters)
         self.assertIsNone(self.transport.connection)

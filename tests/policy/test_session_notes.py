@@ -44,7 +44,7 @@ class NoteTests(SynchronousTestCase):
         Every text has a code, an enhanced code of the same class, and is one printable line.
         """
         texts = [value for name, value in vars(session_notes).items() if name.isupper() and name[0] != "_"]
-        self.assertEqual(len(texts), 9)
+        self.assertEqual(len(texts), 10)
         texts.extend(no_response(stage) for stage in Stage)
         for text in texts:
             self.assertTrue(NOTE.fullmatch(text), text)
@@ -68,6 +68,7 @@ class NoteTests(SynchronousTestCase):
         for text in (
             session_notes.CLOSED,
             session_notes.TLS_NOT_OFFERED,
+            session_notes.TLS_UNDETERMINED,
             session_notes.XCLIENT_NOT_OFFERED,
             session_notes.xclient_refused(b"550 5.7.1 No"),
             session_notes.BODY_UNREADABLE,

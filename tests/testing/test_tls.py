@@ -11,6 +11,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from momentum_tx.interfaces.seams import ITLSFacts, ITLSUpgrade
+from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.testing.clock import VirtualClock
 from momentum_tx.testing.tls import ModelledFacts, ModelledTLS
 from momentum_tx.testing.wire import Line, VirtualTransport, connect
@@ -47,7 +48,7 @@ class ModelledTLSTests(SynchronousTestCase):
         """
         ours, _ = connect(self.clock, Line(), ("192.0.2.1", 1), ("198.51.100.7", 25))
         ours.start(self.side)
-        self.tls.upgrade(ours, "mx.example.com", "required")
+        self.tls.upgrade(ours, TLSParameters(use="required", sni="mx.example.com"))
         return ours
 
     def test_done(self) -> None:
@@ -98,7 +99,7 @@ class ModelledTLSTests(SynchronousTestCase):
 
     def test_policies(self) -> None:
         """
-        Only the policies the real one knows are taken.
+        TLS that is not wanted is not begun, as with the real one.
         """
         ours, _ = connect(self.clock, Line(), ("192.0.2.1", 1), ("198.51.100.7", 25))
-        self.assertRaises(ValueError, self.tls.upgrade, ours, "mx.example.com", "no")
+        self.assertRaises(ValueError, self.tls.upgrade, ours, TLSParameters(use="no"))

@@ -1,0 +1,131 @@
+"""
+Tests for :mod:`momentum_tx.delivery.tls_requirements`, and how a session waits for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from momentum_tx.delivery.tls_requirements import TLSRequirements
+from momentum_tx.errors import TLSUndecided
+from momentum_tx.policy.tls import TLSParameters
+
+from ..worlds import WorldCase
+
+
+class SettingsTests(WorldCase):
+    """
+    What the options want.
+    """
+
+    def wanted(self, config: str, host: str = "mx1.example.com") -> TLSParameters:
+        """
+        Of a connection to *host* for mail of ``example.com``.
+        """
+        world = self.world(config)
+        world.exchanger("example.com")
+        self.accept(world)
+        world.advance(1)
+        parameters = world.service._facilities.tls_requirements.parameters(
+            world.domain("example.com"), 0, host, "198.51.100.1", None
+        )
+        assert isinstance(parameters, TLSParameters)
+        return parameters
+
+    def test_default(self) -> None:
+        """
+        Without options nothing is wanted.
+        """
+        self.assertEqual(self.wanted(""), TLSParameters())
+
+    def test_names(self) -> None:
+        """
+        A certificate may be the exchanger's or the domain's; the exchanger is told
+        which server is meant, by its name, if it has one.
+        """
+        found = self.wanted('[domain."example.com"]\ntls = "required"\n')
+        self.assertEqual(
+            found, TLSParameters(use="required", names=("mx1.example.com", "example.com"), sni="mx1.example.com")
+        )
+        found = self.wanted('[global]\ntls = "ifavailable"\n', "198.51.100.1")
+        self.assertEqual((found.use, found.sni), ("ifavailable", ""))
+
+
+class WaitingTests(WorldCase):
+    """
+    A decision that takes a while.
+    """
+
+    def setUp(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.answers: list[Deferred[TLSParameters]] = []
+
+        def parameters(
+            this: TLSRequirements, dr: Any, slot: int, host: str, address: str, message: Any
+        ) -> Deferred[TLSParameters]:
+            self.asked.append((dr.domain, slot, host, address, message.recipient))
+            self.answers.append(Deferred())
+            return self.answers[-1]
+
+        self.patch(TLSRequirements, "parameters", parameters)
+        self.world_ = world = self.world()
+        self.mx = world.exchanger("example.com")
+        self.mx.starttls = True
+        self.accept(world)
+        world.advance(1)
+
+    def test_decided(self) -> None:
+        """
+        The session waits however long it takes, for it is not the peer that is slow;
+        then it does what was decided.
+        """
+        world = self.world_
+        self.assertEqual(self.asked, [("example.com", 0, "mx1.example.com", self.mx.address, b"bob@example.com")])
+        world.advance(400)
+        self.assertEqual(self.mx.ledger, [])
+        self.answers[0].callback(TLSParameters(use="required", sni="base.example"))
+        world.advance(1)
+        self.assertEqual([taken.encrypted for taken in self.mx.ledger], [True])
+        self.assertEqual(world.tls.upgrades, [("base.example", self.mx.address, "required")])
+
+    def test_undecided(self) -> None:
+        """
+        Where nothing can be decided the session ends with the reason, and in order.
+        """
+        self.answers[0].errback(TLSUndecided(b"451 4.7.5 [internal] TLSA lookup failed"))
+        self.world_.advance(1)
+        self.assertEqual(self.mx.ledger, [])
+        self.assertEqual(self.last(self.world_, "T")["note"], "451 4.7.5 [internal] TLSA lookup failed")
+        self.assertEqual([line[:4] for _, line in self.mx.commands], [b"EHLO", b"QUIT"])
+
+    def test_broken(self) -> None:
+        """
+        A fault of ours keeps mail waiting as well, and is logged.
+        """
+        self.answers[0].errback(KeyError("oops"))
+        self.world_.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        note = self.last(self.world_, "T")["note"]
+        self.assertEqual(note, "451 4.7.5 [internal] tls parameters cannot be determined")
+
+    def test_peer_left(self) -> None:
+        """
+        A peer that does not wait for it has closed a session that sent nothing; what
+        is decided afterwards is for nobody.
+        """
+        self.mx.down()
+        self.world_.advance(1)
+        self.answers[0].callback(TLSParameters(use="required"))
+        self.world_.advance(1)
+        self.assertEqual(self.last(self.world_, "T")["note"], "451 4.4.2 [internal] connection closed by remote host")
+        self.assertEqual(self.world_.tls.upgrades, [])
+
+    def test_stopped(self) -> None:
+        """
+        A service that stops does not wait for it either.
+        """
+        self.world_.stop()
+        self.answers[0].callback(TLSParameters(use="required"))
+        self.assertEqual(self.world_.tls.upgrades, [])
