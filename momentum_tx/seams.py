@@ -35,7 +35,7 @@ class Seams:
     once per world.
 
     :ivar resolver: made for the service's settings; raises :class:`OSError` if a file they name cannot be read.
-    :ivar log_file: makes a log by path, its directory included; not open yet.
+    :ivar log_file: makes a log by path and permissions, its directory included; not open yet.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar own_addresses: the host's addresses.
     :ivar system_hostname: the host's own name.
@@ -48,7 +48,7 @@ class Seams:
     tls: ITLSUpgrade
     resolver: Callable[[GlobalSettings], IResolver]
     https: Callable[[IResolver, Callable[[str], bool]], IHTTPSFetch]
-    log_file: Callable[[str], ILogFile]
+    log_file: Callable[[str, int], ILogFile]
     plumbed: Callable[[str], bool]
     own_addresses: Callable[[], tuple[str, ...]]
     system_hostname: Callable[[], str]
@@ -74,9 +74,9 @@ def real_seams(reactor: Any) -> Seams:
             trust_ad=settings.trust_ad or (conf.trust_ad and not settings.nameservers),
         )
 
-    def log_file(path: str) -> ILogFile:
+    def log_file(path: str, mode: int) -> ILogFile:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        return LogFile(path)
+        return LogFile(path, mode)
 
     return Seams(
         dialer=net_dialer.SocketDialer(reactor),

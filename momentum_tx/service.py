@@ -36,9 +36,12 @@ from .interfaces.services import IConfiguration, IResolver
 from .logs.audit import OutboundAudit
 from .logs.files import ILogFile
 from .logs.mainlog import MainLog
+from .logs.traces import Traces
+from .logs.transcripts import Transcripts
 from .message.ids import MessageIds
 from .net.lookup_budget import BudgetedResolver
 from .operate.commands import Commands
+from .policy import tracing
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
 from .seams import Seams, real_seams
@@ -105,6 +108,12 @@ class OutboundService(Service, Commands):
         self._resolver = BudgetedResolver(
             self._make_resolver(config), lambda: self._current().global_settings, self._agenda
         )
+        log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
+        self._traces = Traces(
+            clock,
+            reactor.seconds,
+            lambda path: seams.log_file(path, self._current().global_settings.trace_smtp_mode),
+        )
         spool_dir = os.path.join(settings.state_dir, "spool")
         self.spool = JournalSpool(
             seams.files(spool_dir),
@@ -130,6 +139,11 @@ class OutboundService(Service, Commands):
             prohibited=self._prohibited(settings),
             hostname=self._hostname,
             plumbed=seams.plumbed,
+            transcripts=Transcripts(
+                lambda: self._current().global_settings,
+                lambda: seams.log_file(os.path.join(log_dir, "transcriptlog"), 0o640),
+            ),
+            traces=self._traces,
         )
         self.delivery = Delivery(self._facilities)
         self.receiver = Receiver(
@@ -147,7 +161,6 @@ class OutboundService(Service, Commands):
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
         )
         self.https = seams.https(self._resolver, lambda address: self._facilities.prohibited.prohibits(address))
-        log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
         self._log_path = os.path.join(log_dir, "mainlog")
         self.mainlog = MainLog(
             self._open_log(), clock, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
@@ -201,7 +214,7 @@ class OutboundService(Service, Commands):
 
     def _open_log(self) -> ILogFile:
         try:
-            file = self._seams.log_file(self._log_path)
+            file = self._seams.log_file(self._log_path, 0o644)
             file.open()
         except OSError as error:
             key = "log_dir" if self._config.global_settings.log_dir else "state_dir"
@@ -231,6 +244,7 @@ class OutboundService(Service, Commands):
         self._bound = True
         self.hooks.freeze()
         self.mainlog.start(self._reactor)
+        self._configure_traces()
         try:
             self._starting = self.spool.start(self._found)
             self._raise_at_once(self._starting)
@@ -259,11 +273,18 @@ class OutboundService(Service, Commands):
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()
+        self._facilities.transcripts.close()
+        self._traces.close()
         self._named.install(())
         self._wall.stop()
         self._agenda.stop()
         # The process does not end while a worker waits for work.
         self._seams.threads.stop()
+
+    def _configure_traces(self) -> None:
+        settings = self._config.global_settings
+        self._traces.configure(map(tracing.parse, settings.trace_smtp), settings.trace_smtp_max_size)
+        self.delivery.trace()
 
     def _raise_at_once(self, starting: Deferred[int]) -> None:
         """
@@ -417,6 +438,7 @@ class OutboundService(Service, Commands):
         self.spool.configure(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings
+        self._configure_traces()
         self.delivery.reconfigured()
 
     def listening(self) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Final
 
 import idna
 
-from ..policy import shares
+from ..policy import shares, tracing
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..policy.transcoding import compiled_pattern, parsed_replacement
@@ -324,6 +324,14 @@ def monitor(text: str) -> str:
     Windows to count in, such as ``60,15``.
     """
     windows(text)
+    return text
+
+
+def trace(text: str) -> str:
+    """
+    What to trace, such as ``domain=example.com file=/var/log/example.trace``.
+    """
+    tracing.parse(text)
     return text
 
 

@@ -73,6 +73,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "share_weights": names.share_weight,
         "skip_hosts": names.skipped,
         "smtp_listen": names.listener,
+        "trace_smtp": names.trace,
         "state_dir": names.directory,
         "trusted_hosts": names.network,
     }

@@ -184,6 +184,13 @@ class Delivery:
             self.router.trust(dr)
         return dr if dr.rollup is None else self.rollups.follow(dr)
 
+    def trace(self) -> None:
+        """
+        Somebody wants to follow what is said, or no longer.
+        """
+        for session in self.sessions:
+            session.trace()
+
     def flush(self, domain: str | None = None) -> int:
         """
         Have mail that waits for its time tried now (Momentum: ``flush domain``);

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from ..hooks.outbound import OutboundHooks
 from ..interfaces.seams import IDialer, ITLSUpgrade
 from ..interfaces.services import IConfiguration, IResolver, ISpool
+from ..logs.traces import Traces
+from ..logs.transcripts import Transcripts
 from ..message.ids import MessageIds
 from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
@@ -45,6 +47,8 @@ class Facilities:
     :ivar config: the configuration in force; replaced whole at a reload.
     :ivar prohibited: addresses no stranger's DNS may lead to.
     :ivar hostname: our own name.
+    :ivar transcripts: keeps the dialogues of attempts that failed or took long.
+    :ivar traces: the dialogues somebody follows; ``None`` where there are none.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar plumbing: knows the addresses that are not.
     :ivar suspension: says where mail waits without an attempt.
@@ -66,6 +70,8 @@ class Facilities:
     prohibited: ProhibitedHosts
     hostname: str
     plumbed: Callable[[str], bool]
+    transcripts: Transcripts = field(default_factory=Transcripts)
+    traces: Traces | None = None
     plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)
     staging: Staging = field(init=False)

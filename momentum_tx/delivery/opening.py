@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..net.smtp_client import SMTPClientProtocol
 from ..smtp import events as ev
 from ..smtp.client import Method, SMTPClientMachine
+from ..smtp.transcript import Transcript
 from ..stages import Stage
 from .introduction import ehlo_name
 from .securing import Securing
@@ -39,6 +40,7 @@ class Opening(Securing):
         "dr",
         "handle",
         "ready",
+        "transcript",
     )
 
     def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
@@ -53,7 +55,9 @@ class Opening(Securing):
         self._settings = f.config.path(self._slot, self.dr.domain)
         self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
         listener: Any = self  # with its other half it provides ISMTPClientListener
-        self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, listener)
+        #: What is said, for whoever asks why it went wrong.
+        self.transcript = self._connection.transcript = Transcript(f.clock.seconds())
+        self._protocol = SMTPClientProtocol(self._machine, f.agenda, self._settings, listener, self.transcript)
         #: Whether the peer accepted us, so that messages may be taken.
         self.ready = False
         #: Why the session failed, and where it stood, once that is known.
@@ -64,9 +68,30 @@ class Opening(Securing):
         """
         Take the connection over.
         """
-        stream: Any = self._connection.stream
-        self._connection.stream = None
+        connection = self._connection
+        stream: Any = connection.stream
+        connection.stream = None
+        self.trace()
+        (local, local_port), (address, port) = stream.local[:2], stream.peer[:2]
+        self.transcript.event(self._f.clock.seconds(), f"connected from {local}:{local_port} to {address}:{port}")
         stream.start(self._protocol)
+
+    def trace(self) -> None:
+        """
+        Let those follow what is said who want to now.
+        """
+        traces, connection = self._f.traces, self._connection
+        self.transcript.reader = (
+            traces.reader(
+                connection.conn_id,
+                self.dr.domain,
+                self._f.config.bindings[self._slot].name,
+                connection.host_name,
+                connection.address,
+            )
+            if traces
+            else None
+        )
 
     # What the other half does.
 

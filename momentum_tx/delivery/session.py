@@ -185,6 +185,7 @@ class Session(Opening):
         self.dr = dr
         self._settings = settings
         self._protocol.follow(settings)
+        self.trace()
 
     def leave(self) -> None:
         """
@@ -313,6 +314,7 @@ class Session(Opening):
             self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
             return
         transaction.begin()
+        self.transcript.turn()
         try:
             self._machine.transaction(
                 transaction.reception.sender,

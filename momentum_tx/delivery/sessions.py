@@ -17,6 +17,7 @@ from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..queues.places import Places
 from ..settings import PathSettings
+from .dialogues import keep_session
 from .initiate_smtp import FailedSession
 from .session import Session
 from .siblings import Siblings
@@ -147,6 +148,8 @@ class Sessions:
         if hook:
             hook.notify(lambda provider: provider.dec_outbound_connections(handle))
         handle.close()
+        if failed is not None:
+            keep_session(self.facilities, dr.domain, slot, handle.connection, failed.note, failed.stage)
         if self.stopping:
             self._check_stopped()
             return

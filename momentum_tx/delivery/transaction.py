@@ -19,6 +19,7 @@ from ..settings import PathSettings
 from ..smtp.events import RecipientResult
 from ..smtp.extensions import Extensions
 from ..stages import Stage
+from .dialogues import keep_transaction
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -52,6 +53,8 @@ class Transaction:
         "intended",
         "messages",
         "reception",
+        "since",
+        "slow",
         "throttles",
     )
 
@@ -78,6 +81,9 @@ class Transaction:
         self.ended = False
         #: Whether an intent is on record, or about to be.
         self.intended = False
+        #: When the peer was told of it, and how long it may take before its dialogue is kept, both in seconds.
+        self.since = 0.0
+        self.slow = 0.0
         #: Throttles that keep room for the messages until the peer is told of them.
         self.throttles: tuple[Throttle, ...] = ()
         dr.in_flight += len(messages)
@@ -94,6 +100,7 @@ class Transaction:
         """
         reception = self.reception
         self.body = body
+        self.slow = settings.transcript_slow
         if reception.eight_bit:
             self.eight_bit = extensions.eight_bit and settings.send_8bitmime == "ifavailable"
             mode = settings.transform_8bitmime_content
@@ -139,6 +146,7 @@ class Transaction:
         The peer is about to be told: from here on it is an attempt.
         """
         self.begun = True
+        self.since = self._f.clock.seconds()
         count = len(self.messages)
         for throttle in self.throttles:
             throttle.keep(count)
@@ -184,6 +192,18 @@ class Transaction:
                 # When in doubt, keep the mail; and what befell one must not befall the others.
                 self._log.failure("settling {id} failed", id=message.id)
                 self._settlement.keep(message, now)
+        if self.begun:
+            self._keep_dialogue(results, ambiguous)
+
+    def _keep_dialogue(self, results: Sequence[RecipientResult], ambiguous: bool) -> None:
+        """
+        Have it kept what was said, if somebody may ask.
+        """
+        seconds = self._f.clock.seconds() - self.since
+        if seconds >= self.slow or any(
+            result.verdict is not Verdict.DELIVERED and not result.beyond for result in results
+        ):
+            keep_transaction(self._f, self._dr.domain, self._connection, self.messages, results, seconds, ambiguous)
 
     def _pass_on(self, message: Message, result: RecipientResult, now: float, ambiguous: bool) -> None:
         settlement = self._settlement

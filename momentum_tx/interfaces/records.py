@@ -101,6 +101,19 @@ class IDomainRecord(Interface):
         """
 
 
+class ITranscript(Interface):
+    """
+    What was said on a connection: its opening and the transaction it is in.
+    """
+
+    def lines() -> list[str]:
+        """
+        What is kept, one line of the dialogue each: seconds since the beginning,
+        ``>`` for us, ``<`` for the peer, ``*`` for what happened, and the words,
+        escaped.  Content and secrets are left out; of long dialogues the middle.
+        """
+
+
 class IConnection(Interface):
     """
     One TCP connection (Momentum: ``connection``).
@@ -117,6 +130,9 @@ class IConnection(Interface):
     stream: object = Attribute(
         "The established connection, an :class:`~momentum_tx.interfaces.seams.IConnectedStream`, for its opener to "
         "take and start a protocol on; ``None`` before, and once a session has it."
+    )
+    transcript: ITranscript | None = Attribute(
+        "What was said on it, an :class:`ITranscript`; ``None`` before a mail session has it."
     )
 
     def fileno() -> int:

@@ -17,6 +17,7 @@ from zope.interface import Interface, implementer
 from ..settings import PathSettings
 from ..smtp.body import END_OF_DATA, stuff
 from ..smtp.client import SMTPClientMachine
+from ..smtp.transcript import Transcript
 from ..stages import Stage
 from ..timers import Agenda
 
@@ -101,13 +102,21 @@ class SMTPClientProtocol(Protocol):
     :param agenda: alarms on the reactor's clock.
     :param settings: the path's timeouts.
     :param listener: provides :class:`ISMTPClientListener`.
+    :param transcript: keeps what is said; made here if it is not given.
     """
 
     transport: Any  # ITCPTransport and IConsumer
 
     def __init__(
-        self, machine: SMTPClientMachine, agenda: Agenda, settings: PathSettings, listener: ISMTPClientListener
+        self,
+        machine: SMTPClientMachine,
+        agenda: Agenda,
+        settings: PathSettings,
+        listener: ISMTPClientListener,
+        transcript: Transcript | None = None,
     ) -> None:
+        self._seconds = agenda.clock.seconds
+        self.transcript = Transcript(self._seconds()) if transcript is None else transcript
         self.machine = machine
         self._timeouts = stage_timeouts(settings)
         self._quit_timeout = settings.quit_timeout
@@ -138,9 +147,11 @@ class SMTPClientProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         machine = self.machine
         owed = machine.owed
+        self.transcript.heard(self._seconds(), data)
         events = machine.receive_data(data)
         output = machine.take_output()
         if output:
+            self.transcript.said(self._seconds(), output, machine.secret)
             self.transport.write(output)
         if events or output or machine.owed != owed:
             self._rearm()
@@ -154,6 +165,7 @@ class SMTPClientProtocol(Protocol):
         """
         output = self.machine.take_output()
         if output:
+            self.transcript.said(self._seconds(), output, self.machine.secret)
             self.transport.write(output)
         self._rearm()
 
@@ -176,6 +188,7 @@ class SMTPClientProtocol(Protocol):
         """
         stuffed = stuff(content)
         self.machine.sending_body()
+        self.transcript.content(self._seconds(), len(stuffed))
         if len(stuffed) <= BODY_SLICE:
             self.transport.writeSequence([stuffed, END_OF_DATA])
             self._body_sent()
@@ -211,6 +224,7 @@ class SMTPClientProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         self.machine.tls_started()
+        self.transcript.event(self._seconds(), "TLS handshake done")
         self._listener.tls_established()
 
     def leave(self) -> None:
@@ -257,6 +271,7 @@ class SMTPClientProtocol(Protocol):
         if self._ended:
             return
         leaving, stage = self._leaving, self.stage
+        self.transcript.event(self._seconds(), f"time is over {stage}")
         if stage is Stage.IDLE and not leaving:
             self._listener.idle_timed_out()
             return
@@ -266,6 +281,7 @@ class SMTPClientProtocol(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         stage = self.stage
+        self.transcript.event(self._seconds(), "connection closed")
         self._ended = True
         self._alarm.disarm()
         if self._body is not None:

@@ -5,12 +5,16 @@ mail and reading its configuration anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..config.configuration import Configuration
 from ..delivery.delivery import Delivery
 from ..delivery.facilities import Facilities
 from ..hooks.outbound import OutboundHooks
+from ..logs.traces import Traces
+from ..logs.transcripts import Attempt
+from ..policy.tracing import ANY, Trace
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -28,6 +32,7 @@ class Commands:
     delivery: Delivery
     _config: Configuration
     _facilities: Facilities
+    _traces: Traces
 
     @property
     def configuration(self) -> Configuration:
@@ -36,11 +41,49 @@ class Commands:
         """
         return self._config
 
+    def transcripts(self, message_id: str = "", domain: str = "", host: str = "") -> Sequence[Attempt]:
+        """
+        The attempts that failed or took long, as far as they are kept in memory,
+        the last one first; see :meth:`momentum_tx.logs.transcripts.Transcripts.find`.
+        """
+        return self._facilities.transcripts.find(message_id, domain, host)
+
+    def trace_smtp(self, file: str, domain: str = ANY, binding: str = ANY, host: str = ANY) -> int:
+        """
+        Write what is said from now on to a file while it is said (Momentum's
+        console: ``trace smtp add``); sessions that are open are followed as well.
+
+        :param file: its path.
+        :param domain: a routing domain, or ``*``.
+        :param binding: a binding's name, or ``*``.
+        :param host: a mail exchanger's name or address, or ``*``.
+        :returns: the trace's number.
+        :raises OSError: the file cannot be written.
+        """
+        number = self._traces.add(Trace(file, domain, binding, host), self._config.global_settings.trace_smtp_max_size)
+        self.delivery.trace()
+        return number
+
+    def traces_smtp(self) -> Mapping[int, Trace]:
+        """
+        The traces that are going on, by number (``trace smtp list``).
+        """
+        return self._traces.running
+
+    def untrace_smtp(self, number: int) -> bool:
+        """
+        End a trace (``trace smtp remove``); false if there is none of that number.
+        """
+        ended = self._traces.remove(number)
+        self.delivery.trace()
+        return ended
+
     def reopen_logs(self) -> None:
         """
         Log files were moved away: open them anew (hook ``log_reopen``).
         """
         self.hooks.log_reopen.notify(lambda provider: provider.log_reopen())
+        self._facilities.transcripts.log_reopen()
 
     def flush(self, domain: str | None = None) -> int:
         """

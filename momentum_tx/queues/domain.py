@@ -22,7 +22,7 @@ from .places import Places
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..interfaces.records import IConnectionHandle
+    from ..interfaces.records import IConnectionHandle, ITranscript
     from ..interfaces.services import IConnectionInitiator
     from .message import Traits
 
@@ -125,6 +125,7 @@ class Connection:
         "stage",
         "start",
         "stream",
+        "transcript",
     )
 
     def __init__(self) -> None:
@@ -145,6 +146,8 @@ class Connection:
         #: The connected stream until a protocol has it (an ``IConnectedStream``).
         self.stream: object = None
         self.stage = 0
+        #: What was said on it, once a mail session has it.
+        self.transcript: ITranscript | None = None
 
     @property
     def peer(self) -> tuple[str, int]:

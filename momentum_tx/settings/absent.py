@@ -43,7 +43,6 @@ ABSENT: Final = MappingProxyType(
         "dns_fallback_to_tcp": "a truncated answer is always asked for again over TCP",
         "address_metrics_cleanse_interval": "use address_metrics_lifetime",
         # Features of SMTP.
-        "trace_smtp_mode": "there is no trace smtp",
         "use_sendfile": "content is read in threads and written by the reactor",
         "use_mmap": "content is read in threads and written by the reactor",
         "opendkim_sign": _SIGNING,

@@ -200,6 +200,13 @@ class PathSettings:
         differs="It is told once for messages of one client in a row, not before each; and of a client's name only what"
         " it called itself is known.",
     )
+    transcript_slow: float = option(
+        60.0,
+        "How long an attempt may take before its dialogue is kept though it succeeded, like that of one that failed"
+        " (ours).",
+        "seconds",
+        minimum=0,
+    )
     pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")
 
     @property

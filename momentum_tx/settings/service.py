@@ -268,6 +268,39 @@ class GlobalSettings:
     outbound_audit_domainlist: tuple[str, ...] = option(
         (), "The only domains that are counted for themselves; an empty list is all.", scopes=GLOBAL
     )
+    transcripts_kept: int = option(
+        1000,
+        "Attempts that failed or took long whose dialogue is kept in memory, with at most 16 KiB each (ours).",
+        "attempts",
+        GLOBAL,
+        minimum=0,
+        maximum=1_000_000,
+    )
+    transcriptlog: bool = option(
+        False,
+        "Whether each attempt that failed or took long is written with its dialogue to transcriptlog beside mainlog, a"
+        " line of JSON each (ours).",
+        scopes=GLOBAL,
+    )
+    trace_smtp: tuple[str, ...] = option(
+        (),
+        'Connections whose dialogue is written while it is said, such as "domain=example.com file=/var/log/x.trace"; a'
+        " binding= and a host=, by name or address, narrow it further.",
+        scopes=GLOBAL,
+        differs="There it is a command of the console; here a reload begins and ends traces, as does"
+        " service.trace_smtp.",
+    )
+    trace_smtp_mode: int = option(
+        0o640,
+        "Permissions of the files of trace_smtp; in octal it is 0o640.",
+        "mode bits",
+        GLOBAL,
+        minimum=0,
+        maximum=0o777,
+    )
+    trace_smtp_max_size: int = option(
+        268_435_456, "Octets after which a trace ends by itself (ours).", "octets", GLOBAL, minimum=4096
+    )
     hooks: tuple[str, ...] = option(
         (), "Hook providers, package.module:object, asked in this order (ours).", scopes=GLOBAL
     )

@@ -35,6 +35,7 @@ class Dialogue:
         "_reader",
         "_resting",
         "_spoilt",
+        "secret",
     )
 
     #: Every legal move: what was asked, and the first digit of the answer.  What is absent is a
@@ -54,6 +55,8 @@ class Dialogue:
         self._died_in = Stage.NOT_CONNECTED
         #: Part of a reply came before the dot it would seem to answer.
         self._spoilt = False
+        #: Whether what is said now is nobody else's business: no transcript keeps it.
+        self.secret = False
 
     @property
     def stage(self) -> Stage:

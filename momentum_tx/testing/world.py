@@ -24,6 +24,7 @@ from ..config.load import parse
 from ..inject.in_process import Sending
 from ..inject.wishes import Wishes
 from ..interfaces.services import IResolver, MXKind
+from ..logs.files import ILogFile
 from ..net.resolver import DNS_PORT
 from ..queues.domain import DomainRecord
 from ..seams import Seams
@@ -78,6 +79,7 @@ class World:
     :ivar tls: the modelled TLS of the service.
     :ivar files: the disk of the spool.
     :ivar log: the file of mainlog; it outlives a crash.
+    :ivar logs: all other logs, by path.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class World:
         self.client = self.network.host(*ADDRESSES)
         self.files = MemoryFiles()
         self.log = MemoryLogFile()
+        self.logs: dict[str, MemoryLogFile] = {}
         self.resolver = Zone()
         self.nameservers: list[NameServer] = []
         # Of its own seed, so that stories with a scripted DNS are the same without it.
@@ -151,11 +154,14 @@ class World:
             tls=self.tls,
             resolver=self._resolver,
             https=lambda resolver, prohibited: ScriptedHTTPSFetch(self.process),
-            log_file=lambda path: self.log,
+            log_file=self._log_file,
             plumbed=self.network.plumbed,
             own_addresses=lambda: ADDRESSES,
             system_hostname=lambda: "mail.sender.example",
         )
+
+    def _log_file(self, path: str, mode: int) -> ILogFile:
+        return self.log if path.endswith("/mainlog") else self.logs.setdefault(path, MemoryLogFile())
 
     def _resolver(self, settings: GlobalSettings) -> IResolver:
         if self.nameservers:
