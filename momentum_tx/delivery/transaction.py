@@ -181,6 +181,9 @@ class Transaction:
         """
         self._end()
         now = self._f.wall()
+        if self.begun:
+            # First: whoever is put away to wait shall not be taken out again for its name.
+            self._keep_dialogue(results, ambiguous)
         if len(results) > 1 and any(result.beyond for result in results):
             self._connection.most_recipients = sum(
                 1 for result in results if not result.beyond and result.stage is not Stage.AFTER_RCPT_TO
@@ -192,8 +195,6 @@ class Transaction:
                 # When in doubt, keep the mail; and what befell one must not befall the others.
                 self._log.failure("settling {id} failed", id=message.id)
                 self._settlement.keep(message, now)
-        if self.begun:
-            self._keep_dialogue(results, ambiguous)
 
     def _keep_dialogue(self, results: Sequence[RecipientResult], ambiguous: bool) -> None:
         """
