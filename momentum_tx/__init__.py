@@ -26,6 +26,7 @@ whole, :mod:`momentum_tx.delivery` for how mail leaves,
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from .envelope import Notify
 from .errors import (
     ConfigError,
     ConnectFailed,
@@ -117,6 +118,7 @@ __all__ = [
     "LookupFailed",
     "LookupHindered",
     "MessageRefused",
+    "Notify",
     "OutboundHooks",
     "OutboundService",
     "Outcome",

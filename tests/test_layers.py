@@ -26,6 +26,7 @@ TESTS: Final = Path(__file__).parent
 FLOORS: Final = {
     "flags": 0,
     "stages": 0,
+    "envelope": 1,
     "errors": 1,
     "outcomes": 1,
     "settings": 1,
@@ -121,6 +122,8 @@ TESTED_ELSEWHERE: Final = {
     "smtp/dialogue": "the client's machine without its words: test_client",
     "smtp/events": "fields only; test_client and test_server compare them",
     "smtp/reception": "fields only; test_server compares them",
+    "spool/envelopes": "a part of the records: test_records",
+    "spool/fields": "a part of the records: test_records",
     "spool/jobs": "inside the journal: contract.py, test_journal, test_recovery and test_crash",
     "spool/replay": "inside the journal, as above",
     "spool/segments": "inside the journal, as above",

@@ -320,6 +320,7 @@ class Session(Opening):
                 transaction.reception.sender,
                 [message.recipient for message in transaction.messages],
                 mail_parameters=transaction.mail_parameters(extensions),
+                recipient_parameters=transaction.recipient_parameters(extensions),
                 pipeline=self._settings.pipelining,
             )
         except LocalProtocolError:

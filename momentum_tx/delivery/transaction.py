@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from ..envelope import NO_TERMS, RecipientTerms
 from ..message.eight_bit import Unencodable, encode, signed, strip
 from ..outcomes import Scope, Verdict
-from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
+from ..policy.session_notes import REQUIRETLS_NOT_OFFERED, TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..settings import PathSettings
+from ..smtp.dsn import encode_xtext, write_notify, write_orcpt
 from ..smtp.events import RecipientResult
 from ..smtp.extensions import Extensions
 from ..stages import Stage
@@ -101,6 +103,8 @@ class Transaction:
         reception = self.reception
         self.body = body
         self.slow = settings.transcript_slow
+        if reception.terms.require_tls and b"REQUIRETLS" not in extensions.keywords:
+            return REQUIRETLS_NOT_OFFERED
         if reception.eight_bit:
             self.eight_bit = extensions.eight_bit and settings.send_8bitmime == "ifavailable"
             mode = settings.transform_8bitmime_content
@@ -139,7 +143,25 @@ class Transaction:
             parameters += b" BODY=8BITMIME"
         if reception.smtputf8 and extensions.smtputf8:
             parameters += b" SMTPUTF8"
+        if reception.terms is not NO_TERMS:
+            if extensions.dsn and reception.ret:
+                parameters += b" RET=" + reception.ret.encode()
+            if extensions.dsn and reception.envid:
+                parameters += b" ENVID=" + encode_xtext(reception.envid)
+            if reception.require_tls:
+                parameters += b" REQUIRETLS"
         return parameters.lstrip()
+
+    def recipient_parameters(self, extensions: Extensions) -> Sequence[bytes]:
+        """
+        What follows the path in each RCPT: what reports its sender wants, if the peer
+        has DSN (RFC 3461 5.2.1).
+        """
+        self._connection.dsn = extensions.dsn
+        terms = self.reception.terms
+        if not extensions.dsn or not terms.recipients:
+            return ()
+        return [_recipient_parameters(terms.of(message.index)) for message in self.messages]
 
     def begin(self) -> None:
         """
@@ -249,3 +271,12 @@ class Transaction:
             for throttle in self.throttles:
                 throttle.withdraw(len(self.messages))
         self._dr.in_flight -= len(self.messages)
+
+
+def _recipient_parameters(terms: RecipientTerms) -> bytes:
+    words = []
+    if terms.notify:
+        words.append(b"NOTIFY=" + write_notify(terms.notify))
+    if terms.orcpt:
+        words.append(b"ORCPT=" + write_orcpt(terms.orcpt))
+    return b" ".join(words)

@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from ..envelope import NO_NOTIFY
 from ..errors import MessageRefused
 from ..interfaces.services import Submission
 from ..outcomes import Outcome
@@ -19,7 +20,7 @@ from ..queues.message import Message, Reception
 from ..smtp.addresses import check_address
 from ..smtp.body import check_content
 from .receiver import Receiver
-from .wishes import wall_time
+from .wishes import NotifyWish, terms_from, wall_time
 
 
 class Sending(Deferred[list[Outcome]]):
@@ -113,6 +114,11 @@ class InProcess:
         priority: str = "",
         not_before: float | datetime | None = None,
         expires: float | datetime | None = None,
+        envid: str = "",
+        ret: str = "",
+        notify: NotifyWish | Sequence[NotifyWish] = NO_NOTIFY,
+        orcpt: str | Sequence[str] = "",
+        require_tls: bool = False,
     ) -> Sending:
         """
         Submit one message.  What is said by keyword counts before what a header
@@ -130,6 +136,15 @@ class InProcess:
         :param priority: how urgent it is, a name that the configuration knows.
         :param not_before: when it may be attempted first: epoch seconds, or with a time zone.
         :param expires: when its life ends; ``None`` for what ``message_expiration`` says.
+        :param envid: your own name for the message, which reports will give; it and the
+            next three are passed on to peers that offer DSN (RFC 3461).
+        :param ret: ``"FULL"`` or ``"HDRS"``: how much of the message a report is to hold.
+        :param notify: of what reports are wanted: a :class:`~momentum_tx.envelope.Notify`,
+            or words such as ``"SUCCESS,FAILURE"``; one for all recipients, or one for each.
+        :param orcpt: the recipient as it was first written, with or without its type
+            (``rfc822;``); where there are several, one for each, empty for none.
+        :param require_tls: whether it may only go where TLS is authenticated, and goes on
+            being so (RFC 8689); it fails where that cannot be.
         """
         sending = Sending()
         try:
@@ -142,6 +157,7 @@ class InProcess:
                 priority=priority,
                 not_before=wall_time(not_before),
                 expires=wall_time(expires),
+                terms=terms_from(len(recipients), envid, ret, notify, orcpt, require_tls),
             )
         except ValueError as error:
             self._refused(Failure(MessageRefused(550, f"5.6.0 {error}")), sending, [])

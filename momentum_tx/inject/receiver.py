@@ -23,7 +23,7 @@ from ..settings import DEFAULT_SLOT
 from ..smtp.addresses import canonical_domain, split_address
 from ..wall import WallClock
 from . import recipients
-from .wishes import FIELDS, check, obey, shown
+from .wishes import FIELDS, check, obey, shown, terms_of
 
 
 @implementer(IReceiver)
@@ -139,8 +139,7 @@ class Receiver:
             submission.eight_bit,
             submission.smtputf8,
             traits_of(submission.tenant, submission.campaign, submission.priority),
-            submission.not_before,
-            submission.expires,
+            terms_of(submission, content),
         )
         reception.stepped = self._wall.stepped
         slot, group = self._source(submission)

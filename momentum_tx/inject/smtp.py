@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _BUSY: Final = (421, "4.3.2 Too many connections, try again later")
 _LEAVING: Final = b"421 4.3.2 Service is stopping, try again later\r\n"
 _SLOW: Final = b"421 4.4.2 Timeout, closing connection\r\n"
+#: From where nothing comes over a network.
+_LOOPBACK: Final = Networks(("127.0.0.0/8", "::1/128"))
 #: Seconds a client has to read the last reply.
 LINGER: Final = 5.0
 
@@ -147,6 +149,7 @@ class SMTPReception(Protocol):
             machine.helo,
             self.conn_id,
             self._trusted,
+            terms=event.terms,
         )
         self._listener.receiver.receive(submission).addCallbacks(self._kept, self._not_kept)
 
@@ -287,6 +290,7 @@ class SMTPInjection(Factory):
         self._most = settings.max_inbound_connections
         self._most_per_client = settings.max_inbound_connections_per_client
         self.timeout = settings.inbound_timeout
+        self._require_tls = settings.requiretls_on_loopback
 
     def buildProtocol(self, addr: IAddress | None) -> SMTPReception:
         peer = getattr(addr, "host", "") or ""
@@ -304,7 +308,8 @@ class SMTPInjection(Factory):
         # No address: a Unix socket, whose permissions are the policy.
         may_relay = not peer or peer in self._relays
         refuse = self._refuse_recipient(self.trusts(peer)) if self._refuses_recipients else None
-        return SMTPServerMachine(self._server_settings, may_relay, self.receiver.refusal, refuse)
+        secure = self._require_tls and (not peer or peer in _LOOPBACK)
+        return SMTPServerMachine(self._server_settings, may_relay, self.receiver.refusal, refuse, secure)
 
     def _refuse_recipient(self, trusted: bool) -> Callable[[bytes], tuple[int, str] | None]:
         return lambda recipient: self.receiver.recipient_refusal(recipient, trusted)

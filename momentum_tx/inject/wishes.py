@@ -10,14 +10,18 @@ says what would be right.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, TypedDict
 
+from ..envelope import NO_NOTIFY, NO_TERMS, Notify, RecipientTerms, Terms
 from ..errors import MessageRefused
 from ..interfaces.services import Submission
+from ..message.headers import HeaderBlock, header_end
 from ..policy.shares import TRAIT_NAME
+from ..smtp.dsn import check_envid, check_notify, check_orcpt, read_notify, read_ret
 
 #: Seconds a time may lie ahead: what is beyond is a mistake, such as milliseconds.
 MAX_AHEAD: Final = 366 * 86400.0
@@ -30,8 +34,13 @@ _SOURCES: Final = {"binding": "X-Binding", "binding_group": "X-Binding-Group"}
 FIELDS: Final = frozenset(field.lower().encode() for field in (*_SOURCES.values(), *_NAMES.values(), *_TIMES.values()))
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,14}(?:\.[0-9]{1,9})?")
+_TLS_REQUIRED: Final = re.compile(rb"^TLS-Required[ \t]*:", re.IGNORECASE | re.MULTILINE)
 # A zone that its reader may not know would be taken for UTC.
 _ZONE: Final = re.compile(r"(?:[+-][0-9]{4}|GMT|UTC?)(?:\s*\([^()]*\))?$", re.ASCII)
+
+
+#: What may be said of reports on one recipient: flags, or the words of the parameter NOTIFY.
+NotifyWish = Notify | str
 
 
 class Wishes(TypedDict, total=False):
@@ -46,6 +55,11 @@ class Wishes(TypedDict, total=False):
     priority: str
     not_before: float | datetime | None
     expires: float | datetime | None
+    envid: str
+    ret: str
+    notify: NotifyWish | Sequence[NotifyWish]
+    orcpt: str | Sequence[str]
+    require_tls: bool
 
 
 def wall_time(time: float | datetime | None) -> float:
@@ -64,6 +78,67 @@ def wall_time(time: float | datetime | None) -> float:
     if not abs(seconds) < 1e15:
         raise ValueError(f"{seconds} is no time")
     return seconds
+
+
+def terms_from(
+    count: int,
+    envid: str,
+    ret: str,
+    notify: NotifyWish | Sequence[NotifyWish],
+    orcpt: str | Sequence[str],
+    require_tls: bool,
+) -> Terms:
+    """
+    The terms that keywords say.
+
+    :param count: how many recipients there are.
+    :param notify: for all of them, or one for each.
+    :param orcpt: of the only one, or one for each; empty for none.
+    :raises ValueError: they make no sense.
+    """
+    if not (envid or ret or notify or orcpt or require_tls):
+        return NO_TERMS
+    wanted = [notify] * count if isinstance(notify, str | Notify) else list(notify)
+    originals = ([orcpt] if orcpt else [""] * count) if isinstance(orcpt, str) else list(orcpt or [""] * count)
+    for name, given in (("notify", wanted), ("orcpt", originals)):
+        if len(given) != count:
+            raise ValueError(f"{name}: {len(given)} for {count} recipients")
+    recipients = {}
+    for index, (flags, original) in enumerate(zip(wanted, originals, strict=True)):
+        if flags or original:
+            recipients[index] = RecipientTerms(_notify_of(flags), check_orcpt(original.encode()) if original else b"")
+    return Terms(
+        envid=check_envid(envid.encode()) if envid else b"",
+        ret=read_ret(ret.encode()) if ret else "",
+        require_tls=require_tls,
+        recipients=recipients,
+    )
+
+
+def _notify_of(wish: NotifyWish) -> Notify:
+    if isinstance(wish, str):
+        return read_notify(wish.replace(" ", "").encode()) if wish else NO_NOTIFY
+    return check_notify(Notify(wish))
+
+
+def terms_of(submission: Submission, content: bytes) -> Terms:
+    """
+    The terms of a submission that is taken: those of its envelope, its times, and
+    what the field ``TLS-Required`` says (RFC 8689 5); next to REQUIRETLS that says
+    nothing.
+    """
+    terms = submission.terms
+    optional = not terms.require_tls and _tls_optional(content)
+    if not (submission.not_before or submission.expires or optional):
+        return terms
+    return replace(terms, not_before=submission.not_before, expires=submission.expires, tls_optional=optional)
+
+
+def _tls_optional(content: bytes) -> bool:
+    # One look is enough for most mail.
+    if _TLS_REQUIRED.search(content, 0, header_end(content)) is None:
+        return False
+    return any(value.lower() == b"no" for value in HeaderBlock(content).get_all(b"TLS-Required"))
 
 
 def obey(submission: Submission, fields: dict[bytes, bytes]) -> Submission:

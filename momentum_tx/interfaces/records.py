@@ -12,6 +12,8 @@ from typing import Any
 
 from zope.interface import Attribute, Interface
 
+from ..envelope import Notify
+
 
 class IReception(Interface):
     """
@@ -33,6 +35,12 @@ class IReception(Interface):
     priority: str = Attribute("How urgent it is, a name of the operator's; empty if that was not said.")
     not_before: float = Attribute("Wall time before which it is not attempted; 0 if it need not wait.")
     expires: float = Attribute("Wall time at which its life ends; 0 if ``message_expiration`` says.")
+    envid: bytes = Attribute("The sender's own name for it, for reports (ENVID, decoded); empty if there is none.")
+    ret: str = Attribute("``FULL`` or ``HDRS``: what of it a report is to hold (RET); empty if that was not said.")
+    require_tls: bool = Attribute("Whether it goes only where TLS is authenticated, and goes on being so (RFC 8689).")
+    tls_optional: bool = Attribute(
+        "Whether its sender would rather have it arrive than be safe (``TLS-Required: No``)."
+    )
 
 
 class IMessage(Interface):
@@ -54,6 +62,18 @@ class IMessage(Interface):
         "The :class:`IConnection` of the attempt under way or just ended; ``None`` if there was none."
     )
     transferred: int = Attribute("Octets of the message handed to the peer in that attempt.")
+    notify: Notify = Attribute(
+        "What the sender wants to be told of this recipient, a :class:`~momentum_tx.envelope.Notify`; zero if that "
+        "was not said (NOTIFY)."
+    )
+    orcpt: bytes = Attribute(
+        "The recipient as the sender wrote it, ``rfc822;bob@example.com``, nothing encoded; empty if that was not "
+        "said (ORCPT)."
+    )
+    relayed: bool = Attribute(
+        "Once delivered: whether the sender wants to be told of that, and the peer has not been told so, because it "
+        "offers no DSN: then the report, ``relayed``, is ours to write."
+    )
 
 
 class IMailQueue(Interface):
@@ -127,6 +147,7 @@ class IConnection(Interface):
     deliveries: int = Attribute("Deliveries made on it.")
     recipients: int = Attribute("RCPT TO commands issued on it.")
     esmtp: bool = Attribute("Whether the peer accepted EHLO.")
+    dsn: bool = Attribute("Whether the peer was told what reports are wanted (RFC 3461): it offers DSN and took it.")
     stream: object = Attribute(
         "The established connection, an :class:`~momentum_tx.interfaces.seams.IConnectedStream`, for its opener to "
         "take and start a protocol on; ``None`` before, and once a session has it."

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zope.interface import Attribute, Interface
 
+from ..envelope import NO_TERMS, Terms
+
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
@@ -392,6 +394,7 @@ class Submission:
     :ivar priority: how urgent it is.
     :ivar not_before: wall time before which it is not attempted; 0 for now.
     :ivar expires: wall time at which its life ends; 0 if ``message_expiration`` says.
+    :ivar terms: what else the envelope says; its times are not looked at.
     """
 
     sender: bytes
@@ -411,6 +414,7 @@ class Submission:
     priority: str = ""
     not_before: float = 0.0
     expires: float = 0.0
+    terms: Terms = NO_TERMS
 
 
 class IReceiver(Interface):

@@ -23,6 +23,8 @@ XCLIENT_NOT_OFFERED: Final = b"451 4.7.6 [internal] XCLIENT required but not adv
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"
 #: RFC 6531 section 3.2: the address needs what the peer does not offer.
 UTF8_NOT_OFFERED: Final = b"553 5.6.7 [internal] SMTPUTF8 required but not advertised"
+#: RFC 8689 5: the peer does not promise to go on as the sender asks.
+REQUIRETLS_NOT_OFFERED: Final = b"554 5.7.30 [internal] REQUIRETLS support required"
 #: The envelope does not fit into commands; the message is kept.
 UNSPEAKABLE: Final = b"451 4.3.0 [internal] envelope does not fit into commands"
 #: The spool could not give the message back; it is kept.

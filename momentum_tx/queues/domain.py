@@ -116,6 +116,7 @@ class Connection:
         "conn_id",
         "deliveries",
         "descriptor",
+        "dsn",
         "esmtp",
         "host_name",
         "in_use",
@@ -140,6 +141,7 @@ class Connection:
         #: Recipients its peer takes in one transaction; 0 while it has taken all it was asked for.
         self.most_recipients = 0
         self.esmtp = False
+        self.dsn = False
         #: Wall time of the attempt's beginning.
         self.start = 0.0
         self.descriptor = -1

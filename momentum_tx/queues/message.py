@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zope.interface import implementer
 
+from ..envelope import NO_TERMS, Notify, Terms, brought_back
 from ..interfaces.records import IMessage, IReception
 from ..settings import UNBOUND
 from ..stages import Stage
@@ -62,11 +63,9 @@ class Reception:
         "conn_id",
         "creation_time",
         "eight_bit",
-        "expires",
         "key",
         "live",
         "messages",
-        "not_before",
         "recv_from",
         "recv_method",
         "sender",
@@ -76,6 +75,7 @@ class Reception:
         "smtputf8",
         "spool",
         "stepped",
+        "terms",
         "traits",
         "unfinished",
     )
@@ -92,8 +92,7 @@ class Reception:
         eight_bit: bool = False,
         smtputf8: bool = False,
         traits: Traits = NO_TRAITS,
-        not_before: float = 0.0,
-        expires: float = 0.0,
+        terms: Terms = NO_TERMS,
     ) -> None:
         self.sender = sender
         self.creation_time = creation_time
@@ -107,8 +106,8 @@ class Reception:
         self.traits = traits
         #: The class by which its mail shares connections: its traits, without those that do not count for that.
         self.share = traits
-        self.not_before = not_before
-        self.expires = expires
+        #: What else its envelope says; one object for all that say nothing.
+        self.terms = terms
         #: Every message of the reception by index; a finished one is ``None``.
         self.messages: list[Message | None] = []
         # The messages by domain record, where there is more than one: who may share a transaction.  Most domains of
@@ -136,6 +135,30 @@ class Reception:
     @property
     def priority(self) -> str:
         return self.traits.priority
+
+    @property
+    def not_before(self) -> float:
+        return self.terms.not_before
+
+    @property
+    def expires(self) -> float:
+        return self.terms.expires
+
+    @property
+    def envid(self) -> bytes:
+        return self.terms.envid
+
+    @property
+    def ret(self) -> str:
+        return self.terms.ret
+
+    @property
+    def require_tls(self) -> bool:
+        return self.terms.require_tls
+
+    @property
+    def tls_optional(self) -> bool:
+        return self.terms.tls_optional
 
     @property
     def began(self) -> float:
@@ -222,20 +245,20 @@ class Reception:
                 self.siblings = None
 
 
-def _put_away(reception: Reception) -> tuple[Any, ...]:
+def _put_away(reception: Reception, index: int) -> tuple[Any, ...]:
     """
-    All of a reception, as plain values, but for the ways to its messages and
-    its share.
+    All of a reception, as plain values, but for the ways to its messages, its
+    share, and the terms of others than its last message.
+
+    :param index: of that one.
     """
     return (
         reception.batch_id,
         reception.conn_id,
         reception.creation_time,
         reception.eight_bit,
-        reception.expires,
         reception.key,
         len(reception.messages),
-        reception.not_before,
         reception.recv_from,
         reception.recv_method,
         reception.sender,
@@ -244,6 +267,7 @@ def _put_away(reception: Reception) -> tuple[Any, ...]:
         reception.spool,
         reception.stepped,
         None if reception.traits is NO_TRAITS else tuple(reception.traits),
+        None if reception.terms is NO_TERMS else reception.terms.put_away(index),
     )
 
 
@@ -257,10 +281,8 @@ def _brought_back(values: tuple[Any, ...], share: Traits, message: Message) -> R
         reception.conn_id,
         reception.creation_time,
         reception.eight_bit,
-        reception.expires,
         reception.key,
         count,
-        reception.not_before,
         reception.recv_from,
         reception.recv_method,
         reception.sender,
@@ -269,7 +291,9 @@ def _brought_back(values: tuple[Any, ...], share: Traits, message: Message) -> R
         reception.spool,
         reception.stepped,
         traits,
+        terms,
     ) = values
+    reception.terms = NO_TERMS if terms is None else brought_back(terms)
     reception.traits = NO_TRAITS if traits is None else traits_of(*traits)
     reception.messages = [message] if count == 1 else [message if n == message.index else None for n in range(count)]
     reception.share = share
@@ -331,6 +355,23 @@ class Message:
         """
         return self.reception.share
 
+    @property
+    def notify(self) -> Notify:
+        return self.reception.terms.of(self.index).notify
+
+    @property
+    def orcpt(self) -> bytes:
+        return self.reception.terms.of(self.index).orcpt
+
+    @property
+    def relayed(self) -> bool:
+        """
+        Whether its sender, who wants to be told of its delivery, has to be told by
+        us: the peer knows nothing of that (RFC 3461 5.2.2).
+        """
+        connection = self.connection
+        return connection is not None and not connection.dsn and bool(self.notify & Notify.SUCCESS)
+
     def pack(self) -> bool:
         """
         Put away, in one octet string, all that the queues do not look at: id,
@@ -348,7 +389,7 @@ class Message:
         reception = self.reception
         # What still waits for the disk counts the ends of the messages there were, on the object that there is.
         alone = reception.live == 1 and reception.unfinished == 1 and reception.has(self)
-        kept = _put_away(reception) if alone else None
+        kept = _put_away(reception, self.index) if alone else None
         octets = bytes(memoryview(marshal.dumps((self.id, self.recipient, self.code, kept))))
         del self.id, self.recipient, self.code
         if alone:

@@ -162,6 +162,12 @@ class GlobalSettings:
     inbound_timeout: float = option(
         300.0, "Longest silence of an injecting client (ours).", "seconds", GLOBAL, minimum=0.1
     )
+    requiretls_on_loopback: bool = option(
+        False,
+        "Whether clients on this host (loopback addresses, Unix sockets) are offered REQUIRETLS: there is no TLS"
+        " between them and us, and no network either (ours).",
+        scopes=GLOBAL,
+    )
     max_received_headers: int = option(
         100, "Received fields at which a message counts as looping and is refused.", "fields", GLOBAL, minimum=1
     )

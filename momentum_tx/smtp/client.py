@@ -147,7 +147,13 @@ class SMTPClientMachine(Dialogue):
         self._command(b"XCLIENT %b\r\n" % arguments, Stage.AFTER_XCLIENT)
 
     def transaction(
-        self, sender: bytes, recipients: Sequence[bytes], *, mail_parameters: bytes = b"", pipeline: bool = True
+        self,
+        sender: bytes,
+        recipients: Sequence[bytes],
+        *,
+        mail_parameters: bytes = b"",
+        recipient_parameters: Sequence[bytes] = (),
+        pipeline: bool = True,
     ) -> None:
         """
         Begin a transaction; it ends with exactly one
@@ -156,6 +162,8 @@ class SMTPClientMachine(Dialogue):
         :param sender: reverse path without angle brackets.
         :param recipients: forward paths without angle brackets, at least one.
         :param mail_parameters: what follows the path in MAIL, such as ``SIZE=1000 BODY=8BITMIME``.
+        :param recipient_parameters: what follows the path in each RCPT, such as
+            ``NOTIFY=NEVER``; nothing at all, or something for each.
         :param pipeline: whether to send commands in groups if the peer offers that.
         """
         if self._resting is not Stage.IDLE or self._awaiting or self._dead:
@@ -164,9 +172,15 @@ class SMTPClientMachine(Dialogue):
             raise LocalProtocolError("the session needs a reset first")
         if not recipients:
             raise LocalProtocolError("a transaction without recipients")
-        if mail_parameters and not self._esmtp:
+        if (mail_parameters or recipient_parameters) and not self._esmtp:
             raise LocalProtocolError("parameters for a peer that only knows HELO")
-        transaction = Transaction(sender, tuple(recipients), mail_parameters, pipeline and self.extensions.pipelining)
+        transaction = Transaction(
+            sender,
+            tuple(recipients),
+            mail_parameters,
+            pipeline and self.extensions.pipelining,
+            recipient_parameters,
+        )
         self._transaction = transaction
         text, stages = transaction.next_group()
         self._output += text

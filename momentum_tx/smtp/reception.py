@@ -5,6 +5,8 @@ What a server session is given, and what it tells its owner.
 import enum
 from dataclasses import dataclass
 
+from ..envelope import NO_TERMS, Terms
+
 
 class Phase(enum.IntEnum):
     """
@@ -48,6 +50,7 @@ class MessageReceived:
     :ivar content: CRLF line ends only, dots not doubled.
     :ivar eight_bit: declared as ``BODY=8BITMIME``, or found to hold octets above 127.
     :ivar smtputf8: the client asked for SMTPUTF8.
+    :ivar terms: what else the envelope says.
     """
 
     sender: bytes
@@ -55,6 +58,7 @@ class MessageReceived:
     content: bytes
     eight_bit: bool
     smtputf8: bool
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """
 One SMTP session as server, for receiving mail from our own applications.
 
-A machine without I/O (RFC 5321, 1870, 2034, 2920, 6152, 6531): the owner of the
+A machine without I/O (RFC 5321, 1870, 2034, 2920, 3461, 6152, 6531, 8689): the owner of the
 transport passes received bytes to :meth:`SMTPServerMachine.receive_data`, writes
 :meth:`SMTPServerMachine.take_output`, and keeps the time limits.
 """
@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ..envelope import NO_TERMS, RecipientTerms
 from ..errors import LocalProtocolError
 from .addresses import parse_parameters, parse_path
 from .body import ContentReader, check_content
+from .parameters import NO_MAIL_PARAMETERS, MailParameters, Refused, read_mail, read_recipient
 from .reception import Closing, MessageReceived, Phase, Rejected, ServerEvent, ServerSettings
 
 #: Octets of a command line; eight times what RFC 5321 4.5.3.1.4 asks for, and room for every extension.
@@ -27,7 +29,6 @@ MAX_NAME: Final = 255
 #: RFC 5321 4.5.3.1.5: 512 octets with code and CRLF.
 MAX_REPLY_TEXT: Final = 500
 
-_SIZE: Final = re.compile(rb"[0-9]{1,20}\Z")
 _UNPRINTABLE: Final = re.compile(rb"[\x00-\x1f\x7f]+")
 
 
@@ -50,6 +51,8 @@ class SMTPServerMachine:
         taken at the moment, or ``None``.
     :param refuse_recipient: asked at every RCPT: code and text with which this
         recipient is refused, or ``None``.
+    :param require_tls: whether REQUIRETLS is offered: what reaches us must come over
+        TLS, or not leave the host.
     """
 
     __slots__ = (
@@ -57,22 +60,23 @@ class SMTPServerMachine:
         "_closed",
         "_content",
         "_discarding",
-        "_eight_bit",
         "_events",
         "_greeted",
         "_held",
         "_held_size",
         "_may_relay",
         "_output",
+        "_parameters",
         "_partial",
         "_pending",
+        "_recipient_terms",
         "_recipients",
         "_refusal",
         "_refuse_recipient",
         "_refused",
+        "_require_tls",
         "_sender",
         "_settings",
-        "_smtputf8",
         "helo",
         "protocol",
     )
@@ -83,8 +87,10 @@ class SMTPServerMachine:
         may_relay: bool,
         refusal: Callable[[], tuple[int, str] | None] | None = None,
         refuse_recipient: Callable[[bytes], tuple[int, str] | None] | None = None,
+        require_tls: bool = False,
     ) -> None:
         self._settings = settings
+        self._require_tls = require_tls
         self._may_relay = may_relay
         self._refusal = refusal
         self._refuse_recipient = refuse_recipient
@@ -112,9 +118,9 @@ class SMTPServerMachine:
 
     def _forget(self) -> None:
         self._sender: bytes | None = None
+        self._parameters: MailParameters = NO_MAIL_PARAMETERS
         self._recipients: list[bytes] = []
-        self._eight_bit = False
-        self._smtputf8 = False
+        self._recipient_terms: dict[int, RecipientTerms] = {}
 
     @property
     def overfull(self) -> bool:
@@ -257,7 +263,7 @@ class SMTPServerMachine:
 
     def _content_complete(self, reader: ContentReader) -> None:
         sender, recipients = self._sender, tuple(self._recipients)
-        eight_bit, smtputf8 = self._eight_bit, self._smtputf8
+        said, each = self._parameters, self._recipient_terms
         self._content = None
         self._forget()
         content = reader.content
@@ -270,7 +276,9 @@ class SMTPServerMachine:
             return
         assert sender is not None
         self._pending = True
-        self._events.append(MessageReceived(sender, recipients, content, eight_bit or not content.isascii(), smtputf8))
+        eight_bit = said.eight_bit or not content.isascii()
+        terms = NO_TERMS if said is NO_MAIL_PARAMETERS and not each else said.terms(each)
+        self._events.append(MessageReceived(sender, recipients, content, eight_bit, said.smtputf8, terms))
 
     # Refusing.
 
@@ -309,8 +317,9 @@ class SMTPServerMachine:
         if line[:1] in b"Ee":
             self.protocol = "esmtp"
             self._output.append(
-                b"250-%b\r\n250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n"
-                b"250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n" % (hostname, self._settings.max_message_size)
+                b"250-%b\r\n250-PIPELINING\r\n250-SIZE %d\r\n250-8BITMIME\r\n250-DSN\r\n%b"
+                b"250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n"
+                % (hostname, self._settings.max_message_size, b"250-REQUIRETLS\r\n" if self._require_tls else b"")
             )
         else:
             self.protocol = "smtp"
@@ -332,36 +341,29 @@ class SMTPServerMachine:
         except ValueError as error:
             self._bad_command(line, 501, f"5.1.7 Bad sender address: {error}")
             return
-        if parameters and not self._take_parameters(line, parameters):
-            return
-        if not self._smtputf8 and not sender.isascii():
+        said = NO_MAIL_PARAMETERS
+        if parameters:
+            try:
+                self._know_parameters()
+                said = read_mail(parameters, self._settings.max_message_size, self._require_tls)
+            except Refused as error:
+                self._refuse_parameter(Phase.MAILFROM, line, error)
+                return
+        if not said.smtputf8 and not sender.isascii():
             self._reject(Phase.MAILFROM, line, 553, "5.6.7 Address needs SMTPUTF8")
             return
-        self._sender = sender
+        self._sender, self._parameters = sender, said
         self._output.append(b"250 2.1.0 Ok\r\n")
 
-    def _take_parameters(self, line: bytes, parameters: dict[bytes, bytes]) -> bool:
-        """
-        Apply the parameters of MAIL; false if it was refused for them.
-        """
-        eight_bit = smtputf8 = False
-        for keyword, value in parameters.items():
-            if self.protocol != "esmtp" or keyword not in (b"SIZE", b"BODY", b"SMTPUTF8"):
-                self._reject(Phase.MAILFROM, line, 555, "5.5.4 Parameter not recognized")
-                return False
-            if keyword == b"SIZE" and _SIZE.match(value):
-                if int(value) > self._settings.max_message_size:
-                    self._reject(Phase.MAILFROM, line, 552, "5.3.4 Message exceeds the size limit")
-                    return False
-            elif keyword == b"BODY" and value.upper() in (b"7BIT", b"8BITMIME"):
-                eight_bit = value.upper() == b"8BITMIME"
-            elif keyword == b"SMTPUTF8" and not value:
-                smtputf8 = True
-            else:
-                self._bad_command(line, 501, "5.5.4 Bad parameter value")
-                return False
-        self._eight_bit, self._smtputf8 = eight_bit, smtputf8
-        return True
+    def _know_parameters(self) -> None:
+        if self.protocol != "esmtp":
+            raise Refused(555, "5.5.4 Parameter not recognized")
+
+    def _refuse_parameter(self, phase: Phase, line: bytes, error: Refused) -> None:
+        if error.malformed:
+            self._bad_command(line, error.code, error.text)
+        else:
+            self._reject(phase, line, error.code, error.text)
 
     def _rcpt(self, line: bytes) -> None:
         if line[:8].upper() != b"RCPT TO:":
@@ -374,12 +376,19 @@ class SMTPServerMachine:
             recipient, rest = parse_path(line[8:], True)
             if not recipient:
                 raise ValueError("it is empty")
+            parameters = parse_parameters(rest) if rest else {}
         except ValueError as error:
             self._bad_command(line, 501, f"5.1.3 Bad recipient address: {error}")
             return
-        if rest:
-            self._reject(Phase.RCPTTO, line, 555, "5.5.4 Parameter not recognized")
-        elif not self._smtputf8 and not recipient.isascii():
+        said = None
+        if parameters:
+            try:
+                self._know_parameters()
+                said = read_recipient(parameters, self._parameters.smtputf8)
+            except Refused as error:
+                self._refuse_parameter(Phase.RCPTTO, line, error)
+                return
+        if not self._parameters.smtputf8 and not recipient.isascii():
             self._reject(Phase.RCPTTO, line, 553, "5.6.7 Address needs SMTPUTF8")
         elif not self._may_relay:
             self._reject(Phase.RELAYING_DENIED, line, 550, "5.7.1 Relaying denied")
@@ -388,6 +397,8 @@ class SMTPServerMachine:
         elif self._refuse_recipient is not None and (refusal := self._refuse_recipient(recipient)) is not None:
             self._reject(Phase.RCPTTO, line, *refusal)
         else:
+            if said is not None:
+                self._recipient_terms[len(self._recipients)] = said
             self._recipients.append(recipient)
             self._output.append(b"250 2.1.5 Ok\r\n")
 

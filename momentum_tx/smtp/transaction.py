@@ -2,6 +2,7 @@
 One transaction of a client session: its commands, and what came back so far.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,7 @@ from .replies import Reply, ReplyClass
 
 #: RFC 5321 4.5.3.1.4, with CRLF.
 MAX_COMMAND: Final = 512
-#: Octets the parameters of MAIL may add: 26 of SIZE, 17 of BODY, 10 of SMTPUTF8, 500 of AUTH, and
+#: Octets the parameters of MAIL, or of RCPT, may add: 26 of SIZE, 17 of BODY, 10 of SMTPUTF8, 500 of AUTH, and
 #: what DSN and others need (RFC 1870, 6152, 6531, 4954, 3461).
 PARAMETER_ALLOWANCE: Final = 1024
 #: Commands sent before their replies are read: what a peer's own limit of recipients usually is.
@@ -56,16 +57,33 @@ class Transaction:
         "sink",
     )
 
-    def __init__(self, sender: bytes, recipients: tuple[bytes, ...], parameters: bytes, pipeline: bool) -> None:
+    def __init__(
+        self,
+        sender: bytes,
+        recipients: tuple[bytes, ...],
+        parameters: bytes,
+        pipeline: bool,
+        recipient_parameters: Sequence[bytes] = (),
+    ) -> None:
         if parameters:
             mail = b"MAIL FROM:<%b> %b\r\n" % (sender, parameters)
         else:
             mail = b"MAIL FROM:<%b>\r\n" % sender
-        lines = [mail, *[b"RCPT TO:<%b>\r\n" % recipient for recipient in recipients], b"DATA\r\n"]
+        if recipient_parameters:
+            commands = [
+                b"RCPT TO:<%b> %b\r\n" % pair if pair[1] else b"RCPT TO:<%b>\r\n" % pair[0]
+                for pair in zip(recipients, recipient_parameters, strict=True)
+            ]
+            most = MAX_COMMAND + max(map(len, recipient_parameters))
+        else:
+            commands = [b"RCPT TO:<%b>\r\n" % recipient for recipient in recipients]
+            most = MAX_COMMAND
+        lines = [mail, *commands, b"DATA\r\n"]
         if (
             len(parameters) > PARAMETER_ALLOWANCE
             or len(mail) - len(parameters) > MAX_COMMAND
-            or max(map(len, lines[1:])) > MAX_COMMAND
+            or max(map(len, commands)) > most
+            or most > MAX_COMMAND + PARAMETER_ALLOWANCE
         ):
             raise LocalProtocolError("a command line that is too long")
         whole = b"".join(lines)

@@ -13,8 +13,11 @@ import struct
 import zlib
 from typing import Final, NamedTuple
 
-from ..errors import SpoolError
-from ..queues.message import NO_TRAITS, Message, Reception, Traits, traits_of
+from ..queues.message import Message, Reception
+from .envelopes import ENVELOPE_VERSION, decode_envelope, encode_envelope
+from .envelopes import Envelope as Envelope
+from .fields import RecordError as RecordError
+from .fields import text_octets
 
 #: First octets of every segment.
 SEGMENT_MAGIC: Final = b"MTXSEG"
@@ -39,8 +42,6 @@ WITHDRAWN: Final = 6
 KINDS: Final = frozenset((RECEPTION, INTENT, DELIVERED, FAILED, REQUEUED, WITHDRAWN))
 #: Version of the coding of the metas; a record with another one is refused at start.
 RECORD_VERSION: Final = 1
-#: Version of a reception that has traits or times; the others stay readable for programs that know none.
-TRAITS_VERSION: Final = 2
 
 #: Replies are kept up to the length a reply line may have (RFC 5321 4.5.3.1.5).
 MAX_NOTE: Final = 512
@@ -64,22 +65,9 @@ RECORD_HEADER: Final = _FRAME.size + _HEAD.size
 _ONE = struct.Struct("<BBIIQII")
 _INDEX = struct.Struct("<I")
 _REQUEUED = struct.Struct("<IIdBIB")
-_ENVELOPE = struct.Struct("<dQB")
-_TIMES = struct.Struct("<dd")
-_NEXT = struct.Struct("<dH")
-_SHORT = struct.Struct("<H")
 
-_EIGHT_BIT: Final = 1
-_SMTPUTF8: Final = 2
-_TRAITS: Final = 4
 
 _NAME = re.compile(r"([0-9]{12})\.seg", re.ASCII)
-
-
-class RecordError(SpoolError):
-    """
-    Octets that are no record, or a record that cannot be written.
-    """
 
 
 class UnknownFormat(RecordError):
@@ -110,38 +98,6 @@ class Head(NamedTuple):
     body_length: int
     key: int
     body_checksum: int
-
-
-class Recipient(NamedTuple):
-    """
-    One message of a reception as it was received; *binding* is a name, empty
-    for none.
-    """
-
-    id: str
-    recipient: bytes
-    binding: str
-    next_attempt: float
-
-
-class Envelope(NamedTuple):
-    """
-    A reception without its body.
-    """
-
-    sender: bytes
-    creation_time: float
-    size: int
-    batch_id: str
-    conn_id: str
-    recv_method: str
-    recv_from: str
-    eight_bit: bool
-    smtputf8: bool
-    recipients: tuple[Recipient, ...]
-    traits: Traits = NO_TRAITS
-    not_before: float = 0.0
-    expires: float = 0.0
 
 
 class Ended(NamedTuple):
@@ -258,7 +214,7 @@ def check(octets: bytes, head: Head, salt: int) -> None:
     """
     if zlib.crc32(memoryview(octets)[_FRAME.size :], salt) != head.checksum:
         raise RecordError("checksum differs")
-    newest = TRAITS_VERSION if head.kind == RECEPTION else RECORD_VERSION
+    newest = ENVELOPE_VERSION if head.kind == RECEPTION else RECORD_VERSION
     if head.kind not in KINDS or not RECORD_VERSION <= head.version <= newest:
         raise UnknownFormat(f"record kind {head.kind} version {head.version} at key {head.key}")
 
@@ -287,7 +243,7 @@ def encode_requeued(message: Message, binding: str) -> bytes:
     Payload of ``REQUEUED`` with the message's present state; the code text is
     cut at :data:`MAX_NOTE`.
     """
-    name = _text(binding, 255)
+    name = text_octets(binding, 255)
     code = message.code[:MAX_NOTE]
     try:
         meta = (
@@ -321,37 +277,7 @@ def encode_reception(key: int, reception: Reception, bindings: list[str], body: 
     :param bindings: name per message, empty for none.
     :raises RecordError: a field is longer than the format allows.
     """
-    flags = (_EIGHT_BIT if reception.eight_bit else 0) | (_SMTPUTF8 if reception.smtputf8 else 0)
-    version = RECORD_VERSION
-    if reception.traits is not NO_TRAITS or reception.not_before or reception.expires:
-        flags |= _TRAITS
-        version = TRAITS_VERSION
-    names = list(dict.fromkeys(bindings))
-    slots = {name: slot for slot, name in enumerate(names)}
-    try:
-        parts = [_ENVELOPE.pack(reception.creation_time, reception.size, flags)]
-    except struct.error as error:
-        raise RecordError(f"reception {reception.batch_id}: {error}") from None
-    for field in (
-        reception.sender,
-        _text(reception.batch_id),
-        _text(reception.conn_id),
-        _text(reception.recv_method),
-        _text(reception.recv_from),
-    ):
-        parts.append(_field(field))
-    if flags & _TRAITS:
-        parts.append(_TIMES.pack(reception.not_before, reception.expires))
-        parts.extend(_field(_text(trait, 255)) for trait in reception.traits)
-    parts.append(_SHORT.pack(len(names)))
-    parts.extend(_field(_text(name, 255)) for name in names)
-    for message, binding in zip(reception.messages, bindings, strict=True):
-        if message is None:
-            raise RecordError("a message of the reception is finished already")
-        parts.append(_NEXT.pack(message.next_attempt, slots[binding]))
-        parts.append(_field(_text(message.id)))
-        parts.append(_field(message.recipient))
-    meta = b"".join(parts)
+    version, meta = encode_envelope(reception, bindings)
     if len(meta) > MAX_META or len(body) > MAX_BODY:
         raise RecordError(f"reception of {len(meta)} + {len(body)} octets is too large")
     return _HEAD.pack(RECEPTION, version, len(meta), len(body), key, zlib.crc32(body)) + meta
@@ -371,10 +297,10 @@ def decode(kind: int, meta: bytes) -> Meta:
         if kind == REQUEUED:
             return _decode_requeued(meta)
         if kind == RECEPTION:
-            return _decode_reception(meta)
+            return decode_envelope(meta)
         if kind == WITHDRAWN:
             return None
-    except (struct.error, UnicodeDecodeError, IndexError) as error:
+    except (struct.error, ValueError, IndexError) as error:
         raise RecordError(f"record kind {kind}: {error}") from None
     raise RecordError(f"unknown record kind {kind}")
 
@@ -386,71 +312,3 @@ def _decode_requeued(meta: bytes) -> Requeued:
         raise RecordError("binding name beyond the record")
     name = meta[start : start + length].decode()
     return Requeued(index, retries, due, stage, ambiguous, name, meta[start + length :])
-
-
-def _decode_reception(meta: bytes) -> Envelope:
-    creation_time, size, flags = _ENVELOPE.unpack_from(meta)
-    at = _ENVELOPE.size
-    fields = []
-    for _ in range(5):
-        field, at = _take(meta, at)
-        fields.append(field)
-    not_before = expires = 0.0
-    traits = []
-    if flags & _TRAITS:
-        not_before, expires = _TIMES.unpack_from(meta, at)
-        at += _TIMES.size
-        for _ in range(3):
-            field, at = _take(meta, at)
-            traits.append(field.decode())
-    count = _SHORT.unpack_from(meta, at)[0]
-    at += 2
-    names = []
-    for _ in range(count):
-        field, at = _take(meta, at)
-        names.append(field.decode())
-    recipients = []
-    while at < len(meta):
-        due, slot = _NEXT.unpack_from(meta, at)
-        id, at = _take(meta, at + _NEXT.size)
-        recipient, at = _take(meta, at)
-        recipients.append(Recipient(id.decode(), recipient, names[slot], due))
-    return Envelope(
-        fields[0],
-        creation_time,
-        size,
-        fields[1].decode(),
-        fields[2].decode(),
-        fields[3].decode(),
-        fields[4].decode(),
-        bool(flags & _EIGHT_BIT),
-        bool(flags & _SMTPUTF8),
-        tuple(recipients),
-        traits_of(*traits) if traits else NO_TRAITS,
-        not_before,
-        expires,
-    )
-
-
-def _field(octets: bytes) -> bytes:
-    if len(octets) > 0xFFFF:
-        raise RecordError(f"a field of {len(octets)} octets is too long")
-    return _SHORT.pack(len(octets)) + octets
-
-
-def _take(meta: bytes, at: int) -> tuple[bytes, int]:
-    start = at + 2
-    end = start + _SHORT.unpack_from(meta, at)[0]
-    if end > len(meta):
-        raise RecordError("a field beyond the record")
-    return meta[start:end], end
-
-
-def _text(text: str, limit: int = 0xFFFF) -> bytes:
-    try:
-        octets = text.encode()
-    except UnicodeEncodeError as error:
-        raise RecordError(str(error)) from None
-    if len(octets) > limit:
-        raise RecordError(f"a name of {len(octets)} octets is too long")
-    return octets

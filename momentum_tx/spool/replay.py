@@ -179,8 +179,7 @@ class Replay:
             envelope.eight_bit,
             envelope.smtputf8,
             envelope.traits,
-            envelope.not_before,
-            envelope.expires,
+            envelope.terms,
         )
         reception.key = key
         reception.unfinished = len(envelope.recipients)

@@ -4,7 +4,9 @@ A client that injects one message over SMTP, for the virtual network.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import Protocol
@@ -88,6 +90,7 @@ def inject(
     recipients: list[str],
     content: bytes,
     source: str = "",
+    parameters: Sequence[str] = (),
 ) -> Injection:
     """
     Begin to hand a message to the listener at *place*; let time pass to see
@@ -95,10 +98,14 @@ def inject(
 
     :param host: the client's host.
     :param source: the client's address; empty for the host's first.
+    :param parameters: what follows the path in MAIL, and in each RCPT; none for those
+        that lack at its end.
     """
     injection = Injection()
-    lines = [b"EHLO client.example", b"MAIL FROM:<%b>" % sender.encode()]
-    lines += [b"RCPT TO:<%b>" % recipient.encode() for recipient in recipients]
+    paths = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients)]
+    lines = [b"EHLO client.example"]
+    for path, said in zip_longest(paths, parameters, fillvalue=""):
+        lines.append(f"{path} {said}".rstrip().encode())
     lines.append(b"DATA")
 
     def connected(stream: IConnectedStream) -> None:

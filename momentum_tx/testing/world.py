@@ -292,23 +292,36 @@ class World:
         return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
     def begin_injection(
-        self, sender: str, recipients: Sequence[str], content: bytes, source: str = "127.0.0.1"
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        content: bytes,
+        source: str = "127.0.0.1",
+        parameters: Sequence[str] = (),
     ) -> Injection:
         """
         Begin to submit a message over SMTP; time has to pass.
 
         :param source: the client's address.
+        :param parameters: what follows the path in MAIL, and in each RCPT.
         """
-        return inject(self.client, LISTENING, sender, list(recipients), content, source)
+        return inject(self.client, LISTENING, sender, list(recipients), content, source, parameters)
 
-    def inject(self, sender: str, recipients: Sequence[str], content: bytes, source: str = "127.0.0.1") -> bytes:
+    def inject(
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        content: bytes,
+        source: str = "127.0.0.1",
+        parameters: Sequence[str] = (),
+    ) -> bytes:
         """
         Submit a message over SMTP.
 
         :returns: the reply to the final dot, or the first refusal; empty if the
             listener hung up.
         """
-        injection = self.begin_injection(sender, recipients, content, source)
+        injection = self.begin_injection(sender, recipients, content, source, parameters)
         self.until(lambda: bool(injection.reply) or injection.over)
         return injection.reply
 

@@ -239,6 +239,19 @@ class RefusalTests(InjectionCase):
         self.assertEqual(reply, b"550 5.7.1 Relaying denied")
         self.assertEqual(watcher.told, [(13, {"code": "550", "command": "RCPT TO:<bob@example.com>"})])
 
+    def test_requiretls(self) -> None:
+        """
+        REQUIRETLS is taken where an operator wants it, from this host alone.
+        """
+        for config, source, code in (
+            ("", "127.0.0.1", b"555"),
+            ("[global]\nrequiretls_on_loopback = true\n", "127.0.0.1", b"250"),
+            ("[global]\nrequiretls_on_loopback = true\nrelay_hosts = ['0.0.0.0/0']\n", "192.0.2.3", b"555"),
+        ):
+            world = self.world(config)
+            reply = world.inject(SENDER, [BOB], world.message(), source, ["REQUIRETLS"])
+            self.assertEqual(reply[:3], code, (config, source))
+
     def test_too_many_clients(self) -> None:
         """
         More clients than ``max_inbound_connections_per_client`` get 421, and

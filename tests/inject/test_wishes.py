@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.envelope import NO_TERMS, Terms
 from momentum_tx.errors import MessageRefused
-from momentum_tx.inject.wishes import FIELDS, MAX_AHEAD, check, obey, wall_time
+from momentum_tx.inject.wishes import FIELDS, MAX_AHEAD, check, obey, terms_from, terms_of, wall_time
 from momentum_tx.interfaces.services import Submission
 from momentum_tx.queues.message import Reception
 from momentum_tx.testing.world import World
@@ -22,6 +23,51 @@ def submission(**said: object) -> Submission:
     A submission that says this.
     """
     return Submission(b"", (b"bob@example.com",), b"text\r\n", **said)  # type: ignore[arg-type]
+
+
+class TermsTests(SynchronousTestCase):
+    """
+    What the envelope and the field ``TLS-Required`` say.
+    """
+
+    def test_nothing(self) -> None:
+        """
+        Who says nothing shares the terms of all.
+        """
+        self.assertIs(terms_from(3, "", "", "", "", False), NO_TERMS)
+        self.assertIs(terms_of(submission(), b"Subject: x\r\n\r\nTLS-Required: No\r\n"), NO_TERMS)
+
+    def test_for_all(self) -> None:
+        """
+        One word on reports holds for every recipient.
+        """
+        terms = terms_from(2, "", "", "FAILURE", "", True)
+        self.assertEqual((set(terms.recipients), terms.of(0), terms.require_tls), ({0, 1}, terms.of(1), True))
+
+    def test_times(self) -> None:
+        """
+        Times of the submission are terms like the others.
+        """
+        said = submission(not_before=NOW, expires=NOW + 1, terms=Terms(envid=b"x"))
+        self.assertEqual(terms_of(said, b""), Terms(NOW, NOW + 1, b"x"))
+
+    def test_tls_required(self) -> None:
+        """
+        ``TLS-Required: No`` counts in any case and folding; another value does not, nor does
+        the field in the body, another field's name or value; next to REQUIRETLS it says nothing.
+        """
+        for field, optional in (
+            (b"TLS-Required: No\r\n", True),
+            (b"Subject: x\r\ntls-required :\r\n no \r\n", True),
+            (b"TLS-Required: Yes\r\n", False),
+            (b"X-TLS-Required: No\r\n", False),
+            (b"Subject: x\r\n TLS-Required: No\r\n", False),
+            (b"\r\nTLS-Required: No\r\n", False),
+        ):
+            content = field + b"\r\ntext\r\n"
+            self.assertEqual(terms_of(submission(), content).tls_optional, optional, field)
+            required = submission(terms=Terms(require_tls=True))
+            self.assertEqual(terms_of(required, content), Terms(require_tls=True))
 
 
 class WishTests(SynchronousTestCase):

@@ -7,6 +7,7 @@ import random
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from momentum_tx.envelope import Terms
 from momentum_tx.interfaces.records import IMailQueue
 from momentum_tx.queues.mail_queue import MailQueue
 from momentum_tx.queues.message import Message, Reception, Traits, traits_of
@@ -127,7 +128,7 @@ class MailQueueTests(SynchronousTestCase):
         soon, later = self.delayed(100.0), self.delayed(300.0)
         gone = self.delayed(150.0)
         self.queue.remove(gone)
-        held = Reception(b"", 0.0, 1, "b", not_before=250.0)
+        held = Reception(b"", 0.0, 1, "b", terms=Terms(not_before=250.0))
         named, tried = held.add("named", b"x@example.com"), held.add("tried", b"y@example.com")
         for message in (soon, later, tried):
             message.num_retries = 1

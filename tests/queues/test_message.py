@@ -4,14 +4,16 @@ Tests of :mod:`momentum_tx.queues.message`.
 
 import gc
 import sys
+from dataclasses import replace
 from types import NoneType
 from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from momentum_tx.envelope import NO_TERMS, Notify, RecipientTerms, Terms
 from momentum_tx.interfaces.records import IMessage, IReception
-from momentum_tx.queues.domain import DomainRecord
+from momentum_tx.queues.domain import Connection, DomainRecord
 from momentum_tx.queues.mail_queue import MailQueue
 from momentum_tx.queues.message import NO_TRAITS, Message, Packed, Reception, Traits, traits_of
 from momentum_tx.settings import UNBOUND
@@ -78,7 +80,7 @@ class ReceptionTests(SynchronousTestCase):
         A reception that is to wait begins its life when that is over, and its messages are due then.
         """
         self.assertEqual((self.reception.began, self.reception.expires), (1700000000.5, 0.0))
-        held = Reception(b"", 1700000000.5, 1, "b", not_before=1700000100.0)
+        held = Reception(b"", 1700000000.5, 1, "b", terms=Terms(not_before=1700000100.0))
         self.assertEqual((held.began, held.add("m1", b"r").next_attempt), (1700000100.0, 1700000100.0))
 
     def test_clock_was_set(self) -> None:
@@ -90,7 +92,7 @@ class ReceptionTests(SynchronousTestCase):
         began = self.reception.creation_time
         found = [self.reception.began_by(stepped) - began for stepped in (100.0, 3700.0, -10.0)]
         self.assertEqual(found, [0.0, 3600.0, -110.0])
-        held = Reception(b"", 1700000000.0, 1, "b", not_before=1700000100.0)
+        held = Reception(b"", 1700000000.0, 1, "b", terms=Terms(not_before=1700000100.0))
         self.assertEqual(
             [held.began_by(stepped) - 1700000000.0 for stepped in (0.0, 50.0, 3600.0, -50.0, -3600.0)],
             [100.0, 150.0, 3700.0, 100.0, 100.0],
@@ -161,8 +163,14 @@ class PackTests(SynchronousTestCase):
             True,
             True,
             Traits("acme", "spring", "high"),
-            1700000100.0,
-            1700000900.0,
+            Terms(
+                1700000100.0,
+                1700000900.0,
+                b"Q 47+11",
+                "HDRS",
+                True,
+                recipients={index: RecipientTerms(Notify.NEVER, b"rfc822;r") for index in range(recipients)},
+            ),
         )
         made.key, made.spool, made.share = 1 << 32, 7 << 40 | 4711, traits_of("acme", "", "")
         for index in range(recipients):
@@ -256,7 +264,39 @@ class PackTests(SynchronousTestCase):
         reception.unfinished = 1
         self.assertTrue(two.pack())
         self.assertEqual(two.reception.messages, [None, two, None])
-        self.assertEqual(everything(two.reception), everything(reception))
+        before, after = everything(reception), everything(two.reception)
+        # Nobody asks for the terms of those that have ended.
+        self.assertEqual(two.reception.terms, replace(reception.terms, recipients={1: reception.terms.of(1)}))
+        self.assertEqual({**after, "terms": None}, {**before, "terms": None})
+
+    def test_terms(self) -> None:
+        """
+        A packed message still says what reports are wanted of it; one whose envelope says
+        nothing of the kind has the terms that all share.
+        """
+        (message,) = self.reception().messages
+        assert message is not None
+        message.pack()
+        self.assertEqual((message.notify, message.orcpt), (Notify.NEVER, b"rfc822;r"))
+        reception = message.reception
+        said = (reception.envid, reception.ret, reception.require_tls, reception.tls_optional)
+        self.assertEqual(said, (b"Q 47+11", "HDRS", True, False))
+        plain = Reception(b"", 1.0, 1, "b").add("m1", b"bob@example.com")
+        self.assertEqual((plain.notify, plain.orcpt), (Notify(0), b""))
+        plain.pack()
+        self.assertIs(plain.reception.terms, NO_TERMS)
+
+    def test_relayed(self) -> None:
+        """
+        Who wants to hear of a delivery is told by us if the peer was not asked to, and only then.
+        """
+        reception = Reception(b"", 1.0, 1, "b", terms=Terms(recipients={0: RecipientTerms(Notify(6))}))
+        asks, silent = reception.add("m1", b"bob@example.com"), reception.add("m2", b"carol@example.com")
+        self.assertFalse(asks.relayed)
+        asks.connection = silent.connection = Connection()
+        self.assertEqual((asks.relayed, silent.relayed), (True, False))
+        asks.connection.dsn = True
+        self.assertFalse(asks.relayed)
 
     def test_weight(self) -> None:
         """

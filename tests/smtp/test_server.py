@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.envelope import NO_TERMS, Notify, RecipientTerms
 from momentum_tx.errors import LocalProtocolError
 from momentum_tx.smtp.body import stuff
 from momentum_tx.smtp.reception import Closing, MessageReceived, Phase, Rejected, ServerEvent, ServerSettings
@@ -93,7 +94,15 @@ class CommandTests(SessionCase):
         lines = self.machine.take_output().split(b"\r\n")
         self.assertEqual(
             {line[4:] for line in lines[:-1]},
-            {b"mx.example", b"PIPELINING", b"SIZE 10000", b"8BITMIME", b"ENHANCEDSTATUSCODES", b"SMTPUTF8"},
+            {
+                b"mx.example",
+                b"PIPELINING",
+                b"SIZE 10000",
+                b"8BITMIME",
+                b"DSN",
+                b"ENHANCEDSTATUSCODES",
+                b"SMTPUTF8",
+            },
         )
         self.assertEqual((self.machine.protocol, self.machine.helo), ("esmtp", "me.example"))
 
@@ -176,9 +185,68 @@ class CommandTests(SessionCase):
         A parameter nobody offered is refused with 555.
         """
         self.codes(b"EHLO x\r\n")
+        self.rejected(b"MAIL FROM:<> MT-PRIORITY=3\r\n", Phase.MAILFROM, 555, "5.5.4")
+        self.rejected(b"MAIL FROM:<> REQUIRETLS\r\n", Phase.MAILFROM, 555, "5.5.4")
+        self.codes(b"MAIL FROM:<>\r\n")
+        self.rejected(b"RCPT TO:<b@y.example> RRVS=2014-04-03T23:01:00Z\r\n", Phase.RCPTTO, 555, "5.5.4")
+
+    def test_no_parameters_without_ehlo(self) -> None:
+        """
+        Who said HELO was offered none, at MAIL or at RCPT.
+        """
+        self.codes(b"HELO x\r\n")
         self.rejected(b"MAIL FROM:<> RET=HDRS\r\n", Phase.MAILFROM, 555, "5.5.4")
         self.codes(b"MAIL FROM:<>\r\n")
         self.rejected(b"RCPT TO:<b@y.example> NOTIFY=NEVER\r\n", Phase.RCPTTO, 555, "5.5.4")
+
+    def test_dsn(self) -> None:
+        """
+        What reports a sender wants is kept with the message, for each recipient that was taken.
+        """
+        self.codes(
+            b"EHLO x\r\nMAIL FROM:<a@x.example> RET=hdrs ENVID=QQ+20314159\r\n"
+            b"RCPT TO:<@bad> NOTIFY=NEVER\r\n"
+            b"RCPT TO:<b@y.example> NOTIFY=SUCCESS,delay ORCPT=rfc822;B+2Bx@y.example\r\n"
+            b"RCPT TO:<c@y.example>\r\nRCPT TO:<d@y.example> NOTIFY=NEVER\r\nDATA\r\n"
+        )
+        event = self.message(self.hear(b"x\r\n.\r\n"))
+        self.assertEqual(len(event.recipients), 3)
+        self.assertEqual((event.terms.envid, event.terms.ret), (b"QQ 314159", "HDRS"))
+        self.assertEqual(
+            event.terms.recipients,
+            {
+                0: RecipientTerms(Notify.SUCCESS | Notify.DELAY, b"rfc822;B+x@y.example"),
+                2: RecipientTerms(Notify.NEVER),
+            },
+        )
+        self.machine.answer(250, "2.0.0 Ok")
+        self.codes(b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n")
+        self.assertIs(self.message(self.hear(b"x\r\n.\r\n")).terms, NO_TERMS)
+
+    def test_bad_dsn(self) -> None:
+        """
+        A value that makes no sense is refused with 501, and nothing of it is kept.
+        """
+        self.codes(b"EHLO x\r\n")
+        for words in (b"RET=SOME", b"RET", b"ENVID=a+b", b"ENVID", b"ENVID=" + b"x" * 101, b"ENVID=+0D+0A"):
+            self.rejected(b"MAIL FROM:<> " + words + b"\r\n", Phase.MAILFROM, 501, "5.5.4 Bad parameter value")
+        self.rejected(b"MAIL FROM:<> RET=FULL RET=FULL\r\n", Phase.MAILFROM, 501, "5.1.7")
+        self.codes(b"MAIL FROM:<>\r\n")
+        for words in (b"NOTIFY=NEVER,SUCCESS", b"NOTIFY=", b"ORCPT=bob@y.example", b"ORCPT=rfc822;+0A"):
+            self.rejected(b"RCPT TO:<b@y.example> " + words + b"\r\n", Phase.RCPTTO, 501, "5.")
+        self.codes(b"RCPT TO:<b@y.example>\r\nDATA\r\n")
+        self.assertIs(self.message(self.hear(b"x\r\n.\r\n")).terms, NO_TERMS)
+
+    def test_require_tls(self) -> None:
+        """
+        REQUIRETLS is offered where the owner says so, takes no value, and is kept with the message.
+        """
+        self.machine = SMTPServerMachine(SETTINGS, True, require_tls=True)
+        self.hear(b"EHLO me.example\r\n")
+        self.assertIn(b"250-REQUIRETLS\r\n", self.machine.take_output())
+        self.rejected(b"MAIL FROM:<> REQUIRETLS=yes\r\n", Phase.MAILFROM, 501, "5.5.4")
+        self.codes(b"MAIL FROM:<a@x.example> REQUIRETLS\r\nRCPT TO:<b@y.example>\r\nDATA\r\n")
+        self.assertTrue(self.message(self.hear(b"x\r\n.\r\n")).terms.require_tls)
 
     def test_declared_size(self) -> None:
         """

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from momentum_tx.envelope import Notify, RecipientTerms, Terms
 from momentum_tx.errors import SpoolError
 from momentum_tx.interfaces.services import ISpool
 from momentum_tx.queues.message import Message, Reception, Traits
@@ -87,8 +88,7 @@ def state(message: Message) -> tuple[object, ...]:
         of.eight_bit,
         of.smtputf8,
         of.traits,
-        of.not_before,
-        of.expires,
+        of.terms.put_away(message.index),
         message.id,
         message.index,
         message.recipient,
@@ -226,7 +226,7 @@ class SpoolContract(SpoolCase):
         """
         self.open()
         made = Reception(
-            b"from@example.org", 1000.5, 24, "b1", traits=Traits("acme", "", "high"), not_before=2000.25, expires=3000.5
+            b"from@example.org", 1000.5, 24, "b1", traits=Traits("acme", "", "high"), terms=Terms(2000.25, 3000.5)
         )
         made.add("m1", b"a@example.com")
         plain = self.keep(reception())
@@ -236,6 +236,31 @@ class SpoolContract(SpoolCase):
             self.assertEqual(sorted((state(message) for message in found), key=repr), sorted(before, key=repr))
         (held,) = [message for message in found if message.reception.tenant]
         self.assertEqual((held.reception.priority, held.next_attempt), ("high", 2000.25))
+        self.stop()
+
+    def test_terms(self) -> None:
+        """
+        What an envelope says of reports and of safety is as it was after a restart, of a
+        reception whose first message is done, and after a requeue.
+        """
+        self.open()
+        of = {0: RecipientTerms(Notify.NEVER), 1: RecipientTerms(Notify(6), b"rfc822;A+B@example.com")}
+        made = Reception(b"from@example.org", 1000.5, 24, "b1", terms=Terms(0, 0, b"Q 1", "FULL", True, recipients=of))
+        for id in ("m1", "m2"):
+            made.add(id, id.encode() + b"@example.com")
+        kept = self.keep(made)
+        done, last = kept.messages
+        assert done is not None and last is not None
+        self.spool.delivered(done, b"250 2.0.0 Ok")
+        kept.done(done)
+        last.num_retries = 1
+        self.spool.requeued(last)
+        before = state(last)
+        for _ in range(2):
+            (found,) = self.restart()
+            self.assertEqual(state(found), before)
+            self.assertEqual((found.notify, found.orcpt), (Notify(6), b"rfc822;A+B@example.com"))
+            self.assertEqual((found.reception.envid, found.reception.require_tls), (b"Q 1", True))
         self.stop()
 
     def test_no_binding(self) -> None:

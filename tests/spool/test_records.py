@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.envelope import Notify, RecipientTerms, Terms
 from momentum_tx.errors import SpoolError
 from momentum_tx.queues.message import NO_TRAITS, Message, Reception, Traits
 from momentum_tx.spool import records
+from momentum_tx.spool.envelopes import Recipient
 from momentum_tx.stages import Stage
 
 from . import contract
@@ -154,7 +156,9 @@ class RecordTests(SynchronousTestCase):
         assert isinstance(meta, records.Envelope)
         self.assertEqual(tuple(meta[:9]), fields)
         self.assertEqual([tuple(recipient) for recipient in meta.recipients], messages)
-        self.assertEqual((head.version, meta.traits, meta.not_before, meta.expires), (1, NO_TRAITS, 0.0, 0.0))
+        self.assertEqual(
+            (head.version, meta.traits, meta.terms.not_before, meta.terms.expires), (1, NO_TRAITS, 0.0, 0.0)
+        )
 
     @given(st.tuples(TEXT, TEXT, TEXT), FINITE, FINITE)
     @settings(max_examples=100, deadline=None)
@@ -162,12 +166,41 @@ class RecordTests(SynchronousTestCase):
         """
         Traits and times come back as they were; a program that does not know them refuses the record.
         """
-        made = Reception(b"a@example.com", 1.0, 2, "b", traits=Traits(*traits), not_before=not_before, expires=expires)
+        made = Reception(b"a@example.com", 1.0, 2, "b", traits=Traits(*traits), terms=Terms(not_before, expires))
         made.add("m1", b"b@example.com")
         head, meta = read_back(records.encode_reception(1, made, ["b1"], b""))
         assert isinstance(meta, records.Envelope)
         self.assertEqual((head.version, meta.traits), (2, traits))
-        self.assertEqual((meta.not_before, meta.expires), (not_before, expires))
+        self.assertEqual((meta.terms.not_before, meta.terms.expires), (not_before, expires))
+        self.assertEqual([each.id for each in meta.recipients], ["m1"])
+
+    @given(
+        st.builds(
+            Terms,
+            FINITE,
+            FINITE,
+            OCTETS,
+            st.sampled_from(["", "FULL", "HDRS"]),
+            st.booleans(),
+            st.booleans(),
+            st.dictionaries(
+                st.integers(0, 2**32 - 1),
+                st.builds(RecipientTerms, st.builds(Notify, st.integers(0, 15)), OCTETS),
+                max_size=5,
+            ),
+        )
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_terms(self, terms: Terms) -> None:
+        """
+        Terms come back as they were; a program that does not know them refuses the record.
+        """
+        made = Reception(b"a@example.com", 1.0, 2, "b", terms=terms)
+        made.add("m1", b"b@example.com")
+        head, meta = read_back(records.encode_reception(1, made, ["b1"], b""))
+        assert isinstance(meta, records.Envelope)
+        self.assertEqual(meta.terms, terms)
+        self.assertEqual(head.version, 3 if terms.beyond_times else 2 if terms.not_before or terms.expires else 1)
         self.assertEqual([each.id for each in meta.recipients], ["m1"])
 
     def test_old_receptions(self) -> None:
@@ -196,16 +229,14 @@ class RecordTests(SynchronousTestCase):
         _, meta = read_back(written)
         self.assertEqual(
             meta,
-            records.Envelope(
-                b"a", 1.0, 2, "b1", "", "smtp", "", True, False, (records.Recipient("m1", b"r", "b1", 2.0),)
-            ),
+            records.Envelope(b"a", 1.0, 2, "b1", "", "smtp", "", True, False, (Recipient("m1", b"r", "b1", 2.0),)),
         )
 
     def test_versions(self) -> None:
         """
-        Only a reception has a second version, and nothing a third.
+        Only a reception has a second version and a third, and nothing a fourth.
         """
-        for kind, version in ((records.INTENT, 2), (records.REQUEUED, 2), (records.RECEPTION, 3), (records.INTENT, 0)):
+        for kind, version in ((records.INTENT, 2), (records.REQUEUED, 2), (records.RECEPTION, 4), (records.INTENT, 0)):
             payload = bytearray(records.encode_withdrawn(5))
             payload[:2] = kind, version
             octets = records.frame(bytes(payload), 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from momentum_tx.config.load import parse
 from momentum_tx.delivery.settle import Settlement
+from momentum_tx.envelope import Terms
 from momentum_tx.inject import receiver
 from momentum_tx.interfaces.services import Submission
 from momentum_tx.message import headers
@@ -119,7 +120,7 @@ class SaidWatchTests(StoryCase):
 
         def inventive(replay: Any, *args: Any) -> Any:
             made = make(replay, *args)
-            made.expires = 2e9
+            made.terms = Terms(expires=2e9)
             return made
 
         kill = Step(5.0, "kill", {"operations": 0, "garbage": False, "down": 1.0})

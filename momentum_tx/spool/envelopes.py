@@ -1,0 +1,187 @@
+"""
+The meta of a reception: its envelope, to octets and back.
+"""
+
+import struct
+from typing import Final, NamedTuple
+
+from ..envelope import NO_TERMS, Notify, RecipientTerms, Terms
+from ..queues.message import NO_TRAITS, Reception, Traits, traits_of
+from .fields import RecordError, field_octets, take, text_octets
+
+#: Every program reads a reception of the version that knew nothing of what follows; those are written by the
+#: least that they need.
+_FIRST_VERSION: Final = 1
+#: With traits or times.
+_TRAITS_VERSION: Final = 2
+#: With terms besides times: what reports are wanted, and how safe it is to travel.  The newest one.
+ENVELOPE_VERSION: Final = 3
+
+_ENVELOPE = struct.Struct("<dQB")
+_TIMES = struct.Struct("<dd")
+_TERMS = struct.Struct("<BI")
+_TERMS_OF = struct.Struct("<IB")
+_NEXT = struct.Struct("<dH")
+_SHORT = struct.Struct("<H")
+
+_EIGHT_BIT: Final = 1
+_SMTPUTF8: Final = 2
+_TRAITS: Final = 4
+_TERMS_FLAG: Final = 8
+#: Bits of the octet that begins the terms.
+_FULL: Final = 1
+_HDRS: Final = 2
+_REQUIRE_TLS: Final = 4
+_TLS_OPTIONAL: Final = 8
+
+
+class Recipient(NamedTuple):
+    """
+    One message of a reception as it was received; *binding* is a name, empty
+    for none.
+    """
+
+    id: str
+    recipient: bytes
+    binding: str
+    next_attempt: float
+
+
+class Envelope(NamedTuple):
+    """
+    A reception without its body.
+    """
+
+    sender: bytes
+    creation_time: float
+    size: int
+    batch_id: str
+    conn_id: str
+    recv_method: str
+    recv_from: str
+    eight_bit: bool
+    smtputf8: bool
+    recipients: tuple[Recipient, ...]
+    traits: Traits = NO_TRAITS
+    terms: Terms = NO_TERMS
+
+
+def encode_envelope(reception: Reception, bindings: list[str]) -> tuple[int, bytes]:
+    """
+    Version and meta of a reception.
+
+    :param bindings: name per message, empty for none.
+    :raises RecordError: a field is longer than the format allows.
+    """
+    flags = (_EIGHT_BIT if reception.eight_bit else 0) | (_SMTPUTF8 if reception.smtputf8 else 0)
+    version = _FIRST_VERSION
+    terms = reception.terms
+    if reception.traits is not NO_TRAITS or terms.not_before or terms.expires:
+        flags |= _TRAITS
+        version = _TRAITS_VERSION
+    if terms.beyond_times:
+        flags |= _TERMS_FLAG
+        version = ENVELOPE_VERSION
+    names = list(dict.fromkeys(bindings))
+    slots = {name: slot for slot, name in enumerate(names)}
+    try:
+        parts = [_ENVELOPE.pack(reception.creation_time, reception.size, flags)]
+    except struct.error as error:
+        raise RecordError(f"reception {reception.batch_id}: {error}") from None
+    for field in (
+        reception.sender,
+        text_octets(reception.batch_id),
+        text_octets(reception.conn_id),
+        text_octets(reception.recv_method),
+        text_octets(reception.recv_from),
+    ):
+        parts.append(field_octets(field))
+    if flags & _TRAITS:
+        parts.append(_TIMES.pack(terms.not_before, terms.expires))
+        parts.extend(field_octets(text_octets(trait, 255)) for trait in reception.traits)
+    if flags & _TERMS_FLAG:
+        parts.extend(_encode_terms(terms))
+    parts.append(_SHORT.pack(len(names)))
+    parts.extend(field_octets(text_octets(name, 255)) for name in names)
+    for message, binding in zip(reception.messages, bindings, strict=True):
+        if message is None:
+            raise RecordError("a message of the reception is finished already")
+        parts.append(_NEXT.pack(message.next_attempt, slots[binding]))
+        parts.append(field_octets(text_octets(message.id)))
+        parts.append(field_octets(message.recipient))
+    return version, b"".join(parts)
+
+
+def decode_envelope(meta: bytes) -> Envelope:
+    """
+    The envelope that *meta* says.
+
+    :raises ValueError: it makes no sense, or ``struct.error`` or ``IndexError``.
+    """
+    creation_time, size, flags = _ENVELOPE.unpack_from(meta)
+    at = _ENVELOPE.size
+    fields = []
+    for _ in range(5):
+        field, at = take(meta, at)
+        fields.append(field)
+    terms = NO_TERMS
+    traits = []
+    if flags & _TRAITS:
+        not_before, expires = _TIMES.unpack_from(meta, at)
+        if not_before or expires:
+            terms = Terms(not_before, expires)
+        at += _TIMES.size
+        for _ in range(3):
+            field, at = take(meta, at)
+            traits.append(field.decode())
+    if flags & _TERMS_FLAG:
+        terms, at = _decode_terms(meta, at, terms)
+    count = _SHORT.unpack_from(meta, at)[0]
+    at += 2
+    names = []
+    for _ in range(count):
+        field, at = take(meta, at)
+        names.append(field.decode())
+    recipients = []
+    while at < len(meta):
+        due, slot = _NEXT.unpack_from(meta, at)
+        id, at = take(meta, at + _NEXT.size)
+        recipient, at = take(meta, at)
+        recipients.append(Recipient(id.decode(), recipient, names[slot], due))
+    return Envelope(
+        fields[0],
+        creation_time,
+        size,
+        fields[1].decode(),
+        fields[2].decode(),
+        fields[3].decode(),
+        fields[4].decode(),
+        bool(flags & _EIGHT_BIT),
+        bool(flags & _SMTPUTF8),
+        tuple(recipients),
+        traits_of(*traits) if traits else NO_TRAITS,
+        terms,
+    )
+
+
+def _encode_terms(terms: Terms) -> list[bytes]:
+    bits = {"": 0, "FULL": _FULL, "HDRS": _HDRS}[terms.ret]
+    bits |= (_REQUIRE_TLS if terms.require_tls else 0) | (_TLS_OPTIONAL if terms.tls_optional else 0)
+    parts = [_TERMS.pack(bits, len(terms.recipients)), field_octets(terms.envid)]
+    for index, of in terms.recipients.items():
+        parts.append(_TERMS_OF.pack(index, of.notify))
+        parts.append(field_octets(of.orcpt))
+    return parts
+
+
+def _decode_terms(meta: bytes, at: int, times: Terms) -> tuple[Terms, int]:
+    bits, count = _TERMS.unpack_from(meta, at)
+    envid, at = take(meta, at + _TERMS.size)
+    recipients = {}
+    for _ in range(count):
+        index, notify = _TERMS_OF.unpack_from(meta, at)
+        orcpt, at = take(meta, at + _TERMS_OF.size)
+        recipients[index] = RecipientTerms(Notify(notify), orcpt)
+    ret = "FULL" if bits & _FULL else "HDRS" if bits & _HDRS else ""
+    secure, optional = bool(bits & _REQUIRE_TLS), bool(bits & _TLS_OPTIONAL)
+    return Terms(times.not_before, times.expires, envid, ret, secure, optional, recipients), at
