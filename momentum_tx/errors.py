@@ -104,6 +104,15 @@ class RemoteProtocolError(DeliveryError):
     """
 
 
+class ExchangeFailed(DeliveryError):
+    """
+    A peer did not pass a state that was put into the session; the text says why,
+    for people.
+
+    For states to raise; the session then ends, and nothing was attempted.
+    """
+
+
 class SpoolError(DeliveryError):
     """
     The spool could not do what was asked; nothing it had accepted is lost.

@@ -1,7 +1,7 @@
 """
 Where an outbound connection stands, numbered as Momentum logs it.
 
-Source: Momentum's page "Connection stages".  *During* means the command is
+Source: Momentum's page "Connection stages", up to 22; what follows is ours.  *During* means the command is
 being sent, *after* that its reply is awaited or has come.
 """
 
@@ -59,6 +59,10 @@ class Stage(enum.IntEnum):
     OUT_OF_BAND = 21
     #: The failure has no SMTP stage: routing, policy, expiry.
     UNKNOWN = 22
+    #: We are authenticating ourselves (ours; Momentum has no number for it).
+    AUTHENTICATION = 23
+    #: A state that was put in by somebody else (ours, as Momentum gives each a number of its own).
+    CUSTOM_STATE = 24
 
     def __str__(self) -> str:
         return _WORDS[self]
@@ -88,4 +92,6 @@ _WORDS = {
     Stage.AFTER_XCLIENT: "after XCLIENT",
     Stage.OUT_OF_BAND: "out-of-band bounce",
     Stage.UNKNOWN: "unknown",
+    Stage.AUTHENTICATION: "authentication",
+    Stage.CUSTOM_STATE: "custom state",
 }

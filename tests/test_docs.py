@@ -25,13 +25,14 @@ from zope.interface.interface import InterfaceClass, Method
 from zope.interface.verify import verifyObject
 
 import momentum_tx
-from momentum_tx import ConnFlag, OutboundHooks, testing
+from momentum_tx import ConnFlag, OutboundHooks, Stage, testing
 from momentum_tx.delivery.handle import ConnectionHandle
-from momentum_tx.hooks.points import Fold, HookPoint, Notice, Override, Veto
+from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override, Veto
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.services import IConnectionInitiator
 from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.queues.message import Reception
+from momentum_tx.smtp.extensions import NO_EXTENSIONS
 from momentum_tx.testing import behaviours
 
 ROOT = Path(__file__).parent.parent
@@ -294,6 +295,19 @@ class InboundSession:
     peer = "192.0.2.17"
 
 
+class ClientSession:
+    """
+    A session that is about to take mail.
+    """
+
+    extensions = NO_EXTENSIONS
+    encrypted = True
+    message = None
+
+    def __init__(self, handle: ConnectionHandle) -> None:
+        self.handle = handle
+
+
 class HookPageTests(SynchronousTestCase):
     """
     The pages of the hooks.
@@ -318,6 +332,7 @@ class HookPageTests(SynchronousTestCase):
         """
         values: dict[str, object] = {
             "ac": self.reception,
+            "after": Stage.TLS_HANDSHAKE,
             "addr": IPv4Address("TCP", "198.51.100.25", 25),
             "args": (550, "5.7.1 Relaying denied"),
             "binding_id": 1,
@@ -341,6 +356,7 @@ class HookPageTests(SynchronousTestCase):
             "now": 1700007200.0,
             "phase": 13,
             "queued": 40,
+            "session": ClientSession(self.handle),
             "src": self.dr,
         }
         return values[name]
@@ -365,6 +381,8 @@ class HookPageTests(SynchronousTestCase):
             answer = point.vetoed(ask)
         elif isinstance(point, Override):
             answer = point.override(ask)
+        elif isinstance(point, Exchange):
+            answer = list(point.each(ask))
         else:
             assert isinstance(point, Fold)
             answer = point.fold(values[-1], lambda provider, value: ask(provider))

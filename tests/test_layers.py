@@ -109,6 +109,7 @@ TESTED_ELSEWHERE: Final = {
     "delivery/facilities": "fields only; the tests of everything in delivery fill it",
     "delivery/handle": "made, held and closed by attempts: test_initiate",
     "delivery/opening": "the first half of a session: test_session",
+    "delivery/speaking": "lets others speak in a session: test_conversation",
     "operate/commands": "half of the service: test_service and the tests of each command",
     "delivery/securing": "how a session comes by TLS: test_sessions",
     "interfaces/hooks": "contracts: every provider and double is verified where it is tested",

@@ -20,13 +20,16 @@ class StageTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        There are twenty-three, numbered without a gap; scripts that read logs rely on some by heart.
+        Momentum's twenty-three come first, then ours, numbered without a gap; scripts that read logs rely on some
+        by heart.
         """
-        self.assertEqual([stage.value for stage in Stage], list(range(23)))
+        self.assertEqual([stage.value for stage in Stage], list(range(25)))
         self.assertEqual(Stage.READING_CONFIRMATION, 9)
         self.assertEqual(Stage.READING_BANNER, 12)
         self.assertEqual(Stage.OUT_OF_BAND, 21)
         self.assertEqual(Stage.UNKNOWN, 22)
+        self.assertEqual(Stage.AUTHENTICATION, 23)
+        self.assertEqual(Stage.CUSTOM_STATE, 24)
 
     def test_words(self) -> None:
         """

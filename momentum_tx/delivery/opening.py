@@ -14,17 +14,17 @@ from ..smtp.client import Method, SMTPClientMachine
 from ..smtp.transcript import Transcript
 from ..stages import Stage
 from .introduction import ehlo_name
-from .securing import Securing
+from .speaking import Speaking
 
 if TYPE_CHECKING:
     from .handle import ConnectionHandle
     from .sessions import Sessions
 
 
-class Opening(Securing):
+class Opening(Speaking):
     """
-    A session until it is ready: EHLO, TLS, and EHLO again.  What it does with mail
-    is the other half, :class:`~momentum_tx.delivery.session.Session`.
+    A session until it is ready: EHLO, TLS, EHLO again, and whatever was put in
+    between.  What it does with mail is the other half, :class:`~momentum_tx.delivery.session.Session`.
     """
 
     __slots__ = (
@@ -116,7 +116,11 @@ class Opening(Securing):
     # What the peer says.
 
     def _greeted(self, event: ev.Greeted) -> None:
-        self._hello()
+        if not self._machine.over:
+            self._put_in(Stage.READING_BANNER, self._hello, self._state_failed)
+
+    def _state_failed(self, note: bytes) -> None:
+        self._fail_session(note, Stage.CUSTOM_STATE)
 
     def _hello(self) -> None:
         if self._machine.over:
@@ -149,13 +153,16 @@ class Opening(Securing):
             self._greeted_anew()
             return
         if self._encrypted:
-            self._become_ready()
+            self._put_in(Stage.TLS_HANDSHAKE, self._become_ready, self._state_failed)
         else:
-            self._secure(event.extensions.starttls)
+            starttls = event.extensions.starttls
+            self._put_in(Stage.AFTER_EHLO, lambda: self._secure(starttls), self._state_failed)
 
     def _become_ready(self) -> None:
-        if self._machine.over:
-            return
+        if not self._machine.over:
+            self._put_in(Stage.AUTHENTICATION, self._take_mail, self._state_failed)
+
+    def _take_mail(self) -> None:
         self.ready = True
         self._sessions.connections.contacted(self.handle)
         self.next()

@@ -9,6 +9,7 @@ nobody's attempt.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
@@ -74,6 +75,13 @@ class Session(Opening):
         self._ended = False
 
     @property
+    def message(self) -> Message | None:
+        """
+        The message that is about to be sent, or is under way.
+        """
+        return self._transaction.messages[0] if self._transaction is not None else None
+
+    @property
     def messages(self) -> tuple[Message, ...]:
         """
         The messages of the transaction under way, which are in no queue.
@@ -89,6 +97,7 @@ class Session(Opening):
         self.leave()
 
     def stage_timed_out(self, stage: Stage) -> None:
+        self._hush()
         self._note = no_response(stage)
         self._failed_at = stage
         # A peer that is slow to forget a transaction has answered everything that mattered.
@@ -97,6 +106,7 @@ class Session(Opening):
 
     def connection_ended(self, stage: Stage) -> None:
         self._ended = True
+        self._hush()
         self._not_idle()
         note = self._note or (TLS_FAILED if stage is Stage.TLS_HANDSHAKE else CLOSED)
         try:
@@ -138,6 +148,7 @@ class Session(Opening):
         self._failed_at = event.stage
         self._abandon(event.reply.note, answered=True, stage=event.stage)
         self._leaving = True
+        self._hush()
         self._not_idle()
         self._protocol.leave()
 
@@ -147,6 +158,7 @@ class Session(Opening):
         self._sessions.address_failed(self.handle)
         self._abandon(self._note, answered=False, stage=event.stage)
         self._leaving = True
+        self._hush()
         self._not_idle()
         self._protocol.abort()
 
@@ -195,6 +207,7 @@ class Session(Opening):
         if self._ended or self._leaving:
             return
         self._leaving = self.handle.leaving = True
+        self._hush()
         self._not_idle()
         try:
             self._protocol.quit()
@@ -213,6 +226,7 @@ class Session(Opening):
         """
         The service cannot wait any longer.
         """
+        self._hush()
         self._protocol.abort()
 
     def next(self) -> None:
@@ -308,6 +322,12 @@ class Session(Opening):
             return
         if self._introduction.needed and not self._introduced(transaction, body):
             return
+        if self._f.hooks.smtp_client_state and not transaction.prefaced:
+            transaction.prefaced = True
+            self._put_in(
+                Stage.AFTER_XCLIENT, lambda: self._transact(transaction, body), partial(self._not_passed, transaction)
+            )
+            return
         extensions = self._machine.extensions
         refusal = transaction.prepare(body, extensions, self._settings)
         if refusal:
@@ -329,6 +349,11 @@ class Session(Opening):
             self._settle_unsent(transaction, Verdict.TRANSIENT, UNSPEAKABLE)
             return
         self._protocol.flush()
+
+    def _not_passed(self, transaction: Transaction, note: bytes) -> None:
+        self._transaction = None
+        self.leave()
+        transaction.settle_unsent(Verdict.TRANSIENT, note, Stage.CUSTOM_STATE)
 
     def _introduced(self, transaction: Transaction, body: bytes) -> bool:
         """
@@ -450,6 +475,7 @@ _ON: Final[dict[type, Callable[[Session, Any], None]]] = {
     ev.TLSRefused: Session._tls_refused,
     ev.ClientTaken: Session._client_taken,
     ev.ClientRefused: Session._client_refused,
+    ev.Answered: Session._answered,
     ev.BodyWanted: Session._body_wanted,
     ev.TransactionEnded: Session._transaction_ended,
     ev.ResetDone: Session._reset_done,

@@ -54,6 +54,7 @@ class Transaction:
         "ended",
         "intended",
         "messages",
+        "prefaced",
         "reception",
         "since",
         "slow",
@@ -81,6 +82,8 @@ class Transaction:
         #: Whether the peer has been told of it.
         self.begun = False
         self.ended = False
+        #: Whether all was said that comes before a message.
+        self.prefaced = False
         #: Whether an intent is on record, or about to be.
         self.intended = False
         #: When the peer was told of it, and how long it may take before its dialogue is kept, both in seconds.
@@ -245,11 +248,11 @@ class Transaction:
             unknown = ambiguous and result.scope is Scope.CONNECTION
             settlement.transient(message, result.note, result.stage, now, unknown)
 
-    def settle_unsent(self, verdict: Verdict, note: bytes) -> None:
+    def settle_unsent(self, verdict: Verdict, note: bytes, stage: Stage = Stage.IDLE) -> None:
         """
         All messages end the same way for a reason of ours.
         """
-        self.settle([RecipientResult(verdict, Scope.MESSAGE, note, Stage.IDLE)] * len(self.messages))
+        self.settle([RecipientResult(verdict, Scope.MESSAGE, note, stage)] * len(self.messages))
 
     def give_back(self) -> None:
         """

@@ -13,8 +13,10 @@ from zope.interface.verify import verifyObject
 
 from ..errors import StartupError
 from ..interfaces import hooks as contracts
+from ..stages import Stage
 from .loggers import LoggerProvider
-from .points import Fold, HookPoint, Notice, Override, Turn, Veto
+from .points import Exchange, Fold, HookPoint, Notice, Override, Turn, Veto
+from .states import ClientState, StateProvider
 
 _log = Logger()
 
@@ -52,6 +54,7 @@ class OutboundHooks:
         self.binding_group_choose_binding = Override[c.IBindingGroupChooseBinding, int](
             c.IBindingGroupChooseBinding, turn, int
         )
+        self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self._loggers: list[contracts.ILoggingInfrastructure] = []
 
     @property
@@ -77,6 +80,18 @@ class OutboundHooks:
         """
         for point in self._points_of(provider):
             point.register_last(provider)
+
+    def register_smtp_client_state(self, state: ClientState, insert_after: Stage) -> None:
+        """
+        Put *state* into every session, after the one that *insert_after* names and
+        after those that were put there before (Momentum: ``register_smtp_client_state``).
+
+        :param state: called with the session, an
+            :class:`~momentum_tx.interfaces.records.IClientSession`; a generator function,
+            as for the hook ``smtp_client_state``.
+        :raises StartupError: nothing can be put there, or the service has started.
+        """
+        self.register_last(StateProvider(state, insert_after))
 
     def verify(self, provider: object) -> None:
         """

@@ -1,8 +1,8 @@
 """
-A hook point and its four shapes.
+A hook point and its five shapes.
 
 Momentum's chains of providers differ in what stops them and what counts as
-"no".  Here there are four ways, and a hook point's class says which is its:
+"no".  Here there are five ways, and a hook point's class says which is its:
 
 ==========  ===========================  ========================  =====================================
 shape       the caller asks              the chain ends when       a provider that raises
@@ -11,17 +11,19 @@ Notice      nothing, it tells            everybody has heard       is logged and
 Veto        whether to go on             one forbids it            has forbidden it; no mail fails
 Override    for another way than ours    one offers something      is logged, our way is taken
 Fold        for a value                  everybody had a say       is logged and has had no say
+Exchange    for words to the peer        everybody has spoken      is logged; the session ends
 ==========  ===========================  ========================  =====================================
 
 An answer of the wrong type counts as raising; so does a coroutine, whatever the
-shape, because no hook waits.
+shape, because no hook waits.  What an exchange answers with is a generator, and
+waits as often as it likes.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from types import CoroutineType
+from collections.abc import Callable, Iterator, Sequence
+from types import CoroutineType, GeneratorType
 from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
@@ -315,3 +317,41 @@ class Fold(_Question[P], Generic[P, V]):
             else:
                 self._report_answer(provider, answer)
         return value
+
+
+class Exchange(_Question[P]):
+    """
+    What shall be said to the peer?  Each in turn, to its end.
+    """
+
+    __slots__ = ()
+
+    def each(self, ask: Callable[[P], object]) -> Iterator[GeneratorType[Any, Any, Any] | None]:
+        """
+        What the providers want to say, one after the other, each asked when it is its
+        turn: a generator, or ``None`` for one that raised or talked nonsense.  Whoever
+        has nothing to say is left out.
+        """
+        for provider in self.providers:
+            try:
+                answer = self._ask(provider, ask)
+            except Exception:
+                self._report(provider)
+                yield None
+                continue
+            if isinstance(answer, GeneratorType):
+                yield answer
+            elif answer is not None:
+                self._report_answer(provider, answer)
+                yield None
+
+    def step(self, step: Callable[[], V]) -> V:
+        """
+        Do one step of what a provider has to say; while it runs, notices wait.
+        """
+        turn = self._turn
+        turn.running += 1
+        try:
+            return step()
+        finally:
+            turn.returned()

@@ -12,15 +12,18 @@ one is the hook's *shape*: see :mod:`momentum_tx.hooks.points`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Interface
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from twisted.internet.address import IPv4Address, IPv6Address
 
     from ..flags import ConnFlag
-    from .records import IConnectionHandle, IDomainRecord, IMessage, IReception
+    from ..stages import Stage
+    from .records import IClientSession, IConnectionHandle, IDomainRecord, IMessage, IReception
 
 
 class ILogClientConnectionFailure(Interface):
@@ -375,6 +378,34 @@ class IPremigrateOutboundConnection(Interface):
         :param handle: the connection; it counts for *dest* already.
         :param src: the domain it has served.
         :param dest: the domain it serves from now on.
+        """
+
+
+class ISmtpClientState(Interface):
+    """
+    Hook: what else shall be said to the peer at this point of a session?  Shape: *exchange*.
+
+    Source: Momentum, ``register_smtp_client_state``, whose hook ``smtp_client_state`` is ours.
+    """
+
+    def smtp_client_state(session: IClientSession, after: Stage) -> Generator[Any, Any, None] | None:
+        """
+        Asked at every point of every session where something may be put in; what
+        is said begins and ends before the session goes on.
+
+        :param session: as far as it has come.
+        :param after: what was done last: ``Stage.READING_BANNER`` (the peer greeted
+            and EHLO follows), ``AFTER_EHLO`` (its offers are known, nothing is
+            encrypted yet), ``TLS_HANDSHAKE`` (its offers inside TLS are known),
+            ``AUTHENTICATION`` (the session is about to take mail, whether or not it
+            had to authenticate), ``AFTER_XCLIENT`` (``session.message`` is about to
+            be sent).
+        :returns: ``None``, if there is nothing to say; or a generator.  It yields
+            lines, without their end, and is sent the
+            :class:`~momentum_tx.smtp.replies.Reply` to each; or yields a Deferred and
+            is sent its result, or has its failure raised.  When it returns, the
+            session goes on; when it raises, the session ends:
+            :class:`~momentum_tx.errors.ExchangeFailed` tells people why.
         """
 
 

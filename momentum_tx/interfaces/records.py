@@ -183,3 +183,16 @@ class IConnectionHandle(Interface):
         connection no protocol has taken over is closed; one that a protocol
         has is the protocol's to close.  Harmless twice.
         """
+
+
+class IClientSession(Interface):
+    """
+    A mail session, as whoever puts words into it may see it.
+    """
+
+    handle: IConnectionHandle = Attribute("The connection and what it is for; ``handle.dr`` is the domain.")
+    extensions: Any = Attribute(
+        "What the peer offers, a :class:`~momentum_tx.smtp.extensions.Extensions`; nothing before EHLO."
+    )
+    encrypted: bool = Attribute("Whether TLS is in use.")
+    message: IMessage | None = Attribute("The message that is about to be sent; ``None`` while the session opens.")

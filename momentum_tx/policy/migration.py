@@ -27,6 +27,7 @@ MAY_DIFFER: Final = frozenset(
         "connect_timeout",
         "connection_allocation_aggressiveness",
         "curfew",
+        "custom_state_timeout",
         "data_timeout",
         "ehlo_timeout",
         "gateway",

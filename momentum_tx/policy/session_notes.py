@@ -40,6 +40,7 @@ _NO_RESPONSE: Final = {
     Stage.READING_CONFIRMATION: b"no BODY response",
     Stage.AFTER_RSET: b"no RSET response",
     Stage.AFTER_XCLIENT: b"no XCLIENT response",
+    Stage.CUSTOM_STATE: b"no response in custom state",
 }
 
 
@@ -63,6 +64,15 @@ def xclient_refused(note: bytes) -> bytes:
     return b"451 4.7.6 [internal] XCLIENT required but refused: " + note
 
 
+def state_failed(reason: str) -> bytes:
+    """
+    The status text of a session whose peer did not pass a state that was put in.
+
+    :param reason: why not, for people.
+    """
+    return b"451 4.3.0 [internal] custom state failed: " + _plain(reason)
+
+
 def no_response(stage: Stage) -> bytes:
     """
     The status text of a peer that kept silent in *stage*.
@@ -80,5 +90,12 @@ def violation(text: str) -> bytes:
 
     :param text: what it did.
     """
+    return b"451 4.5.0 [internal] protocol error: " + _plain(text)
+
+
+def _plain(text: str) -> bytes:
+    """
+    *text* as a note may hold it.
+    """
     plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return b"451 4.5.0 [internal] protocol error: " + plain.encode("ascii", "replace")[:300]
+    return plain.encode("ascii", "replace")[:300]

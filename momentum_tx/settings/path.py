@@ -33,6 +33,12 @@ class PathSettings:
         600.0, "Wait for the reply to the final dot; a short one causes duplicates.", "seconds", minimum=0.01
     )
     rset_timeout: float = option(30.0, "Wait for the reply to RSET.", "seconds", minimum=0.01)
+    custom_state_timeout: float = option(
+        300.0,
+        "Wait for a reply, or for itself, of a state that was put into the session (ours).",
+        "seconds",
+        minimum=0.01,
+    )
     quit_timeout: float = option(5.0, "Wait for the reply to QUIT (ours).", "seconds", minimum=0.01)
     idle_timeout: float = option(5.0, "How long an idle session stays open for new mail.", "seconds", minimum=0)
     max_outbound_connections: int = option(

@@ -424,6 +424,11 @@ _MOVES: Final[Mapping[tuple[Stage, ReplyClass], Move]] = {
     (Stage.AFTER_RSET, _OK): _M._reset_accepted,
     (Stage.AFTER_RSET, _TRANSIENT): _M._reset_refused,
     (Stage.AFTER_RSET, _PERMANENT): _M._reset_refused,
+    **{
+        (state, reply_class): _M._put_in_answered
+        for state in (Stage.AUTHENTICATION, Stage.CUSTOM_STATE)
+        for reply_class in ReplyClass
+    },
     (Stage.IDLE, _OK): _M._quit_answered,
     (Stage.IDLE, _TRANSIENT): _M._quit_answered,
     (Stage.IDLE, _PERMANENT): _M._quit_answered,

@@ -16,6 +16,12 @@ from .transaction import MAX_COMMAND, check_commands
 #: While the content is sent its refusal may come at any moment.
 BODY_STAGES: Final = (Stage.AFTER_DATA, Stage.SENDING_BODY)
 
+#: Octets of a line that is put in, with CRLF (RFC 4954 4 for AUTH; nothing else comes near it).
+MAX_ASKED: Final = 12_288
+#: Where a session may rest that has something put into it.
+_MAY_ENTER: Final = (Stage.IDLE, Stage.DURING_EHLO)
+_PUT_IN: Final = (Stage.AUTHENTICATION, Stage.CUSTOM_STATE)
+
 #: What a reply does: changes the session and perhaps tells of it.
 Move = Callable[[Any, Reply], ev.Event | None]
 
@@ -29,6 +35,7 @@ class Dialogue:
     __slots__ = (
         "_answered",
         "_awaiting",
+        "_before",
         "_dead",
         "_died_in",
         "_output",
@@ -51,6 +58,8 @@ class Dialogue:
         self._answered = Stage.NOT_CONNECTED
         #: The stage while no reply is owed.
         self._resting = Stage.NOT_CONNECTED
+        #: The stage it goes back to from a state that was put in.
+        self._before = Stage.NOT_CONNECTED
         self._dead = False
         self._died_in = Stage.NOT_CONNECTED
         #: Part of a reply came before the dot it would seem to answer.
@@ -88,6 +97,43 @@ class Dialogue:
         """
         output, self._output = self._output, b""
         return output
+
+    # What somebody else puts in.
+
+    def enter(self, state: Stage) -> None:
+        """
+        A state begins that this machine knows nothing of: until :meth:`resume`
+        nothing but :meth:`ask` says anything.
+
+        :param state: ``AUTHENTICATION`` or ``CUSTOM_STATE``.
+        """
+        if self._awaiting or self._dead or self._resting not in _MAY_ENTER or state not in _PUT_IN:
+            raise LocalProtocolError(f"{state} cannot begin {self.stage}")
+        self._before, self._resting = self._resting, state
+
+    def ask(self, line: bytes) -> None:
+        """
+        Say one line in a state that was put in; :class:`~momentum_tx.smtp.events.Answered`
+        follows, unless the session ends first.
+
+        :param line: without its end; empty for an empty line.
+        """
+        if self._resting not in _PUT_IN:
+            raise LocalProtocolError(f"nothing was put in, the session is {self.stage}")
+        self._demand(self._resting)
+        self._command(line + b"\r\n", self._resting, MAX_ASKED)
+
+    def resume(self) -> None:
+        """
+        The state is over; the session is where it was before.
+        """
+        if self._resting not in _PUT_IN:
+            raise LocalProtocolError(f"nothing was put in, the session is {self.stage}")
+        self._demand(self._resting)
+        self._resting = self._before
+
+    def _put_in_answered(self, reply: Reply) -> ev.Event:
+        return ev.Answered(reply)
 
     # What the peer says.
 
@@ -148,8 +194,8 @@ class Dialogue:
         if self._resting is not resting or self._awaiting or self._dead:
             raise LocalProtocolError(f"out of turn: the session is {self.stage}")
 
-    def _command(self, text: bytes, stage: Stage) -> None:
-        if len(text) > MAX_COMMAND:
+    def _command(self, text: bytes, stage: Stage, most: int = MAX_COMMAND) -> None:
+        if len(text) > most:
             raise LocalProtocolError("a command line that is too long")
         check_commands(text, 1)
         self._output += text

@@ -109,6 +109,15 @@ class ClientRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """
+    The reply to what somebody else put in; whether it pleases is theirs to say.
+    """
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
 class BodyWanted:
     """
     Send the content.
@@ -186,6 +195,7 @@ Event = (
     | TLSRefused
     | ClientTaken
     | ClientRefused
+    | Answered
     | BodyWanted
     | TransactionEnded
     | ResetDone

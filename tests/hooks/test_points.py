@@ -13,7 +13,7 @@ from zope.interface import Interface, implementer
 
 from momentum_tx.errors import HookReentered, StartupError
 from momentum_tx.hooks import points
-from momentum_tx.hooks.points import Fold, HookPoint, Notice, Override, Turn, Veto
+from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override, Turn, Veto
 
 
 class IPing(Interface):
@@ -544,3 +544,50 @@ class RegistrationTests(SynchronousTestCase):
             error = self.assertRaises(StartupError, register, Provider("late", self.told))
             self.assertIn("hook ping: <late> comes too late", str(error))
         self.assertEqual(self.point.providers, (provider,))
+
+
+class ExchangeTests(ChainCase):
+    """
+    Everybody has a say towards the peer.
+    """
+
+    def test_each(self) -> None:
+        """
+        Each is asked when it is its turn; whoever has nothing to say is left out, and whoever raises or talks nonsense
+        stands as nothing.
+        """
+        point = Exchange[Any](IPing, self.turn)
+
+        def words(value: object) -> Any:
+            yield value
+
+        self.chain(point, words, None, fail, lambda value: [value], words)
+        each = point.each(lambda provider: provider.ping(1))
+        first = next(each)
+        assert first is not None
+        self.assertEqual((list(first), self.names()), ([1], "a"))
+        with capturedLogs() as events:
+            self.assertEqual([answer is None for answer in each], [True, True, False])
+        self.assertEqual(self.names(), "abcde")
+        self.assertEqual(len(events), 2)
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_asked(self) -> None:
+        """
+        While it is asked, nothing may be called that asks; while it speaks, notices wait, also when it raises.
+        """
+        point, notice = Exchange[Any](IPing, self.turn), Notice[Any](IPing, self.turn)
+        order: list[str] = []
+        self.chain(notice, lambda value: order.append("told"))
+
+        def step() -> None:
+            self.turn.refuse_when_asking("it")
+            notice.notify(lambda provider: provider.ping(1))
+            order.append("said")
+            raise KeyError
+
+        self.assertRaises(KeyError, point.step, step)
+        self.assertEqual(order, ["said", "told"])
+        self.chain(point, lambda value: self.turn.refuse_when_asking("it"))
+        self.assertEqual(list(point.each(lambda provider: provider.ping(1))), [None])
+        self.flushLoggedErrors(HookReentered)
