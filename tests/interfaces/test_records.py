@@ -38,8 +38,8 @@ class RecordContractTests(contracts.Documented):
             records.IConnection: Connection(),
             records.IConnectionHandle: ConnectionHandle(record, 0, None),
         }
-        # That a session is one is seen where it is given: test_conversation.
-        self.assertEqual({*kept, records.IClientSession}, set(self.contracts))
+        # Two are verified where they are made: test_conversation, test_transcript.
+        self.assertEqual({*kept, records.IClientSession, records.ITranscript}, set(self.contracts))
         for contract, found in kept.items():
             verifyObject(contract, found)
             self.assertTrue(contract.implementedBy(type(found)), contract)
