@@ -337,8 +337,8 @@ class Session(Opening):
         self.transcript.turn()
         try:
             self._machine.transaction(
-                transaction.reception.sender,
-                [message.recipient for message in transaction.messages],
+                transaction.sender,
+                transaction.recipients,
                 mail_parameters=transaction.mail_parameters(extensions),
                 recipient_parameters=transaction.recipient_parameters(extensions),
                 pipeline=self._settings.pipelining,

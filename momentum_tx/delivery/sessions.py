@@ -17,6 +17,7 @@ from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..queues.places import Places
 from ..settings import PathSettings
+from ..smtp.international import same_mailbox
 from .dialogues import keep_session
 from .initiate_smtp import FailedSession
 from .session import Session
@@ -247,21 +248,18 @@ class Sessions:
         if settings.max_recipients_per_connection:
             most = min(most, settings.max_recipients_per_connection - connection.recipients)
         queue = dr.mail_queue
-        ascii_only = message.recipient.isascii()
-        taken = {message.recipient}
+        taken = {same_mailbox(message.recipient)}
         for sibling in reception.siblings_of(message):
             if len(messages) >= most:
                 break
             if (
                 sibling.binding_slot == message.binding_slot
                 and queue.is_active(sibling)
-                # With a peer that lacks SMTPUTF8 the one kind fails for ever and the other does not.
-                and sibling.recipient.isascii() == ascii_only
-                # One RCPT per transaction and address; the twin goes in the next.
-                and sibling.recipient not in taken
+                # One RCPT per transaction and address, however it is written; the twin goes in the next.
+                and (mailbox := same_mailbox(sibling.recipient)) not in taken
             ):
                 queue.take(sibling)
-                taken.add(sibling.recipient)
+                taken.add(mailbox)
                 messages.append(sibling)
         return messages
 

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from ..envelope import NO_TERMS, RecipientTerms
 from ..message.eight_bit import Unencodable, encode, signed, strip
+from ..message.headers import is_international
 from ..outcomes import Scope, Verdict
 from ..policy.session_notes import REQUIRETLS_NOT_OFFERED, TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
 from ..queues.domain import Connection, DomainRecord
@@ -20,6 +21,7 @@ from ..settings import PathSettings
 from ..smtp.dsn import encode_xtext, write_notify, write_orcpt
 from ..smtp.events import RecipientResult
 from ..smtp.extensions import Extensions
+from ..smtp.international import ascii_form, needs_smtputf8
 from ..stages import Stage
 from .dialogues import keep_transaction
 
@@ -56,8 +58,11 @@ class Transaction:
         "messages",
         "prefaced",
         "reception",
+        "recipients",
+        "sender",
         "since",
         "slow",
+        "smtputf8",
         "throttles",
     )
 
@@ -77,8 +82,12 @@ class Transaction:
         self.reception = messages[0].reception
         #: The content, once it is in memory.
         self.body = b""
-        #: Whether it is to be declared as 8-bit.
+        #: Whether it is to be declared as 8-bit, and as international.
         self.eight_bit = False
+        self.smtputf8 = False
+        #: The addresses, once it is known what the peer can read.
+        self.sender = b""
+        self.recipients: list[bytes] = []
         #: Whether the peer has been told of it.
         self.begun = False
         self.ended = False
@@ -108,7 +117,13 @@ class Transaction:
         self.slow = settings.transcript_slow
         if reception.terms.require_tls and b"REQUIRETLS" not in extensions.keywords:
             return REQUIRETLS_NOT_OFFERED
-        if reception.eight_bit:
+        self.smtputf8 = reception.smtputf8 and extensions.smtputf8
+        if self.smtputf8:
+            # It goes as it is, or it would not be the message that was meant.
+            self.eight_bit = reception.eight_bit
+        elif reception.smtputf8 and (needs_smtputf8(reception.sender) or is_international(body)):
+            return UTF8_NOT_OFFERED
+        elif reception.eight_bit:
             self.eight_bit = extensions.eight_bit and settings.send_8bitmime == "ifavailable"
             mode = settings.transform_8bitmime_content
             if mode != "no" and (mode == "strip" or not extensions.eight_bit):
@@ -117,11 +132,44 @@ class Transaction:
                     return refusal
         if extensions.size_limit is not None and len(self.body) > extensions.size_limit:
             return TOO_LARGE
-        if reception.smtputf8 and not extensions.smtputf8:
-            paths = [reception.sender, *(message.recipient for message in self.messages)]
-            if not all(path.isascii() for path in paths):
-                return UTF8_NOT_OFFERED
+        return self._address()
+
+    def _address(self) -> bytes:
+        """
+        Write the addresses as the peer can read them.
+
+        Recipients for which that is impossible fail, and the others go on.
+
+        :returns: as for :meth:`prepare`.
+        """
+        self.sender = self.reception.sender
+        self.recipients = [message.recipient for message in self.messages]
+        if self.smtputf8 or (self.sender.isascii() and all(path.isascii() for path in self.recipients)):
+            return b""
+        refused = [message for message in self.messages if needs_smtputf8(message.recipient)]
+        if len(refused) == len(self.messages):
+            return UTF8_NOT_OFFERED
+        if refused:
+            self._leave_out(refused, UTF8_NOT_OFFERED)
+        self.sender = ascii_form(self.sender)
+        self.recipients = [ascii_form(message.recipient) for message in self.messages]
         return b""
+
+    def _leave_out(self, refused: Sequence[Message], note: bytes) -> None:
+        """
+        Fail some of the messages for ever, before the peer is told of any.
+        """
+        self.messages = [message for message in self.messages if message not in refused]
+        for throttle in self.throttles:
+            throttle.withdraw(len(refused))
+        self._dr.in_flight -= len(refused)
+        now = self._f.wall()
+        for message in refused:
+            try:
+                self._settlement.permanent(message, note, Stage.IDLE, now)
+            except Exception:
+                self._log.failure("settling {id} failed", id=message.id)
+                self._settlement.keep(message, now)
 
     def _make_seven_bit(self, mode: str) -> bytes:
         body = self.body
@@ -144,7 +192,7 @@ class Transaction:
         parameters = b"SIZE=%d" % len(self.body) if extensions.size_offered else b""
         if self.eight_bit:
             parameters += b" BODY=8BITMIME"
-        if reception.smtputf8 and extensions.smtputf8:
+        if self.smtputf8:
             parameters += b" SMTPUTF8"
         if reception.terms is not NO_TERMS:
             if extensions.dsn and reception.ret:

@@ -15,10 +15,12 @@ from twisted.python.failure import Failure
 from ..envelope import NO_NOTIFY
 from ..errors import MessageRefused
 from ..interfaces.services import Submission
+from ..message.headers import is_international
 from ..outcomes import Outcome
 from ..queues.message import Message, Reception
 from ..smtp.addresses import check_address
 from ..smtp.body import check_content
+from ..smtp.international import needs_smtputf8
 from .receiver import Receiver
 from .wishes import NotifyWish, terms_from, wall_time
 
@@ -179,7 +181,10 @@ class InProcess:
         fault = check_content(content)
         if fault is not None:
             raise ValueError(f"Message refused: {fault}")
-        return Submission(sender, tuple(recipients), content, not content.isascii(), utf8)
+        eight_bit = not content.isascii()
+        # Nobody asks for it here, so that it is found out; a domain has another form, and needs nothing.
+        needed = (utf8 and any(map(needs_smtputf8, addresses))) or (eight_bit and is_international(content))
+        return Submission(sender, tuple(recipients), content, eight_bit, needed)
 
     def _admitted(self, reception: Reception, sending: Sending, waited: list[Message]) -> None:
         sending.id = reception.batch_id

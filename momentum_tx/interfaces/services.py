@@ -381,7 +381,7 @@ class Submission:
     :ivar recipients: forward paths without brackets, syntax already checked.
     :ivar content: the message, CRLF line ends only, dots not doubled.
     :ivar eight_bit: declared or found to hold octets above 127.
-    :ivar smtputf8: whether the sender asked for SMTPUTF8.
+    :ivar smtputf8: whether the sender asked for SMTPUTF8, or in process needs it.
     :ivar recv_method: ``esmtp``, ``smtp`` or ``internal``.
     :ivar recv_from: client address; empty in process.
     :ivar helo: name the client gave; empty in process.

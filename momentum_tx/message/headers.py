@@ -41,6 +41,23 @@ def header_end(content: bytes) -> int:
     return len(content) if len(content) <= MAX_HEADER else 0
 
 
+def is_international(content: bytes) -> bool:
+    """
+    Whether the header block holds UTF-8 (RFC 6532), so that it can only go where
+    SMTPUTF8 is known.  Other octets above 127 make no international header.
+    """
+    if content.isascii():
+        return False
+    head = content[: header_end(content)]
+    if head.isascii():
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def field_value(raw: bytes) -> bytes:
     """
     The value of a field: what follows the colon, unfolded, blanks around it removed.

@@ -25,7 +25,7 @@ class Extensions:
     :ivar size_limit: octets of the largest message the peer takes; ``None``
         when it names no limit.
     :ivar eight_bit: MAIL takes ``BODY=8BITMIME`` (RFC 6152).
-    :ivar smtputf8: RFC 6531.
+    :ivar smtputf8: RFC 6531; without 8BITMIME, which belongs to it (3.1), it counts for nothing.
     :ivar starttls: RFC 3207.
     :ivar enhanced_status_codes: RFC 2034.
     :ivar chunking: RFC 3030.
@@ -73,7 +73,7 @@ def parse_extensions(lines: Sequence[bytes]) -> Extensions:
         # RFC 1870 4: zero, like nothing, means that no fixed limit is in force.
         size_limit=(int(size) or None) if size else None,
         eight_bit=b"8BITMIME" in keywords,
-        smtputf8=b"SMTPUTF8" in keywords,
+        smtputf8=b"SMTPUTF8" in keywords and b"8BITMIME" in keywords,
         starttls=b"STARTTLS" in keywords,
         enhanced_status_codes=b"ENHANCEDSTATUSCODES" in keywords,
         chunking=b"CHUNKING" in keywords,

@@ -102,7 +102,7 @@ class EightBitTests(WorldCase):
         options = 'transform_8bitmime_content = "strict"'
         for content, note in (
             (
-                "Subject: Grüße\r\n\r\nx\r\n".encode(),
+                "Subject: Grüße\r\n\r\nx\r\n".encode("latin-1"),
                 "554 5.6.3 [internal] 8BITMIME required but not advertised: a header field has 8-bit octets",
             ),
             (SIGNED, "554 5.6.2 [internal] 8BITMIME required but not advertised: the message is signed"),

@@ -10,6 +10,7 @@ from momentum_tx.message.headers import (
     count_received,
     field_value,
     header_end,
+    is_international,
     prepend_field,
     take_fields,
 )
@@ -26,6 +27,26 @@ MESSAGE = (
     b"\r\n"
     b"To: the body\r\n.\r\n"
 )
+
+
+class InternationalTests(SynchronousTestCase):
+    """
+    Headers in UTF-8.
+    """
+
+    def test_headers(self) -> None:
+        """
+        UTF-8 in the header, and not in the body; other octets above 127 are not meant to be read as that.
+        """
+        for content, international in (
+            (b"Subject: x\r\n\r\nx\r\n", False),
+            ("Subject: ü\r\n\r\nx\r\n".encode(), True),
+            ("Subject: ü\r\n".encode(), True),
+            ("Subject: x\r\n\r\nü\r\n".encode(), False),
+            ("\r\nSubject: ü\r\n".encode(), False),
+            (b"Subject: \xfc\r\n\r\nx\r\n", False),
+        ):
+            self.assertEqual(is_international(content), international, content)
 
 
 class BoundaryTests(SynchronousTestCase):

@@ -18,6 +18,13 @@ class ExtensionsTests(SynchronousTestCase):
         """
         return parse_extensions((b"mx.example", *lines))
 
+    def test_smtputf8_alone(self) -> None:
+        """
+        SMTPUTF8 without 8BITMIME is no offer (RFC 6531 3.1).
+        """
+        self.assertFalse(self.offers(b"SMTPUTF8").smtputf8)
+        self.assertTrue(self.offers(b"SMTPUTF8", b"8BITMIME").smtputf8)
+
     def test_everything(self) -> None:
         """
         Each extension is recognised, whatever the case.
