@@ -100,6 +100,7 @@ class Session(Opening):
         self._hush()
         self._note = no_response(stage)
         self._failed_at = stage
+        self._sessions.carriage.failed(self._connection.peer, stage, self._machine.grouped)
         # A peer that is slow to forget a transaction has answered everything that mattered.
         if stage is not Stage.AFTER_RSET:
             self._sessions.address_failed(self.handle)
@@ -155,6 +156,7 @@ class Session(Opening):
     def _violated(self, event: ev.Violated) -> None:
         self._note = violation(event.text)
         self._failed_at = event.stage
+        self._sessions.carriage.failed(self._connection.peer, event.stage, self._machine.grouped)
         self._sessions.address_failed(self.handle)
         self._abandon(self._note, answered=False, stage=event.stage)
         self._leaving = True
@@ -335,13 +337,18 @@ class Session(Opening):
             return
         transaction.begin()
         self.transcript.turn()
+        carriage, peer = self._sessions.carriage, self._connection.peer
+        groups = carriage.groups(peer, self._settings)
+        chunk_size = carriage.chunk_size(peer, self._settings, extensions, len(transaction.body), groups)
+        transaction.chunk_size = chunk_size
         try:
             self._machine.transaction(
                 transaction.sender,
                 transaction.recipients,
                 mail_parameters=transaction.mail_parameters(extensions),
                 recipient_parameters=transaction.recipient_parameters(extensions),
-                pipeline=self._settings.pipelining,
+                pipeline=groups,
+                chunked=chunk_size > 0,
             )
         except LocalProtocolError:
             # Addresses are checked at the door; one that slipped through keeps its mail, and keeps up nobody else's.
@@ -408,10 +415,24 @@ class Session(Opening):
             if error is not None:
                 self._cannot_record(transaction, error)
             else:
-                transaction.sent(event.accepted, self._protocol.send_body(transaction.body))
+                octets = self._protocol.send_body(transaction.body, transaction.chunk_size)
+                transaction.sent(event.accepted, octets)
 
         transaction.intended = True
         self._f.spool.intent([transaction.messages[index] for index in event.accepted], written)
+
+    def _chunk_taken(self, event: ev.ChunkTaken) -> None:
+        self._protocol.next_chunk()
+
+    def _chunking_refused(self, event: ev.ChunkingRefused) -> None:
+        transaction, self._transaction = self._under_way, None
+        self._sessions.carriage.without_chunks.add(self._connection.peer)
+        transaction.give_back()
+        if self._machine.broken:
+            self._leaving = True
+            self._protocol.leave()
+        else:
+            self.next()
 
     def _cannot_record(self, transaction: Transaction, error: Exception) -> None:
         # Without an intent on record a crash could repeat the message unnoticed:
@@ -477,6 +498,8 @@ _ON: Final[dict[type, Callable[[Session, Any], None]]] = {
     ev.ClientRefused: Session._client_refused,
     ev.Answered: Session._answered,
     ev.BodyWanted: Session._body_wanted,
+    ev.ChunkTaken: Session._chunk_taken,
+    ev.ChunkingRefused: Session._chunking_refused,
     ev.TransactionEnded: Session._transaction_ended,
     ev.ResetDone: Session._reset_done,
     ev.QuitDone: Session._quit_done,

@@ -18,6 +18,7 @@ from ..queues.message import Message
 from ..queues.places import Places
 from ..settings import PathSettings
 from ..smtp.international import same_mailbox
+from .carriage import Carriage
 from .dialogues import keep_session
 from .initiate_smtp import FailedSession
 from .session import Session
@@ -87,6 +88,7 @@ class Sessions:
         self.settlement = settlement
         self.limits = limits
         self.siblings = Siblings(facilities, records, limits)
+        self.carriage = Carriage(facilities.clock.seconds)
         limits.crowded = self._give_way
         #: Sessions that wait for mail, the one that has waited longest first.
         self._idle: dict[Session, None] = {}

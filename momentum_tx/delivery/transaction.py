@@ -52,6 +52,7 @@ class Transaction:
         "_settlement",
         "begun",
         "body",
+        "chunk_size",
         "eight_bit",
         "ended",
         "intended",
@@ -82,6 +83,8 @@ class Transaction:
         self.reception = messages[0].reception
         #: The content, once it is in memory.
         self.body = b""
+        #: Octets of the largest chunk it goes in; 0 if it goes behind DATA.
+        self.chunk_size = 0
         #: Whether it is to be declared as 8-bit, and as international.
         self.eight_bit = False
         self.smtputf8 = False

@@ -7,9 +7,9 @@ known to the machine, and what follows from it to the listener.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
@@ -20,15 +20,12 @@ from ..smtp.client import SMTPClientMachine
 from ..smtp.transcript import Transcript
 from ..stages import Stage
 from ..timers import Agenda
+from .body_writer import BODY_SLICE, BodyWriter, Pace
 
 if TYPE_CHECKING:
     from ..interfaces.seams import ITLSUpgrade
     from ..policy.tls import TLSParameters
     from ..smtp.events import Event
-
-#: Bodies up to this size leave in one write; larger ones in slices of it, so that
-#: a slow reader holds one slice of our memory and not a whole message.
-BODY_SLICE: Final = 65536
 
 
 class ISMTPClientListener(Interface):
@@ -121,11 +118,13 @@ class SMTPClientProtocol(Protocol):
         self.machine = machine
         self._timeouts = stage_timeouts(settings)
         self._quit_timeout = settings.quit_timeout
+        self._minimum_rate = settings.body_minimum_rate
         self._listener = listener
         self._alarm = agenda.alarm(self._timed_out)
         self._leaving = False
         self._ended = False
-        self._body: _BodyProducer | None = None
+        self._body: BodyWriter | None = None
+        self._pace: Pace | None = None
 
     def follow(self, settings: PathSettings) -> None:
         """
@@ -133,6 +132,7 @@ class SMTPClientProtocol(Protocol):
         """
         self._timeouts = stage_timeouts(settings)
         self._quit_timeout = settings.quit_timeout
+        self._minimum_rate = settings.body_minimum_rate
 
     @property
     def stage(self) -> Stage:
@@ -180,36 +180,54 @@ class SMTPClientProtocol(Protocol):
         """
         self._alarm.disarm()
 
-    def send_body(self, content: bytes) -> int:
+    def send_body(self, content: bytes, chunk_size: int = 0) -> int:
         """
-        Send a message and the final dot; the machine then awaits the verdict.
+        Send a message to its end; the machine then awaits the verdict.
 
         :param content: the message, dots not doubled.
+        :param chunk_size: octets of the largest chunk; 0 where DATA was said.
         :returns: octets that will be sent.
         """
-        stuffed = stuff(content)
         self.machine.sending_body()
-        self.transcript.content(self._seconds(), len(stuffed))
-        if len(stuffed) <= BODY_SLICE:
+        if not chunk_size and len(content) <= BODY_SLICE:
+            stuffed = stuff(content)
+            self.transcript.content(self._seconds(), len(stuffed))
             self.transport.writeSequence([stuffed, END_OF_DATA])
-            self._body_sent()
-        else:
+            self.machine.dot_sent()
             self._rearm()
-            self._body = _BodyProducer(self, stuffed)
-            self.transport.registerProducer(self._body, True)
-            self._body.resumeProducing()
-        return len(stuffed)
+            return len(stuffed)
+        body = self._body = BodyWriter(
+            self.transport, self.machine, content, chunk_size, self._body_waits, self._part_begins
+        )
+        self._pace = None
+        body.send()
+        return body.size
 
-    def _body_sent(self) -> None:
-        self._body = None
-        self.machine.dot_sent()
-        self._rearm()
+    def next_chunk(self) -> None:
+        """
+        A chunk was taken: send the next one.
+        """
+        if self._body is not None:
+            self._body.send()
 
-    def body_slice_taken(self) -> None:
+    def _part_begins(self, command: bytes, octets: int) -> None:
+        if command:
+            self.transcript.said(self._seconds(), command)
+        self.transcript.content(self._seconds(), octets)
+
+    def _body_waits(self) -> None:
         """
-        The transport has handed a slice of the body to the kernel.
+        The peer is to take a slice of the body, or to reply to a part of it.
         """
-        self._rearm()
+        body = self._body
+        if self.stage is not Stage.SENDING_BODY or body is None:
+            self._body = self._pace = None
+            self._rearm()
+        elif not self._ended and not self._leaving:
+            now, patience = self._seconds(), self._timeouts[Stage.SENDING_BODY]
+            if self._pace is None:
+                self._pace = Pace(patience, self._minimum_rate, now)
+            self._alarm.arm(self._pace.patience(body.begun, now))
 
     def start_tls(self, upgrade: ITLSUpgrade, parameters: TLSParameters) -> None:
         """
@@ -240,14 +258,9 @@ class SMTPClientProtocol(Protocol):
             self.transport.loseConnection()
 
     def _stop_body(self) -> None:
-        """
-        Send nothing more of a body: were its dot to follow after all, the peer
-        might take a message that has been settled as refused.
-        """
         body, self._body = self._body, None
         if body is not None:
-            body.stopProducing()
-            self.transport.unregisterProducer()
+            body.stop()
 
     def quit(self) -> None:
         """
@@ -289,45 +302,3 @@ class SMTPClientProtocol(Protocol):
             self._body.stopProducing()
             self._body = None
         self._listener.connection_ended(stage)
-
-
-@implementer(IPushProducer)
-class _BodyProducer:
-    """
-    Gives a large body to the transport slice by slice, as fast as it takes them.
-
-    It pushes until it is told to pause: a producer that is pulled would over
-    TLS be driven by a cooperator of the global reactor.
-    """
-
-    def __init__(self, protocol: SMTPClientProtocol, stuffed: bytes) -> None:
-        self._protocol = protocol
-        self._stuffed = memoryview(stuffed)
-        self._offset = 0
-        self._paused = False
-
-    def resumeProducing(self) -> None:
-        """
-        The transport has handed on what it had, and wants more.
-        """
-        self._paused = False
-        while not self._paused and self._offset < len(self._stuffed):
-            begin = self._offset
-            self._offset = end = min(begin + BODY_SLICE, len(self._stuffed))
-            piece = bytes(self._stuffed[begin:end])
-            protocol = self._protocol
-            if end < len(self._stuffed):
-                protocol.body_slice_taken()
-                # It may call pauseProducing before it returns.
-                protocol.transport.write(piece)
-            else:
-                protocol.transport.unregisterProducer()
-                protocol.transport.writeSequence([piece, END_OF_DATA])
-                protocol._body_sent()
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def stopProducing(self) -> None:
-        self._paused = True
-        self._offset = len(self._stuffed)

@@ -29,6 +29,12 @@ class PathSettings:
     body_block_timeout: float = option(
         180.0, "Longest time without progress while the body is sent (ours).", "seconds", minimum=0.01
     )
+    body_minimum_rate: float = option(
+        500.0,
+        "Slowest that a peer may take a body on the whole, body_block_timeout granted once; 0 is no limit (ours).",
+        "octets in a second",
+        minimum=0,
+    )
     body_timeout: float = option(
         600.0, "Wait for the reply to the final dot; a short one causes duplicates.", "seconds", minimum=0.01
     )
@@ -213,7 +219,24 @@ class PathSettings:
         "seconds",
         minimum=0,
     )
-    pipelining: bool = option(True, "Whether commands are grouped where the peer offers PIPELINING (ours).")
+    pipelining: bool = option(
+        True,
+        "Whether commands are grouped where the peer offers PIPELINING; a peer that has kept silent over a group gets"
+        " one command at a time for an hour (ours).",
+    )
+    chunking: str = option(
+        "ifavailable",
+        "Whether content goes by BDAT and not by DATA where the peer offers CHUNKING: if it is as large as"
+        " chunking_minimum_size, or commands are not grouped. A peer that does not take BDAT after all gets DATA for an"
+        " hour (ours).",
+        choices=("no", "ifavailable"),
+    )
+    chunking_minimum_size: int = option(
+        65536, "Smallest content that goes by BDAT where commands are grouped (ours).", "octets", minimum=0
+    )
+    chunk_size: int = option(
+        4 << 20, "Largest chunk; each is answered before the next is sent (ours).", "octets", minimum=1
+    )
 
     @property
     def port(self) -> int:

@@ -31,6 +31,14 @@ def stuff(body: bytes) -> bytes:
     return body
 
 
+def end_line(body: bytes) -> bytes:
+    """
+    *body* as it travels in chunks (RFC 3030), which need no dots doubled: a CRLF
+    that lacks at the end is added, so that every peer gets the same octets.
+    """
+    return body + b"\r\n" if body[-2:] != b"\r\n" and body else body
+
+
 class Stuffer:
     """
     :func:`stuff` for a body that comes in chunks, cut anywhere.

@@ -85,6 +85,13 @@ class SMTPClientMachine(Dialogue):
         return self._resting is Stage.IDLE and not (self._awaiting or self.needs_reset or self._dead)
 
     @property
+    def grouped(self) -> bool:
+        """
+        Whether the last commands of the transaction under way were sent together.
+        """
+        return self._transaction is not None and self._transaction.grouped
+
+    @property
     def esmtp(self) -> bool:
         """
         Whether the peer was greeted with EHLO or LHLO, not with HELO.
@@ -154,6 +161,7 @@ class SMTPClientMachine(Dialogue):
         mail_parameters: bytes = b"",
         recipient_parameters: Sequence[bytes] = (),
         pipeline: bool = True,
+        chunked: bool = False,
     ) -> None:
         """
         Begin a transaction; it ends with exactly one
@@ -165,6 +173,7 @@ class SMTPClientMachine(Dialogue):
         :param recipient_parameters: what follows the path in each RCPT, such as
             ``NOTIFY=NEVER``; nothing at all, or something for each.
         :param pipeline: whether to send commands in groups if the peer offers that.
+        :param chunked: whether the content goes by BDAT, which the peer must offer, and not by DATA.
         """
         if self._resting is not Stage.IDLE or self._awaiting or self._dead:
             raise LocalProtocolError(f"no transaction may begin {self.stage}")
@@ -174,13 +183,11 @@ class SMTPClientMachine(Dialogue):
             raise LocalProtocolError("a transaction without recipients")
         if (mail_parameters or recipient_parameters) and not self._esmtp:
             raise LocalProtocolError("parameters for a peer that only knows HELO")
-        transaction = Transaction(
-            sender,
-            tuple(recipients),
-            mail_parameters,
-            pipeline and self.extensions.pipelining,
-            recipient_parameters,
-        )
+        extensions = self.extensions
+        if chunked and (not extensions.chunking or self._method is Method.LMTP):
+            raise LocalProtocolError("CHUNKING was not offered")
+        grouped = pipeline and extensions.pipelining
+        transaction = Transaction(sender, tuple(recipients), mail_parameters, grouped, recipient_parameters, chunked)
         self._transaction = transaction
         text, stages = transaction.next_group()
         self._output += text
@@ -193,9 +200,24 @@ class SMTPClientMachine(Dialogue):
         self._demand(Stage.AFTER_DATA)
         self._resting = Stage.SENDING_BODY
 
+    def chunk_sent(self) -> None:
+        """
+        The owner has given a chunk that is not the last to the transport, behind
+        its BDAT command: its reply is awaited, and comes as
+        :class:`~momentum_tx.smtp.events.ChunkTaken` or as the end of the transaction.
+        The last one is followed by :meth:`dot_sent`.
+        """
+        self._demand(Stage.SENDING_BODY)
+        if not self._under_way.chunked:
+            raise LocalProtocolError("a chunk behind DATA")
+        self._spoilt = self._reader.pending
+        self._under_way.chunk_owed = True
+        self._awaiting.append(Stage.SENDING_BODY)
+
     def dot_sent(self) -> None:
         """
-        The owner has given the final dot to the transport: its reply is awaited.
+        The owner has given the final dot, or the last chunk, to the transport: its
+        reply is awaited.
         """
         self._demand(Stage.SENDING_BODY)
         self._spoilt = self._reader.pending
@@ -300,6 +322,10 @@ class SMTPClientMachine(Dialogue):
         Every command sent was answered: send the next ones, or end.
         """
         transaction = self._under_way
+        if transaction.chunks_due:
+            self._be_alone("a reply before its command")
+            self._resting = Stage.AFTER_DATA
+            return ev.BodyWanted(tuple(transaction.accepted))
         if transaction.exhausted:
             return self._end(_NOBODY, True)
         text, stages = transaction.next_group()
@@ -323,11 +349,39 @@ class SMTPClientMachine(Dialogue):
     def _data_refused(self, reply: Reply) -> ev.Event:
         return self._end(refusal(reply, Scope.MESSAGE, Stage.AFTER_DATA), True)
 
-    def _body_refused_early(self, reply: Reply) -> ev.Event:
-        ended = self._end(refusal(reply, Scope.MESSAGE, Stage.SENDING_BODY), True)
-        self.broken = True
-        self._die()
+    def _chunk_taken(self, reply: Reply) -> ev.Event:
+        transaction = self._under_way
+        if not transaction.chunk_owed:
+            # The stage that is to blame.
+            self._awaiting.appendleft(Stage.SENDING_BODY)
+            raise RemoteProtocolError(f"reply {reply.code} before the content")
+        transaction.chunk_owed = False
+        self._be_alone("a reply before its chunk")
+        return ev.ChunkTaken()
+
+    def _body_refused(self, reply: Reply) -> ev.Event:
+        transaction = self._under_way
+        early = not transaction.chunk_owed
+        ended: ev.Event
+        if transaction.chunked and reply.code in _NO_BDAT:
+            ended = self._unchunked(reply)
+        else:
+            ended = self._end(refusal(reply, Scope.MESSAGE, Stage.SENDING_BODY), True)
+        if early:
+            # What was announced is not sent to its end.
+            self.broken = True
+            self._die()
         return ended
+
+    def _unchunked(self, reply: Reply) -> ev.Event:
+        self._transaction = None
+        self._resting = Stage.IDLE
+        self.needs_reset = True
+        if reply.code != _NOT_NOW:
+            # Who does not know the command takes what followed it for commands: no reply means anything any more.
+            self.broken = True
+            self._die()
+        return ev.ChunkingRefused(reply)
 
     def _confirmed(self, reply: Reply) -> ev.Event | None:
         if self._under_way.sink:
@@ -340,6 +394,8 @@ class SMTPClientMachine(Dialogue):
     def _not_confirmed(self, reply: Reply) -> ev.Event | None:
         if self._method is Method.LMTP:
             return self._answered_for(refusal(reply, Scope.RECIPIENT, Stage.READING_CONFIRMATION))
+        if reply.code in _NO_BDAT and self._under_way.chunked:
+            return self._unchunked(reply)
         return self._end(refusal(reply, Scope.MESSAGE, Stage.READING_CONFIRMATION), True)
 
     def _answered_for(self, result: ev.RecipientResult) -> ev.Event | None:
@@ -388,6 +444,10 @@ _NOBODY: Final = ev.RecipientResult(
     Verdict.TRANSIENT, Scope.CONNECTION, b"451 4.4.2 [internal] no answer", Stage.UNKNOWN
 )
 
+#: Replies to BDAT by which a peer says that it cannot be used, though it offers it (RFC 3030 2, RFC 5321 4.2.4).
+_NO_BDAT: Final = frozenset((500, 502, 503))
+#: Of these the one that knows the command.
+_NOT_NOW: Final = 503
 _HELLOS: Final = {Method.ESMTP: b"EHLO", Method.SMTP: b"HELO", Method.LMTP: b"LHLO"}
 _QUIT_FROM: Final = (Stage.IDLE, Stage.READING_BANNER, Stage.DURING_EHLO, Stage.AFTER_EHLO)
 
@@ -416,8 +476,9 @@ _MOVES: Final[Mapping[tuple[Stage, ReplyClass], Move]] = {
     (Stage.AFTER_DATA, _GO_ON): _M._data_wanted,
     (Stage.AFTER_DATA, _TRANSIENT): _M._data_refused,
     (Stage.AFTER_DATA, _PERMANENT): _M._data_refused,
-    (Stage.SENDING_BODY, _TRANSIENT): _M._body_refused_early,
-    (Stage.SENDING_BODY, _PERMANENT): _M._body_refused_early,
+    (Stage.SENDING_BODY, _OK): _M._chunk_taken,
+    (Stage.SENDING_BODY, _TRANSIENT): _M._body_refused,
+    (Stage.SENDING_BODY, _PERMANENT): _M._body_refused,
     (Stage.READING_CONFIRMATION, _OK): _M._confirmed,
     (Stage.READING_CONFIRMATION, _TRANSIENT): _M._not_confirmed,
     (Stage.READING_CONFIRMATION, _PERMANENT): _M._not_confirmed,

@@ -129,6 +129,23 @@ class BodyWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkTaken:
+    """
+    Send the next chunk of the content.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkingRefused:
+    """
+    The transaction came to nothing, because the peer does not know BDAT, which it
+    offers, or does not take it now: nothing was decided about any recipient.
+    """
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionEnded:
     """
     The transaction is decided.
@@ -197,6 +214,8 @@ Event = (
     | ClientRefused
     | Answered
     | BodyWanted
+    | ChunkTaken
+    | ChunkingRefused
     | TransactionEnded
     | ResetDone
     | QuitDone

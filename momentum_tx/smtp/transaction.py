@@ -51,7 +51,10 @@ class Transaction:
         "_stages",
         "_whole",
         "accepted",
+        "chunk_owed",
+        "chunked",
         "failed",
+        "grouped",
         "index",
         "sender_refused",
         "sink",
@@ -64,6 +67,7 @@ class Transaction:
         parameters: bytes,
         pipeline: bool,
         recipient_parameters: Sequence[bytes] = (),
+        chunked: bool = False,
     ) -> None:
         if parameters:
             mail = b"MAIL FROM:<%b> %b\r\n" % (sender, parameters)
@@ -78,7 +82,7 @@ class Transaction:
         else:
             commands = [b"RCPT TO:<%b>\r\n" % recipient for recipient in recipients]
             most = MAX_COMMAND
-        lines = [mail, *commands, b"DATA\r\n"]
+        lines = [mail, *commands] if chunked else [mail, *commands, b"DATA\r\n"]
         if (
             len(parameters) > PARAMETER_ALLOWANCE
             or len(mail) - len(parameters) > MAX_COMMAND
@@ -91,7 +95,10 @@ class Transaction:
         self._lines = lines
         self._whole = whole
         self._count = len(recipients)
-        self._stages = (Stage.AFTER_MAIL_FROM, *(Stage.AFTER_RCPT_TO,) * self._count, Stage.AFTER_DATA)
+        awaited = (Stage.AFTER_RCPT_TO,) * self._count
+        self._stages = (
+            (Stage.AFTER_MAIL_FROM, *awaited) if chunked else (Stage.AFTER_MAIL_FROM, *awaited, Stage.AFTER_DATA)
+        )
         self._group = MAX_GROUP if pipeline else 1
         #: Lines sent so far.
         self._sent = 0
@@ -111,6 +118,12 @@ class Transaction:
         self.failed = False
         #: The data asked for is a lone dot whose reply counts for nobody.
         self.sink = False
+        #: The content goes in chunks (RFC 3030), and DATA is never said.
+        self.chunked = chunked
+        #: A chunk that was not the last has left, and its reply is awaited.
+        self.chunk_owed = False
+        #: More than one command was sent together last.
+        self.grouped = False
 
     @property
     def exhausted(self) -> bool:
@@ -119,7 +132,16 @@ class Transaction:
         only DATA remains and nobody would get it.
         """
         left = len(self._lines) - self._sent
-        return not left or self.sender_refused is not None or (left == 1 and not self.accepted)
+        if not left or self.sender_refused is not None:
+            return True
+        return left == 1 and not self.accepted and not self.chunked
+
+    @property
+    def chunks_due(self) -> bool:
+        """
+        Whether every address was answered for, and the chunks may follow for somebody.
+        """
+        return self.chunked and self._sent == len(self._lines) and self.sender_refused is None and bool(self.accepted)
 
     def next_group(self) -> tuple[bytes, tuple[Stage, ...]]:
         """
@@ -128,6 +150,7 @@ class Transaction:
         sent, total = self._sent, len(self._lines)
         if sent == 0 and total <= self._group and len(self._whole) <= MAX_GROUP_OCTETS:
             self._sent = total
+            self.grouped = total > 1
             return self._whole, self._stages
         end = min(sent + self._group, total)
         text = b"".join(self._lines[sent:end])
@@ -135,6 +158,7 @@ class Transaction:
             end = sent + (end - sent) // 2
             text = b"".join(self._lines[sent:end])
         self._sent = end
+        self.grouped = end - sent > 1
         return text, self._stages[sent:end]
 
     def refuse_sender(self, reply: Reply) -> None:

@@ -96,6 +96,20 @@ class Taken:
     told: dict[bytes, bytes] = field(default_factory=dict)
 
 
+class _Chunk:
+    """
+    A chunk that is being read.
+    """
+
+    __slots__ = ("last", "left", "line", "octets")
+
+    def __init__(self, line: bytes, left: int, last: bool) -> None:
+        self.line = line
+        self.left = left
+        self.last = last
+        self.octets = bytearray()
+
+
 class ReceiverSession(Protocol):
     """
     One connection to a :class:`Receiver`.
@@ -115,6 +129,8 @@ class ReceiverSession(Protocol):
     """
 
     __slots__ = (
+        "_chunk",
+        "_chunked",
         "_content",
         "_content_begun",
         "_held",
@@ -152,6 +168,8 @@ class ReceiverSession(Protocol):
         self.taken = 0
         self._line = b""
         self._content: ContentReader | None = None
+        # The chunk that is being read, with its command.
+        self._chunk: _Chunk | None = None
         self._content_begun = False
         self._refused_early = False
         # Said during one read; leaves with its end, in one piece.
@@ -169,6 +187,8 @@ class ReceiverSession(Protocol):
         self.recipients: list[bytes] = []
         self.answered = 0
         self.asked = 0
+        # The chunks so far; ``None`` before the first.
+        self._chunked: bytes | None = None
 
     def connectionMade(self) -> None:
         receiver = self.receiver
@@ -205,6 +225,9 @@ class ReceiverSession(Protocol):
                 # What comes meanwhile is read afterwards, as by a server with one thread.
                 self._held += data[at:]
                 break
+            if self._chunk is not None:
+                at = self._take_chunk(data, at)
+                continue
             if self._content is not None:
                 at = self._take_content(data, at)
                 if at < 0:
@@ -241,6 +264,37 @@ class ReceiverSession(Protocol):
                 self._all_read(reader.content)
             self._forget()
         return at
+
+    def _take_chunk(self, data: bytes, at: int) -> int:
+        chunk = self._chunk
+        assert chunk is not None
+        piece = data[at : at + chunk.left]
+        chunk.octets += piece
+        chunk.left -= len(piece)
+        if not chunk.left:
+            self._chunk_read(chunk)
+        return at + len(piece)
+
+    def _chunk_read(self, chunk: _Chunk) -> None:
+        receiver, self._chunk = self.receiver, None
+        answer = None if receiver.unscripted else receiver.step("BDAT", self, chunk.line)
+        if answer is None:
+            if self.sender is None or not self.recipients:
+                answer = Answer(b"503 5.5.1 No valid recipients")
+            elif not chunk.last:
+                answer = Answer(b"250 2.0.0 %d octets" % len(chunk.octets))
+        if answer is not None:
+            answer = receiver.adjusted("BDAT", self, answer)
+            if b"4" <= answer.reply < b"6":
+                # Until RSET nothing more is taken of it (RFC 3030 2).
+                self.recipients.clear()
+        if not self._over and self.recipients:
+            self._chunked = (self._chunked or b"") + bytes(chunk.octets)
+        if answer is not None:
+            self._act(answer)
+        elif chunk.last:
+            self._all_read(self._chunked or b"")
+            self._forget()
 
     def _all_read(self, content: bytes) -> None:
         receiver = self.receiver
@@ -287,6 +341,8 @@ class ReceiverSession(Protocol):
         receiver = self.receiver
         if receiver.keep_commands:
             receiver.commands.append((self.number, line))
+        if line[:5].upper() == b"BDAT " and receiver.chunking and self._begin_chunk(line):
+            return
         verb = _VERBS.get(line[:5]) or line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
         if verb == "RCPT":
             self.asked += 1
@@ -306,6 +362,16 @@ class ReceiverSession(Protocol):
             if following is not None:
                 self._act(receiver.adjusted("TLS", self, following))
 
+    def _begin_chunk(self, line: bytes) -> bool:
+        words = line.split()
+        last = len(words) == 3 and words[2].upper() == b"LAST"
+        if not (words[1:] and words[1].isdigit() and (len(words) == 2 or last)):
+            return False
+        self._chunk = chunk = _Chunk(line, int(words[1]), last)
+        if not chunk.left:
+            self._chunk_read(chunk)
+        return True
+
     def _usual(self, verb: str, line: bytes) -> Answer:
         receiver = self.receiver
         if verb == "RCPT":
@@ -320,6 +386,8 @@ class ReceiverSession(Protocol):
             if receiver.max_messages is not None and self.messages > receiver.max_messages:
                 return Answer(b"421 4.7.0 Enough messages on this connection")
             return SENDER_OK
+        if verb == "DATA" and self._chunked is not None:
+            return Answer(b"503 5.5.1 BDAT or DATA, not both")
         if verb == "DATA":
             return GO_ON if self.recipients else Answer(b"503 5.5.1 No valid recipients")
         if verb == ("LHLO" if receiver.lmtp else "EHLO"):
@@ -341,6 +409,8 @@ class ReceiverSession(Protocol):
             lines.append(b"PIPELINING")
         if receiver.size is not None:
             lines.append(b"SIZE %d" % receiver.size)
+        if receiver.chunking:
+            lines.append(b"CHUNKING")
         if receiver.xclient:
             lines.append(b"XCLIENT " + b" ".join(receiver.xclient))
         if receiver.starttls and not self.encrypted:

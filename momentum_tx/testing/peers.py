@@ -103,6 +103,8 @@ class Receiver(Factory):
         self.extensions: list[bytes] = [b"8BITMIME", b"SMTPUTF8"]
         self.pipelining = True
         self.starttls = False
+        #: Whether content is taken by BDAT (RFC 3030), and that is offered.
+        self.chunking = False
         #: Whether it speaks LMTP and not SMTP: LHLO, and at ``dot`` an answer for each recipient.
         self.lmtp = False
         #: Attributes of a client it wants to know by XCLIENT; none is offered without.
@@ -140,7 +142,9 @@ class Receiver(Factory):
 
         :param point: ``connect``, a command's verb in upper case, ``dot`` (the
             end of the content), ``body`` (its first octets; a refusal there stands
-            for the reply to the dot, and nothing is taken), or ``TLS`` (the
+            for the reply to the dot, and nothing is taken; not of chunks), ``BDAT`` (a
+            chunk was read; a refusal spoils the transaction, and after the last chunk
+            ``dot`` follows where nothing is said here), or ``TLS`` (the
             STARTTLS command was answered).  By LMTP *step* is done at ``dot`` for
             one recipient after the other.
         :param step: a reply, an :class:`Answer`, or a function of (session,

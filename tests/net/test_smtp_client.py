@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from momentum_tx.net.smtp_client import BODY_SLICE, ISMTPClientListener, SMTPClientProtocol, stage_timeouts
+from momentum_tx.net.body_writer import BODY_SLICE
+from momentum_tx.net.smtp_client import ISMTPClientListener, SMTPClientProtocol, stage_timeouts
 from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.settings import PathSettings
 from momentum_tx.smtp import events as ev

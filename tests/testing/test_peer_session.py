@@ -266,6 +266,59 @@ class TakenTests(ReceiverCase):
             self.assertEqual((self.mx.ledger[-1].reply, self.mx.ledger[-1].said), (b"250 2.0.0 At last", said))
 
 
+class ChunkTests(ReceiverCase):
+    """
+    A receiver that takes chunks (RFC 3030).
+    """
+
+    ENVELOPE = (b"EHLO me", b"MAIL FROM:<a@b.example>", b"RCPT TO:<c@example.com>")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mx.chunking = True
+
+    def test_taken(self) -> None:
+        """
+        Chunks are put together as they are, also when every octet comes for itself; DATA is no
+        way to go on, and the next transaction begins anew.
+        """
+        for step in (1, 1000):
+            del self.mx.ledger[:]
+            side = self.connect()
+            self.assertEqual(self.codes(side, *self.ENVELOPE), b"250 250 250".split())
+            self.assertIn(b"CHUNKING", b"".join(side.heard))
+            del side.heard[:]
+            octets = b"BDAT 7\r\n.\r\n..\r\nDATA\r\nBDAT 0 LAST\r\nNOOP\r\n"
+            for at in range(0, len(octets), step):
+                side.transport.write(octets[at : at + step])
+                self.clock.advance(0.1)
+            codes = [line[:3] for line in b"".join(side.heard).splitlines()]
+            self.assertEqual(codes, b"250 503 250 250".split())
+            self.assertEqual([taken.content for taken in self.mx.ledger], [b".\r\n..\r\n"])
+            self.assertEqual(self.codes(side, self.ENVELOPE[1], b"RSET"), b"250 250".split())
+
+    def test_refused(self) -> None:
+        """
+        After a refused chunk nothing is taken before RSET; without a recipient nothing is.
+        """
+        self.mx.on("BDAT", b"451 4.3.0 Later", times=1)
+        side = self.connect()
+        self.codes(side, *self.ENVELOPE)
+        self.assertEqual(self.codes(side, b"BDAT 3\r\nx", b"BDAT 0 LAST"), b"451 503".split())
+        self.assertEqual(self.codes(side, b"RSET", *self.ENVELOPE[1:], b"BDAT 3 LAST\r\nx"), b"250 250 250 250".split())
+        self.assertEqual(self.codes(side, self.ENVELOPE[1], b"BDAT 3 LAST\r\nx"), b"250 503".split())
+        self.assertEqual([taken.content for taken in self.mx.ledger], [b"x\r\n"])
+
+    def test_unknown(self) -> None:
+        """
+        One that takes no chunks, or cannot read the command, takes what follows for commands.
+        """
+        side = self.connect()
+        self.assertEqual(self.codes(side, b"BDAT x LAST", b"NOOP"), b"500 250".split())
+        self.mx.chunking = False
+        self.assertEqual(self.codes(self.connect(), b"BDAT 6 LAST", b"NOOP"), b"500 250".split())
+
+
 class PathTests(ReceiverCase):
     """
     The address in a command.

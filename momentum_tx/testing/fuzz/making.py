@@ -81,6 +81,7 @@ class _Making:
         for weather in self.weather:
             getattr(self, f"_{weather}_steps", lambda: None)()
         self._method()
+        self._carriage()
         draw_said(plan)
         plan.steps.sort(key=lambda step: step.at)
 
@@ -245,6 +246,23 @@ class _Making:
                     host.extensions["xclient"] = True
         if dice.random() < 0.15:
             plan.settings["transform_8bitmime_content"] = "strict"
+
+    def _carriage(self) -> None:
+        dice, plan = self.dice, self.plan
+        chunks = dice.random()
+        if chunks < 0.3:
+            plan.settings["chunk_size"] = dice.choice((100, 1000, 70_000) if self.fine else (1000, 70_000))
+            plan.settings["chunking_minimum_size"] = dice.choice((0, 0, 500))
+            for host in plan.hosts:
+                if plan.calm or dice.random() < 0.7:
+                    host.extensions["chunking"] = True
+            if not plan.calm and dice.random() < 0.3:
+                # As a peer does that is not as good as its word; now and then, or always.
+                reply = dice.choice(("503 5.5.1 No BDAT", "451 4.3.0 Later", "552 5.3.4 Too large"))
+                args = {"point": "BDAT", "answer": {"reply": reply}, "share": dice.choice((0.2, 1.0))}
+                dice.choice(plan.hosts).behaviours.append(Part("BrokenAt", args))
+        if dice.random() < 0.2 and not plan.calm:
+            plan.settings["body_minimum_rate"] = dice.choice((0, 5000))
 
     def _providers(self) -> None:
         dice = self.dice

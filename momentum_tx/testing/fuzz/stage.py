@@ -182,7 +182,7 @@ class Stage:
         receiver = Receiver(self.world.network, host.address, port, host.name.encode(), keep_commands=False)
         self.receivers[host.address] = receiver
         self._seen[host.address] = 0
-        for name in ("pipelining", "starttls", "size", "max_messages", "lmtp"):
+        for name in ("pipelining", "starttls", "size", "max_messages", "lmtp", "chunking"):
             if name in host.extensions:
                 setattr(receiver, name, host.extensions[name])
         if host.extensions.get("xclient"):

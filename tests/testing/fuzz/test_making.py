@@ -123,6 +123,16 @@ class MakePlanTests(SynchronousTestCase):
         ):
             self.assertTrue(any(name in plan.settings for plan in self.plans), name)
 
+    def test_carriage(self) -> None:
+        """
+        Content goes in chunks in some plans, to receivers that take them and to some that do not.
+        """
+        hosts = [host for plan in self.plans for host in plan.hosts if plan.settings.get("chunk_size")]
+        self.assertEqual({host.extensions.get("chunking", False) for host in hosts}, {True, False})
+        points = {part.args.get("point") for host in hosts for part in host.behaviours}
+        self.assertIn("BDAT", points)
+        self.assertTrue(any("body_minimum_rate" in plan.settings for plan in self.plans))
+
     def test_methods(self) -> None:
         """
         Most plans speak ESMTP; where another method is configured the receivers speak it too.
