@@ -112,6 +112,7 @@ TESTED_ELSEWHERE: Final = {
     "delivery/speaking": "lets others speak in a session: test_conversation",
     "operate/commands": "half of the service: test_service and the tests of each command",
     "delivery/securing": "how a session comes by TLS: test_sessions",
+    "delivery/sending": "the middle of a session: test_session and test_carriage",
     "interfaces/hooks": "contracts: every provider and double is verified where it is tested",
     "interfaces/records": "contracts, as above",
     "interfaces/seams": "contracts, as above",
@@ -129,6 +130,7 @@ TESTED_ELSEWHERE: Final = {
     "spool/replay": "inside the journal, as above",
     "spool/segments": "inside the journal, as above",
     "spool/writer": "inside the journal, as above",
+    "testing/answers": "fields only; test_peers and test_peer_session give every one of them",
     "testing/fuzz/__main__": "two lines; test_command and test_play run it in processes of its own",
 }
 #: Test modules that are about no single module, and what about.

@@ -19,7 +19,8 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final, Literal
 
-from .peer_session import CLOSE, SILENCE, TAKE_AND_BE_SILENT, TAKE_AND_CLOSE, Answer, ReceiverSession, Step, path_of
+from .answers import CLOSE, SILENCE, TAKE_AND_BE_SILENT, TAKE_AND_CLOSE, Answer
+from .peer_session import ReceiverSession, Step, path_of
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall

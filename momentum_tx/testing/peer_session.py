@@ -14,49 +14,30 @@ from twisted.python.failure import Failure
 
 from ..smtp.addresses import parse_path
 from ..smtp.body import ContentReader
+from .answers import GO_ON, RECIPIENT_OK, SENDER_OK, TAKEN, Answer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from .peers import Receiver
 
+__all__ = [
+    "GO_ON",
+    "LARGEST",
+    "RECIPIENT_OK",
+    "SENDER_OK",
+    "TAKEN",
+    "Answer",
+    "ReceiverSession",
+    "Step",
+    "Taken",
+    "path_of",
+]
+
 #: Octets of the largest message a receiver takes.
 LARGEST: Final = 1 << 28
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """
-    What a receiver does at one point of its script.
-
-    :ivar reply: what it says, without the final CRLF; empty for nothing.
-    :ivar then: ``go on``, ``close`` or ``reset`` the connection, or ``deaf``:
-        never say anything again.
-    :ivar take: whether the message is taken all the same; at ``dot`` only.
-    :ivar after: seconds it thinks first.
-    """
-
-    reply: bytes = b""
-    then: str = "go on"
-    take: bool = False
-    after: float = 0.0
-
-
-#: Say nothing more, for ever.
-SILENCE: Final = Answer(then="deaf")
-#: Close the connection without a word.
-CLOSE: Final = Answer(then="close")
-#: Reset the connection.
-RESET: Final = Answer(then="reset")
-#: At the final dot: take the message, and close or keep silent.
-TAKE_AND_CLOSE: Final = Answer(then="close", take=True)
-TAKE_AND_BE_SILENT: Final = Answer(then="deaf", take=True)
-
-#: What a well-behaved receiver says while all goes well.
-SENDER_OK: Final = Answer(b"250 2.1.0 Sender ok")
-RECIPIENT_OK: Final = Answer(b"250 2.1.5 Recipient ok")
-GO_ON: Final = Answer(b"354 Go on")
-TAKEN: Final = Answer(b"250 2.0.0 Taken")
 #: The verbs as they usually come, without a word of parsing.
 _VERBS: Final = {b"EHLO ": "EHLO", b"MAIL ": "MAIL", b"RCPT ": "RCPT", b"DATA": "DATA", b"QUIT": "QUIT"}
 

@@ -21,18 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import Factory
 
-from .peer_session import (
-    CLOSE,
-    RESET,
-    SILENCE,
-    TAKE_AND_BE_SILENT,
-    TAKE_AND_CLOSE,
-    Answer,
-    ReceiverSession,
-    Step,
-    Taken,
-    path_of,
-)
+from .answers import CLOSE, RESET, SILENCE, TAKE_AND_BE_SILENT, TAKE_AND_CLOSE, Answer
+from .peer_session import ReceiverSession, Step, Taken, path_of
 
 if TYPE_CHECKING:
     from .behaviours import Behaviour
