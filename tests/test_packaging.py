@@ -24,6 +24,7 @@ PLUGIN: Final = ROOT / "twisted" / "plugins" / "momentum_tx_plugin.py"
 #: What is imported under another name than it is installed by.
 INSTALLED_AS: Final = {
     "OpenSSL": "pyopenssl",
+    "dkim": "dkimpy",
     "dns": "dnspython",
     "service_identity": "service-identity",
     "zope": "zope.interface",

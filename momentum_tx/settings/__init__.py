@@ -8,6 +8,7 @@ it began with.  How a value is found through the scopes is the business of
 :mod:`momentum_tx.config`.
 """
 
+from .dkim import DKIMSettings, DKIMSignature
 from .option import DOMAIN_WIDE, STANDARD, Level, option
 from .path import PathSettings
 from .scopes import DEFAULT_GROUP, DEFAULT_SLOT, UNBOUND, Binding, BindingSettings, DomainSettings, HostSettings
@@ -22,6 +23,8 @@ __all__ = [
     "UNBOUND",
     "Binding",
     "BindingSettings",
+    "DKIMSettings",
+    "DKIMSignature",
     "DomainSettings",
     "GlobalSettings",
     "HostSettings",

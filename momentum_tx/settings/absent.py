@@ -13,7 +13,7 @@ _LATER: Final = "not in this version"
 _ALWAYS_POOLED: Final = "there is one event loop"
 _BOUNCES: Final = "this version writes no bounces; log_permanent_failure_v1 tells of every failure"
 _BOUNCES_IN: Final = "bounces that come in are mail like any other"
-_SIGNING: Final = "mail is sent as it was received; sign it before it is handed over"
+_SIGNING: Final = "mail is signed where there is a dkim table for the domain of its From field"
 
 #: By name: why it is not here, and what there is instead, as the end of a sentence.
 ABSENT: Final = MappingProxyType(
@@ -45,10 +45,11 @@ ABSENT: Final = MappingProxyType(
         # Features of SMTP.
         "use_sendfile": "content is read in threads and written by the reactor",
         "use_mmap": "content is read in threads and written by the reactor",
+        "opendkim": f'{_SIGNING}; use [dkim."example.com"] and the hook dkim_sign',
         "opendkim_sign": _SIGNING,
-        "dkim": _SIGNING,
-        "domainkeys": _SIGNING,
-        "enable_fbl_header_insertion": _SIGNING,
+        "dkim_sign": _SIGNING,
+        "domainkeys": "DomainKeys was given up for DKIM, and nobody verifies it; use dkim tables",
+        "enable_fbl_header_insertion": "fields are added before mail is handed over",
         # TLS.
         "tls_ifavailable_fallback": "after a failed handshake mail goes without TLS where tls is ifavailable",
         "tls_fallback_always_new_connection": (

@@ -17,6 +17,8 @@ class Level(enum.Enum):
     HOST = "host"
     BINDING = "binding"
     BINDING_GROUP = "binding_group"
+    DKIM = "dkim"
+    DKIM_SELECTOR = "selector"
 
 
 #: Scopes of most delivery options: binding, group, domain (nested too), global.

@@ -171,6 +171,23 @@ class GlobalSettings:
     max_received_headers: int = option(
         100, "Received fields at which a message counts as looping and is refused.", "fields", GLOBAL, minimum=1
     )
+    dkim_failure: str = option(
+        "refuse",
+        "What becomes of a message that cannot be signed as it should be: refuse, it gets 451; accept, it is sent"
+        " without a signature (ours).",
+        scopes=GLOBAL,
+        choices=("refuse", "accept"),
+    )
+    dkim_threads: int = option(
+        2, "Most threads that sign mail at once (ours).", "threads", GLOBAL, minimum=1, maximum=3
+    )
+    dkim_max_waiting: int = option(
+        10_000,
+        "Messages that may wait for a thread that signs them; more fare as dkim_failure says (ours).",
+        "messages",
+        GLOBAL,
+        minimum=1,
+    )
     server_max_outbound_connections: int = option(
         20_000, "Most outbound connections of the whole server.", "connections", GLOBAL, minimum=1
     )
@@ -309,4 +326,11 @@ class GlobalSettings:
     )
     hooks: tuple[str, ...] = option(
         (), "Hook providers, package.module:object, asked in this order (ours).", scopes=GLOBAL
+    )
+    hook_timeout: float = option(
+        10.0,
+        "Longest that providers are waited for, of a hook that lets them take their time (ours).",
+        "seconds",
+        GLOBAL,
+        minimum=0.05,
     )

@@ -20,6 +20,7 @@ from momentum_tx.settings import (
     UNBOUND,
     Binding,
     BindingSettings,
+    DKIMSettings,
     DomainSettings,
     GlobalSettings,
     HostSettings,
@@ -28,7 +29,7 @@ from momentum_tx.settings import (
 )
 
 PACKAGE = Path(momentum_tx.__file__).parent
-CLASSES: tuple[Any, ...] = (GlobalSettings, PathSettings, DomainSettings, HostSettings, BindingSettings)
+CLASSES: tuple[Any, ...] = (GlobalSettings, PathSettings, DomainSettings, HostSettings, BindingSettings, DKIMSettings)
 
 
 def options() -> list[tuple[Any, Field[Any]]]:
@@ -125,8 +126,13 @@ class OptionTests(SynchronousTestCase):
             (DomainSettings, DOMAIN_WIDE),
             (HostSettings, (Level.HOST,)),
             (BindingSettings, (Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL)),
+            (DKIMSettings, (Level.DKIM, Level.DKIM_SELECTOR)),
         ):
             for option in fields(owner):
+                if option.name == "keyfile":
+                    # Two signatures never share one.
+                    self.assertEqual(option.metadata["scopes"], (Level.DKIM_SELECTOR,))
+                    continue
                 of_one = (Level.BINDING,) if option.name in ("bind_address_secondary", "group_weight") else scopes
                 if option.name == "server_max_outbound_connections" and owner is BindingSettings:
                     of_one = scopes[:2]
