@@ -21,6 +21,7 @@ from ..settings import (
     UNBOUND,
     Binding,
     BindingSettings,
+    DKIMSettings,
     DomainSettings,
     GlobalSettings,
     HostSettings,
@@ -31,6 +32,7 @@ from . import names
 from .limits import host_limits, path_limits
 from .lines import Lines
 from .options import BY_CLASS, Table
+from .signers import Signers
 from .stanzas import BindingStanzas, GroupStanzas, Layout, NamedStanzas, Stanza, nearest
 
 #: Most settled answers kept of each kind; at the bound all are forgotten and settled anew when asked for.
@@ -107,6 +109,7 @@ class Configuration:
             self._binding(name, slot, group_of.get(name, DEFAULT)) for slot, name in enumerate(binding_names)
         )
         self.groups = self._members()
+        self.signers = Signers(layout.signers, self.where)
         #: Doubts about what was written, ``file:line: key path: text`` each.
         self.warnings: list[str] = []
         self._written = frozenset(name for stanza in self.stanzas() for name in stanza.values)
@@ -241,8 +244,10 @@ class Configuration:
             yield from _with_domains(group)
             for binding in group.bindings.values():
                 yield from _with_domains(binding)
-        yield from _all_of(layout.domains)
-        yield from _all_of(layout.hosts)
+        yield from layout.domains.all()
+        yield from layout.hosts.all()
+        for signer, selectors in layout.signers.selectors.items():
+            yield from (signer, *selectors.values())
 
     def containers(self) -> Iterator[NamedStanzas]:
         """
@@ -342,6 +347,8 @@ class Configuration:
         elif option in BY_CLASS[BindingSettings]:
             chain += tables.plain
             owner = BindingSettings
+        elif option in BY_CLASS[DKIMSettings]:
+            raise ConfigError(f"{option}: depends on the author of a message; momentum-tx dkim show tells it")
         else:
             known = [known for kind in BY_CLASS for known in BY_CLASS[kind]]
             raise ConfigError(f"{option}: unknown option{nearest(option, known)}")
@@ -462,14 +469,8 @@ def _candidates(container: NamedStanzas, name: str) -> Iterator[Stanza]:
 
 def _with_domains(written: BindingStanzas) -> Iterator[Stanza]:
     yield written.own
-    yield from _all_of(written.domains)
-    yield from _all_of(written.hosts)
-
-
-def _all_of(container: NamedStanzas) -> Iterator[Stanza]:
-    yield from container.exact.values()
-    for _, stanza in container.patterns:
-        yield stanza
+    yield from written.domains.all()
+    yield from written.hosts.all()
 
 
 def _unwritten(path: tuple[str, ...]) -> BindingStanzas:

@@ -13,7 +13,7 @@ from typing import Final
 
 import idna
 
-from ..policy import shares, tracing
+from ..policy import shares, signatures, tracing
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..policy.transcoding import compiled_pattern, parsed_replacement
@@ -368,6 +368,13 @@ def directory(text: str) -> str:
     if not text:
         raise ValueError("is empty; a directory is expected")
     return text
+
+
+def signing_domain(text: str) -> str:
+    """
+    Empty, or the name of a domain that signs mail.
+    """
+    return signatures.checked_domain(domain(text)) if text else ""
 
 
 def binding(name: str) -> str:

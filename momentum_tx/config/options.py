@@ -14,7 +14,16 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..settings import BindingSettings, DomainSettings, GlobalSettings, HostSettings, Level, PathSettings
+from ..policy import signatures
+from ..settings import (
+    BindingSettings,
+    DKIMSettings,
+    DomainSettings,
+    GlobalSettings,
+    HostSettings,
+    Level,
+    PathSettings,
+)
 from . import names
 
 
@@ -32,10 +41,12 @@ class Table(enum.Enum):
     NESTED_HOST = '[binding.NAME.host."..."]'
     #: A domain table inside a binding or a binding group.
     NESTED_DOMAIN = '[binding.NAME.domain."..."]'
+    DKIM = '[dkim."..."]'
+    DKIM_SELECTOR = '[dkim."...".selector.NAME]'
 
 
 #: Every class of options, in the order of the reference.
-CLASSES: Final = (GlobalSettings, BindingSettings, PathSettings, DomainSettings, HostSettings)
+CLASSES: Final = (GlobalSettings, BindingSettings, PathSettings, DomainSettings, HostSettings, DKIMSettings)
 #: What :meth:`Option.read` returns when there was a mistake.
 WRONG: Final = object()
 #: Ten years: beyond any sensible wait, and sums with the time of day stay printable dates.
@@ -54,6 +65,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "delivery_method": names.delivery_method,
         "ehlo_hostname": names.ehlo_name,
         "gateway": names.gateway,
+        "headerlist": signatures.checked_field,
         "hooks": names.provider,
         "hostname": names.host_name,
         "nameservers": names.nameserver,
@@ -61,6 +73,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "outbound_audit_monitors": names.monitor,
         "outbound_throttle_connections": names.throttle,
         "outbound_throttle_messages": names.throttle,
+        "oversign": signatures.checked_field,
         "prohibited_hosts": names.network,
         "relay_hosts": names.network,
         "response_transcode_pattern": names.transcode_pattern,
@@ -71,6 +84,7 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "routes": names.route,
         "share_by": names.trait,
         "share_weights": names.share_weight,
+        "signing_domain": names.signing_domain,
         "skip_hosts": names.skipped,
         "smtp_listen": names.listener,
         "trace_smtp": names.trace,

@@ -16,6 +16,7 @@ _TITLES: Final = (
     "Options of a (binding, domain) pair",
     "Options of a domain",
     "Options of a mail exchanger",
+    "Options of a DKIM signature",
 )
 
 _HEAD: Final = f"""\

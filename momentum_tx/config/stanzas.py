@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from ..policy import signatures
 from ..settings.absent import ABSENT
 from . import names
 from .lines import Lines, spelled
 from .options import BY_TABLE, WRONG, Table, shown, tables_of
 
-_BY_NAME = ("domain", "host", "binding", "binding_group")
+_BY_NAME = ("domain", "host", "binding", "binding_group", "dkim")
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +65,14 @@ class NamedStanzas:
         found = [stanza for pattern, stanza in self.patterns if pattern.search(name)]
         return (exact, *found) if exact is not None else tuple(found)
 
+    def all(self) -> Iterator[Stanza]:
+        """
+        Every one, those of exact names first.
+        """
+        yield from self.exact.values()
+        for _, stanza in self.patterns:
+            yield stanza
+
 
 @dataclass(eq=False, slots=True)
 class BindingStanzas:
@@ -99,6 +108,19 @@ class GroupStanzas(BindingStanzas):
 
 
 @dataclass(eq=False, slots=True)
+class SignerStanzas:
+    """
+    What is written of domains whose mail is signed.
+
+    :ivar domains: their tables.
+    :ivar selectors: by domain table: one table for each signature, by selector, in file order.
+    """
+
+    domains: NamedStanzas = field(default_factory=lambda: NamedStanzas(("dkim",)))
+    selectors: dict[Stanza, dict[str, Stanza]] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
 class Layout:
     """
     A whole file.
@@ -109,6 +131,7 @@ class Layout:
     hosts: NamedStanzas = field(default_factory=lambda: NamedStanzas(("host",)))
     bindings: dict[str, BindingStanzas] = field(default_factory=dict)
     groups: dict[str, GroupStanzas] = field(default_factory=dict)
+    signers: SignerStanzas = field(default_factory=SignerStanzas)
 
 
 class Reader:
@@ -162,6 +185,8 @@ class Reader:
                 self._named(layout.hosts, value, Table.HOST)
             elif key == "binding":
                 layout.bindings = self._bindings(path, value)
+            elif key == "dkim":
+                self._signers(layout.signers, value)
             else:
                 layout.groups = self._groups(path, value)
         self._contradictions(layout)
@@ -238,10 +263,10 @@ class Reader:
             else:
                 self.report((*path, name), f"expected a table, not {shown(inner)}")
 
-    def _named(self, into: NamedStanzas, written: object, table: Table) -> None:
+    def _named(self, into: NamedStanzas, written: object, table: Table, within: tuple[str, ...] = ()) -> None:
         for name, inner in self._tables(into.path, written, '"..."'):
             stanza = Stanza((*into.path, name))
-            self._options(stanza, inner, table)
+            self._options(stanza, inner, table, within)
             if name.startswith("/"):
                 pattern = self._pattern(stanza.path, name)
                 if pattern is not None:
@@ -309,6 +334,46 @@ class Reader:
             found[name] = group
         return found
 
+    def _signers(self, into: SignerStanzas, written: dict[str, Any]) -> None:
+        self._named(into.domains, written, Table.DKIM, ("selector",))
+        for own in into.domains.all():
+            made = into.selectors[own] = {}
+            at = (*own.path, "selector")
+            for name, inner in self._tables(at, written[own.path[-1]].get("selector", {}), "NAME"):
+                stanza = Stanza((*at, name))
+                self._options(stanza, inner, Table.DKIM_SELECTOR)
+                selector = self._name(stanza.path, _selector)
+                if selector is None:
+                    continue
+                if selector in made:
+                    first = made[selector].path
+                    self.report(stanza.path, f"means the same selector as {self.place(first)}: {spelled(first)}")
+                made[selector] = stanza
+                if not inner.get("keyfile"):
+                    self.report(stanza.path, "needs a keyfile, the file of the private key")
+                self._signer(own, stanza)
+
+    def _signer(self, own: Stanza, stanza: Stanza) -> None:
+        """
+        Whether what one selector says goes together.
+        """
+        values = {**own.values, **stanza.values}
+        identity, domain, name = str(values.get("identity", "")), str(values.get("signing_domain", "")), own.path[-1]
+        if not domain and not name.startswith("/"):
+            try:
+                domain = signatures.checked_domain(names.looked_up(name))
+            except ValueError as error:
+                self.report(own.path, f"{shown(name)} {error}")
+                return
+        if identity and not domain:
+            self.report(stanza.path, "an identity needs a signing_domain where the table is a regex")
+        elif identity:
+            owner = stanza if "identity" in stanza.values else own
+            try:
+                signatures.checked_identity(identity, domain)
+            except ValueError as error:
+                self.report((*owner.path, "identity"), f"{shown(identity)} {error}")
+
     def _contradictions(self, layout: Layout) -> None:
         values = layout.top.values
         if values.get("durability") == "unsafe" and values.get("i_accept_loss") is not True:
@@ -320,6 +385,13 @@ class Reader:
         shortest, longest = values.get("min_dns_ttl", 0), values.get("max_dns_ttl", 2**32 - 1)
         if isinstance(shortest, int) and isinstance(longest, int) and shortest > longest:
             self.report(("global", "min_dns_ttl"), f"must not be above max_dns_ttl, which is {longest}")
+
+
+def _selector(text: str) -> str:
+    try:
+        return signatures.checked_selector(text)
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} {error}") from None
 
 
 def absent(key: str) -> str:

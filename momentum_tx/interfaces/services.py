@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from ..flags import ConnFlag
-    from ..settings import Binding, DomainSettings, GlobalSettings, HostSettings, PathSettings
+    from ..settings import Binding, DKIMSignature, DomainSettings, GlobalSettings, HostSettings, PathSettings
     from ..settings.limits import HostLimits, PathLimits
     from .records import IConnectionHandle, IDomainRecord
 
@@ -182,6 +182,25 @@ class IResolver(Interface):
         """
 
 
+class ISigners(Interface):
+    """
+    Whose mail is signed, and with what.  True when there is anybody.
+    """
+
+    def signatures(domain: str) -> tuple[DKIMSignature, ...]:
+        """
+        The DKIM signatures of mail whose author is of a domain: those of the first
+        ``[dkim]`` table that is about it, the exact name before the regexes.
+
+        :param domain: the domain of the From field.
+        """
+
+    def keyfiles() -> dict[str, str]:
+        """
+        Every file of a private key, and ``file:line`` of the first place it was written at.
+        """
+
+
 class IConfiguration(Interface):
     """
     One settled generation of the configuration.
@@ -191,6 +210,7 @@ class IConfiguration(Interface):
     global_settings: GlobalSettings = Attribute("Options of the whole service.")
     bindings: tuple[Binding, ...] = Attribute("Index is the slot; 0 is ``default``.")
     groups: dict[str, tuple[int, ...]] = Attribute("Slots of each binding group, in file order.")
+    signers: ISigners = Attribute("Whose mail is signed.")
 
     def path(slot: int, domain: str) -> PathSettings:
         """

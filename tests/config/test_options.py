@@ -20,17 +20,20 @@ class TableTests(SynchronousTestCase):
     def test_tables(self) -> None:
         """
         Delivery options stand everywhere but under a host, domain-wide ones not inside a binding,
-        options of the service in the global table alone.
+        options of the service in the global table alone, those of a signature where somebody signs.
         """
         everywhere = [Table.GLOBAL, Table.DOMAIN, Table.BINDING, Table.BINDING_GROUP, Table.NESTED_DOMAIN]
         self.assertEqual(tables_of("retry_interval"), everywhere)
         self.assertEqual(tables_of("host_failure_retry"), [Table.GLOBAL, Table.DOMAIN])
         self.assertEqual(tables_of("state_dir"), [Table.GLOBAL])
         self.assertEqual(tables_of("bind_address"), [Table.GLOBAL, Table.BINDING, Table.BINDING_GROUP])
+        self.assertEqual(tables_of("headerlist"), [Table.DKIM, Table.DKIM_SELECTOR])
+        self.assertEqual(tables_of("keyfile"), [Table.DKIM_SELECTOR])
+        delivery = [table for table in Table if table not in (Table.DKIM, Table.DKIM_SELECTOR)]
         self.assertEqual(
-            tables_of("max_outbound_connections"), [table for table in Table if table is not Table.NESTED_HOST]
+            tables_of("max_outbound_connections"), [table for table in delivery if table is not Table.NESTED_HOST]
         )
-        self.assertEqual(tables_of("outbound_throttle_messages"), list(Table))
+        self.assertEqual(tables_of("outbound_throttle_messages"), delivery)
         self.assertEqual(tables_of("nonsense"), [])
 
     def test_same_name_two_options(self) -> None:
