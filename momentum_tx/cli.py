@@ -30,6 +30,7 @@ from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
 from .errors import ConfigError, StartupError
+from .operate import dkim
 from .service import OutboundService
 from .settings import UNBOUND
 
@@ -263,6 +264,7 @@ COMMANDS: Final[dict[str, Command]] = {
         _config_arguments,
         _config,
     ),
+    "dkim": Command(dkim.HELP, dkim.arguments, dkim.run),
 }
 
 

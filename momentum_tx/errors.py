@@ -135,6 +135,19 @@ class MessageRefused(DeliveryError):
         return f"{self.code} {self.text}"
 
 
+class SigningFailed(DeliveryError):
+    """
+    A message could not be signed; the text holds nothing of a key.
+    """
+
+
+class HookFailed(DeliveryError):
+    """
+    A hook that may wait gave no answer: a provider raised, talked nonsense, or
+    was not done in time.
+    """
+
+
 class HookReentered(DeliveryError):
     """
     A hook that is being asked called something that would ask hooks again.

@@ -30,6 +30,7 @@ from .hooks.named import NamedProviders
 from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
+from .inject.signing import Signer, load_keys
 from .inject.smtp import SMTPInjection
 from .inject.wishes import Wishes
 from .interfaces.services import IConfiguration, IResolver
@@ -156,6 +157,10 @@ class OutboundService(Service, Commands):
             self.delivery.choice.choose,
             self.delivery.enqueue,
         )
+        self._signer = Signer(self._current, self.hooks, seams.threads, reactor, clock)
+        keys, doubts = load_keys(config)
+        self._signer.use(keys)
+        config.warnings += doubts
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)
         self._injection = SMTPInjection(
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
@@ -243,6 +248,7 @@ class OutboundService(Service, Commands):
             return
         self._bound = True
         self.hooks.freeze()
+        self._sign()
         self.mainlog.start(self._reactor)
         self._configure_traces()
         try:
@@ -253,6 +259,12 @@ class OutboundService(Service, Commands):
         except Exception:
             self.release()
             raise
+
+    def _sign(self) -> None:
+        """
+        Have the receiver ask for signatures if anybody has them made.
+        """
+        self.receiver.signer = self._signer if self._signer.needed else None
 
     def release(self) -> None:
         """
@@ -388,7 +400,7 @@ class OutboundService(Service, Commands):
         self._injection.stop()
         await self.delivery.stop(self._facilities.config.global_settings.shutdown_grace)
         until = self._reactor.seconds() + INJECTION_GRACE
-        while len(self._injection) and self._reactor.seconds() < until:
+        while (len(self._injection) or self._signer.busy) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05, lambda: None)
         self._injection.interrupt()
         await self.spool.stop()
@@ -429,12 +441,16 @@ class OutboundService(Service, Commands):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
         prohibited = self._prohibited(new.global_settings)
         hooks = self._named.load(new.global_settings.hooks, new.where("global", "hooks"))
+        keys, doubts = load_keys(new)
         # From here on nothing is refused.
+        new.warnings += doubts
         self._config = new
         self._tell_doubts()
         self._facilities.config = new
         self._facilities.prohibited = prohibited
         self._named.install(hooks)
+        self._signer.use(keys)
+        self._sign()
         self.spool.configure(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings

@@ -18,6 +18,7 @@ from typing import Any
 from unittest import TestCase, TestLoader, TestResult
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -28,6 +29,7 @@ import momentum_tx
 from momentum_tx import ConnFlag, OutboundHooks, Stage, testing
 from momentum_tx.delivery.handle import ConnectionHandle
 from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override, Veto
+from momentum_tx.hooks.waiting import Inquiry
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.services import IConnectionInitiator
 from momentum_tx.queues.domain import DomainRecord
@@ -337,10 +339,12 @@ class HookPageTests(SynchronousTestCase):
             "args": (550, "5.7.1 Relaying denied"),
             "binding_id": 1,
             "binding_slot": 1,
+            "content": b"From: news@letters.example\r\n\r\nHello.\r\n",
             "conn_fd": -int(ConnFlag.ERROR_BIND),
             "ctx": {"code": "550", "command": "RCPT TO:<a@b.example>"},
             "cur_conns": 2,
             "dest": self.dr,
+            "domain": "letters.example",
             "dr": self.dr,
             "err": ConnFlag.ERROR_CONNECT_TIMEOUT | ConnFlag.ACTION_REQUEUE1,
             "fd": self.socket.fileno(),
@@ -383,6 +387,8 @@ class HookPageTests(SynchronousTestCase):
             answer = point.override(ask)
         elif isinstance(point, Exchange):
             answer = list(point.each(ask))
+        elif isinstance(point, Inquiry):
+            answer = point.inquire(ask, Clock(), 10.0)
         else:
             assert isinstance(point, Fold)
             answer = point.fold(values[-1], lambda provider, value: ask(provider))

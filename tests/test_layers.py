@@ -117,6 +117,7 @@ TESTED_ELSEWHERE: Final = {
     "interfaces/records": "contracts, as above",
     "interfaces/seams": "contracts, as above",
     "interfaces/services": "contracts, as above",
+    "settings/dkim": "declarations: test_option looks at every class",
     "settings/limits": "fields only; config/test_limits settles them",
     "settings/path": "declarations: test_option looks at every class",
     "settings/scopes": "declarations, as above",

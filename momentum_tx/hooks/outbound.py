@@ -13,10 +13,12 @@ from zope.interface.verify import verifyObject
 
 from ..errors import StartupError
 from ..interfaces import hooks as contracts
+from ..settings import DKIMSignature
 from ..stages import Stage
 from .loggers import LoggerProvider
 from .points import Exchange, Fold, HookPoint, Notice, Override, Turn, Veto
 from .states import ClientState, StateProvider
+from .waiting import Inquiry
 
 _log = Logger()
 
@@ -55,6 +57,7 @@ class OutboundHooks:
             c.IBindingGroupChooseBinding, turn, int
         )
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
+        self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)
         self._loggers: list[contracts.ILoggingInfrastructure] = []
 
     @property

@@ -23,6 +23,7 @@ from ..settings import DEFAULT_SLOT
 from ..smtp.addresses import canonical_domain, split_address
 from ..wall import WallClock
 from . import recipients
+from .signing import Signer
 from .wishes import FIELDS, check, obey, shown, terms_of
 
 
@@ -66,6 +67,8 @@ class Receiver:
         #: Why nothing is taken, set by the owner while it starts or stops.
         self.closed: tuple[int, str] | None = None
         self.received_count = 0
+        #: Signs what is received, set by the owner; ``None`` while nothing is to be signed.
+        self.signer: Signer | None = None
 
     def refusal(self) -> tuple[int, str] | None:
         if self.closed is not None:
@@ -99,6 +102,19 @@ class Receiver:
             return fail(Failure())
         if admitted is not None:
             admitted(reception)
+        signer = self.signer
+        if signer is None:
+            return self._keep(content, reception)
+        try:
+            signed = signer.sign(reception, content)
+        except MessageRefused:
+            return fail(Failure())
+        if isinstance(signed, Deferred):
+            return signed.addCallback(self._keep, reception)
+        return self._keep(signed, reception)
+
+    def _keep(self, content: bytes, reception: Reception) -> Deferred[Reception]:
+        reception.size = len(content)
         kept: Deferred[Any] = self._spool.receive(reception, content)
         kept.addCallbacks(self._durable, self._not_kept, callbackArgs=(reception,))
         return kept

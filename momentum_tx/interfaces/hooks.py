@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Generator, Sequence
 
     from twisted.internet.address import IPv4Address, IPv6Address
 
     from ..flags import ConnFlag
+    from ..settings import DKIMSignature
     from ..stages import Stage
     from .records import IClientSession, IConnectionHandle, IDomainRecord, IMessage, IReception
 
@@ -406,6 +407,30 @@ class ISmtpClientState(Interface):
             is sent its result, or has its failure raised.  When it returns, the
             session goes on; when it raises, the session ends:
             :class:`~momentum_tx.errors.ExchangeFailed` tells people why.
+        """
+
+
+class IDkimSign(Interface):
+    """
+    Hook: with what is a message signed?  Shape: *inquiry*; a provider may wait.
+
+    Source: ours, hook ``dkim_sign``; where Momentum signs by a script, that calls
+    ``ec_dkim_sign`` or ``msys.validate.opendkim.sign``.
+    """
+
+    def dkim_sign(
+        ac: IReception, content: bytes, domain: str
+    ) -> Sequence[DKIMSignature] | Awaitable[Sequence[DKIMSignature] | None] | None:
+        """
+        Asked once per message, when nothing changes it any more and it is not kept yet.
+
+        :param ac: the reception; its ids are settled.
+        :param content: the message, our trace field in front, CRLF line ends.
+        :param domain: domain of its author, the first address of the From field:
+            lower case, A-labels; empty if there is no such field, or several.
+        :returns: the signatures, topmost first, none for an empty list; or
+            ``None`` for those of the configuration.  It may be awaited for, up
+            to ``hook_timeout``.
         """
 
 
