@@ -36,12 +36,14 @@ from .errors import (
     DialFailed,
     ExchangeFailed,
     ExchangersUnknown,
+    HookFailed,
     HookReentered,
     LocalProtocolError,
     LookupFailed,
     LookupHindered,
     MessageRefused,
     RemoteProtocolError,
+    SigningFailed,
     SpoolError,
     StartupError,
     TLSUndecided,
@@ -74,10 +76,12 @@ if TYPE_CHECKING:
     from .net.endpoint import BoundClientEndpoint
     from .policy.goal import default_connection_goal
     from .service import OutboundService, make_service
+    from .settings.dkim import DKIMSignature
 
 #: What is loaded when it is first named, and the module that defines it.
 _LATER: Final = {
     "BoundClientEndpoint": ".net.endpoint",
+    "DKIMSignature": ".settings.dkim",
     "OutboundHooks": ".hooks.outbound",
     "OutboundService": ".service",
     "connection_address": ".delivery.initiate",
@@ -111,10 +115,12 @@ __all__ = [
     "ConnectFailed",
     "ConnectTimedOut",
     "ConnectionNotInitiated",
+    "DKIMSignature",
     "DeliveryError",
     "DialFailed",
     "ExchangeFailed",
     "ExchangersUnknown",
+    "HookFailed",
     "HookReentered",
     "LocalProtocolError",
     "LookupFailed",
@@ -126,6 +132,7 @@ __all__ = [
     "Outcome",
     "RemoteProtocolError",
     "Scope",
+    "SigningFailed",
     "SpoolError",
     "Stage",
     "StartupError",
