@@ -16,7 +16,15 @@ from twisted.python.failure import Failure
 
 from ..errors import ExchangersUnknown, LookupFailed, LookupHindered
 from ..interfaces.services import MXKind
-from ..policy.next_hop import OWN_EXCHANGERS, Route, is_address, parse_next_hop, parse_route, preferences
+from ..policy.next_hop import (
+    OWN_EXCHANGERS,
+    Route,
+    before_ourselves,
+    is_address,
+    parse_next_hop,
+    parse_route,
+    preferences,
+)
 from ..queues.domain import HostRecord, MXRecord, MXType
 
 if TYPE_CHECKING:
@@ -178,9 +186,8 @@ class Exchangers:
             return Found(MXType.BROKEN, (), float(answer.ttl))
         if answer.kind is MXKind.NONE:
             return await self._implicit(domain, trusted, float(answer.ttl))
-        hosts = [
-            (preference, self._records.host(name, trusted)) for preference, name in answer.records[:MAX_EXCHANGERS]
-        ]
+        exchangers = before_ourselves(answer.records, self._f.hostname)[:MAX_EXCHANGERS]
+        hosts = [(preference, self._records.host(name, trusted)) for preference, name in exchangers]
         return await self._of_hosts(domain, hosts, float(answer.ttl))
 
     async def named(self, domain: str, exchangers: Iterable[tuple[int, str]]) -> Found:

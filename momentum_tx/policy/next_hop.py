@@ -4,7 +4,7 @@ Next hops as an operator writes them, in ``routes`` and ``gateway``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -110,3 +110,20 @@ def _port(port: str, text: str) -> int:
     if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
         raise ValueError(f"{text!r}: the port is a number from 1 to 65535")
     return int(port)
+
+
+def before_ourselves(exchangers: Sequence[tuple[int, str]], own: str) -> Sequence[tuple[int, str]]:
+    """
+    The exchangers that are nearer to the mailbox than we are: where we are one
+    ourselves, we and all that are no better take no mail from us, or it would go
+    in circles (RFC 5321 5.1).  Where that leaves nobody all stay, and what our own
+    address is to us (``prohibited_hosts``) decides.
+
+    :param exchangers: preference and name of each, in any order.
+    :param own: our name.
+    """
+    own = own.lower().rstrip(".")
+    ours = [preference for preference, name in exchangers if name.lower().rstrip(".") == own]
+    if not ours:
+        return exchangers
+    return [each for each in exchangers if each[0] < min(ours)] or exchangers

@@ -12,6 +12,8 @@ from momentum_tx.testing.world import World
 
 from ..worlds import BOB, WorldCase
 
+#: What the service calls itself.
+OURS = "mail.sender.example"
 PROHIBITED = "551 5.4.6 [internal] Private/Loopback Address"
 
 
@@ -227,6 +229,21 @@ class DNSTests(WorldCase):
     """
     Domains without routes.
     """
+
+    def test_ourselves(self) -> None:
+        """
+        Where we are an exchanger of the domain, mail goes to a better one or to none:
+        from a worse one it would come back.
+        """
+        world = self.world()
+        best, worst = world.exchanger("example.com", 10), world.exchanger("example.com", 30)
+        world.resolver.mx["example.com"] = [(10, "mx1.example.com"), (20, OURS), (30, "mx2.example.com")]
+        world.resolver.addresses[OURS] = ["198.51.100.77"]
+        world.network.refuse(best.address)
+        self.accept(world)
+        world.advance(60)
+        self.assertEqual([mx.host.name for mx in world.domain("example.com").mxlist], ["mx1.example.com"])
+        self.assertEqual((worst.connections, self.kinds(world)), (0, "RT"))
 
     def test_many_exchangers(self) -> None:
         """

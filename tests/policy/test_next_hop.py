@@ -4,7 +4,7 @@ Tests of :mod:`momentum_tx.policy.next_hop`.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.policy.next_hop import Route, is_address, parse_next_hop, parse_route, preferences
+from momentum_tx.policy.next_hop import Route, before_ourselves, is_address, parse_next_hop, parse_route, preferences
 
 
 class NextHopTests(SynchronousTestCase):
@@ -132,3 +132,23 @@ class RouteTests(SynchronousTestCase):
         ):
             routes = [Route("mx.example", 0, preference) for preference in written]
             self.assertEqual(preferences(routes), counted)
+
+
+class OurselvesTests(SynchronousTestCase):
+    """
+    Domains whose exchanger we are.
+    """
+
+    def test_table(self) -> None:
+        """
+        We and all that are no better than we are left out, unless nobody is better.
+        """
+        own = "Mail.Example."
+        for exchangers, left in (
+            ([], []),
+            ([(10, "a"), (20, "b")], [(10, "a"), (20, "b")]),
+            ([(10, "a"), (20, "mail.example"), (20, "b"), (30, "c")], [(10, "a")]),
+            ([(30, "c"), (20, "MAIL.example."), (10, "a"), (5, "b")], [(10, "a"), (5, "b")]),
+            ([(10, "mail.example"), (20, "b")], [(10, "mail.example"), (20, "b")]),
+        ):
+            self.assertEqual(before_ourselves(exchangers, own), left)
