@@ -140,6 +140,7 @@ ABOUT_SEVERAL: Final = {
     "packaging": "what is built and installed",
     "docs": "the documents",
     "public_api": "what embedders import",
+    "compliance": "the page of what standards ask",
     "null_now": "every hook, logger method and call that may be given no time",
     "smtp/both_ends": "the client machine against the server machine",
     "spool/crash": "the journal, ended at every step",
