@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any, Final
 
+from .config.configuration import Configuration
+from .errors import StartupError
 from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IThreadExecutor, ITLSUpgrade
 from .interfaces.services import IResolver
 from .logs.files import ILogFile, LogFile
 from .net import dialer as net_dialer
 from .net.datagram import QuietDatagrams
-from .net.https import HTTPSFetch
+from .net.https import HTTPSFetch, trust_root
 from .net.resolver import DNSResolver, read_resolv_conf, system_resolv_conf
 from .net.tls import OpenSSLUpgrade
 from .policy.next_hop import parse_next_hop
@@ -35,6 +37,8 @@ class Seams:
     once per world.
 
     :ivar resolver: made for the service's settings; raises :class:`OSError` if a file they name cannot be read.
+    :ivar https: made for a resolver, the addresses that are prohibited, and the service's settings; raises
+        :class:`OSError` or :class:`ValueError` if a file they name cannot be read or has no certificate.
     :ivar log_file: makes a log by path and permissions, its directory included; not open yet.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar own_addresses: the host's addresses.
@@ -47,7 +51,7 @@ class Seams:
     threads: IThreadExecutor
     tls: ITLSUpgrade
     resolver: Callable[[GlobalSettings], IResolver]
-    https: Callable[[IResolver, Callable[[str], bool]], IHTTPSFetch]
+    https: Callable[[IResolver, Callable[[str], bool], GlobalSettings], IHTTPSFetch]
     log_file: Callable[[str, int], ILogFile]
     plumbed: Callable[[str], bool]
     own_addresses: Callable[[], tuple[str, ...]]
@@ -85,7 +89,9 @@ def real_seams(reactor: Any) -> Seams:
         threads=ReactorThreads(reactor, WORKERS),
         tls=OpenSSLUpgrade(),
         resolver=resolver,
-        https=lambda resolver, prohibited: HTTPSFetch(reactor, resolver, prohibited),
+        https=lambda resolver, prohibited, settings: HTTPSFetch(
+            reactor, resolver, prohibited, settings.use_ipv6, trust_root=trust_root(settings.mta_sts_ca)
+        ),
         log_file=log_file,
         plumbed=net_dialer.plumbed,
         own_addresses=net_dialer.own_addresses,
@@ -96,3 +102,36 @@ def real_seams(reactor: Any) -> Seams:
 def _nameserver(text: str) -> tuple[str, int]:
     host, port = parse_next_hop(text)
     return host, port or 53
+
+
+def resolver_of(seams: Seams, config: Configuration) -> IResolver:
+    """
+    The resolver for a configuration.
+
+    :raises StartupError: a file it names cannot be read.
+    """
+    settings = config.global_settings
+    try:
+        return seams.resolver(settings)
+    except OSError as error:
+        where = config.where("global", "resolv_conf")
+        reason = error.strerror or error
+        raise StartupError(f"{where}: global.resolv_conf: {settings.resolv_conf} cannot be read: {reason}") from None
+
+
+def https_of(
+    seams: Seams, config: Configuration, resolver: IResolver, prohibited: Callable[[str], bool]
+) -> IHTTPSFetch:
+    """
+    What fetches documents, for a configuration.
+
+    :param prohibited: whether an address must not be connected to.
+    :raises StartupError: a file it names cannot be used.
+    """
+    settings = config.global_settings
+    try:
+        return seams.https(resolver, prohibited, settings)
+    except (OSError, ValueError) as error:
+        where = config.where("global", "mta_sts_ca")
+        reason = getattr(error, "strerror", "") or error
+        raise StartupError(f"{where}: global.mta_sts_ca: {settings.mta_sts_ca} cannot be used: {reason}") from None

@@ -25,6 +25,8 @@ from .config import load as config_load
 from .config.configuration import Configuration
 from .delivery.delivery import Delivery
 from .delivery.facilities import Facilities
+from .delivery.mta_sts import STSPolicies
+from .delivery.sts_store import STSStore
 from .errors import StartupError
 from .hooks.named import NamedProviders
 from .hooks.outbound import OutboundHooks
@@ -33,7 +35,7 @@ from .inject.receiver import Receiver
 from .inject.signing import Signer, load_keys
 from .inject.smtp import SMTPInjection
 from .inject.wishes import Wishes
-from .interfaces.services import IConfiguration, IResolver
+from .interfaces.services import IConfiguration
 from .logs.audit import OutboundAudit
 from .logs.files import ILogFile
 from .logs.mainlog import MainLog
@@ -45,7 +47,7 @@ from .operate.commands import Commands
 from .policy import tracing
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
-from .seams import Seams, real_seams
+from .seams import Seams, https_of, real_seams, resolver_of
 from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
 from .spool.journal import JournalSpool
 from .timers import Agenda
@@ -61,6 +63,8 @@ _LASTING: Final = (
     "nameservers",
     "resolv_conf",
     "trust_ad",
+    "mta_sts_policy_store",
+    "mta_sts_ca",
     "hostname",
     "durability",
     "share_by",
@@ -107,7 +111,7 @@ class OutboundService(Service, Commands):
         self._wall = clock = WallClock(reactor, wall, self._agenda)
         ids = MessageIds(clock, os.getpid() if pid is None else pid)
         self._resolver = BudgetedResolver(
-            self._make_resolver(config), lambda: self._current().global_settings, self._agenda
+            resolver_of(seams, config), lambda: self._current().global_settings, self._agenda
         )
         log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
         self._traces = Traces(
@@ -125,6 +129,12 @@ class OutboundService(Service, Commands):
             settings,
             random,
         )
+        self.https = https_of(
+            seams, config, self._resolver, lambda address: self._facilities.prohibited.prohibits(address)
+        )
+        self._sts_store = STSStore(
+            seams.files(settings.mta_sts_policy_store or os.path.join(settings.state_dir, "mta-sts")), seams.threads
+        )
         self._facilities = Facilities(
             clock=reactor,
             wall=clock,
@@ -140,6 +150,7 @@ class OutboundService(Service, Commands):
             prohibited=self._prohibited(settings),
             hostname=self._hostname,
             plumbed=seams.plumbed,
+            sts=STSPolicies(self._resolver, self.https, self._agenda, clock, self._current, self._sts_store),
             transcripts=Transcripts(
                 lambda: self._current().global_settings,
                 lambda: seams.log_file(os.path.join(log_dir, "transcriptlog"), 0o640),
@@ -165,7 +176,6 @@ class OutboundService(Service, Commands):
         self._injection = SMTPInjection(
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
         )
-        self.https = seams.https(self._resolver, lambda address: self._facilities.prohibited.prohibits(address))
         self._log_path = os.path.join(log_dir, "mainlog")
         self.mainlog = MainLog(
             self._open_log(), clock, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
@@ -205,17 +215,6 @@ class OutboundService(Service, Commands):
                 f"write one"
             )
         return name
-
-    def _make_resolver(self, config: Configuration) -> IResolver:
-        settings = config.global_settings
-        try:
-            return self._seams.resolver(settings)
-        except OSError as error:
-            where = config.where("global", "resolv_conf")
-            reason = error.strerror or error
-            raise StartupError(
-                f"{where}: global.resolv_conf: {settings.resolv_conf} cannot be read: {reason}"
-            ) from None
 
     def _open_log(self) -> ILogFile:
         try:
@@ -282,6 +281,8 @@ class OutboundService(Service, Commands):
         self._close()
 
     def _close(self) -> None:
+        if self._facilities.sts is not None:
+            self._facilities.sts.stop()
         self._resolver.close()
         self.mainlog.stop()
         self.hooks.close_loggers()
@@ -292,6 +293,7 @@ class OutboundService(Service, Commands):
         self._agenda.stop()
         # The process does not end while a worker waits for work.
         self._seams.threads.stop()
+        self._sts_store.close()
 
     def _configure_traces(self) -> None:
         settings = self._config.global_settings

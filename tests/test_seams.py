@@ -2,16 +2,23 @@
 Tests of :mod:`momentum_tx.seams`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from momentum_tx.config import load
+from momentum_tx.config.configuration import Configuration
+from momentum_tx.errors import StartupError
 from momentum_tx.interfaces.seams import IDialer, IListener, IThreadExecutor, ITLSUpgrade
+from momentum_tx.net.https import HTTPSFetch
 from momentum_tx.net.resolver import DNSResolver
-from momentum_tx.seams import real_seams
+from momentum_tx.seams import Seams, https_of, real_seams, resolver_of
 from momentum_tx.settings import GlobalSettings
+
+from .net.certificates import self_signed
 
 
 class RealSeamsTests(SynchronousTestCase):
@@ -70,3 +77,49 @@ class RealSeamsTests(SynchronousTestCase):
         """
         seams = real_seams(MemoryReactorClock())
         self.assertRaises(OSError, seams.resolver, GlobalSettings(resolv_conf=self.mktemp()))
+
+
+class MadeForTests(SynchronousTestCase):
+    """
+    What is made for a configuration, and mistakes in that.
+    """
+
+    def refused(self, make: Callable[[Seams, Configuration], object], text: str) -> str:
+        """
+        How a configuration with this line is refused.
+        """
+        config = load.parse(f"[global]\n{text}\n", "our.toml")
+        return str(self.assertRaises(StartupError, make, real_seams(MemoryReactorClock()), config))
+
+    def test_resolver(self) -> None:
+        """
+        A file of name servers that cannot be read is named with the line it stands in.
+        """
+        refusal = self.refused(resolver_of, f'resolv_conf = "{self.mktemp()}"')
+        self.assertRegex(refusal, r"^our\.toml:2: global\.resolv_conf: .* cannot be read: No such file")
+
+    def https(self, seams: Seams, config: Configuration) -> object:
+        """
+        What fetches documents.
+        """
+        return https_of(seams, config, resolver_of(seams, config), lambda address: False)
+
+    def test_issuers(self) -> None:
+        """
+        So is a file of issuers: one that is missing, or has none in it.
+        """
+        refusal = self.refused(self.https, f'mta_sts_ca = "{self.mktemp()}"')
+        self.assertRegex(refusal, r"^our\.toml:2: global\.mta_sts_ca: .* cannot be used: No such file")
+        path = self.mktemp()
+        Path(path).write_text("nothing", "utf-8")
+        self.assertIn("cannot be used: ", self.refused(self.https, f'mta_sts_ca = "{path}"'))
+
+    def test_good(self) -> None:
+        """
+        With issuers in it, and without any being named, there is no reason to refuse.
+        """
+        path = self.mktemp()
+        Path(path).write_bytes(self_signed()[0])
+        for text in (f'mta_sts_ca = "{path}"', ""):
+            config = load.parse(f"[global]\n{text}\n")
+            self.assertIsInstance(self.https(real_seams(MemoryReactorClock()), config), HTTPSFetch)

@@ -72,6 +72,8 @@ class Delivery:
         self.maintainer.move = self.rollups.move
         self._expire = f.agenda.alarm(self._expire_records)
         f.wall.followers.append(self._clock_stepped)
+        if f.sts is not None:
+            f.sts.changed = self._policy_changed
         # For good: queues know their mail by its class.
         self._share_by = f.config.global_settings.share_by
         self._tune_dialer()
@@ -91,6 +93,8 @@ class Delivery:
         Begin to look after the records, and for the addresses of the bindings.
         """
         self.facilities.plumbing.start(self._poke_those_with_mail)
+        if self.facilities.sts is not None:
+            self.facilities.sts.start()
         self._expire.arm(EXPIRE_INTERVAL)
 
     def _clock_stepped(self, seconds: float) -> None:
@@ -113,6 +117,16 @@ class Delivery:
                     assert isinstance(handle, ConnectionHandle)
                     handle.shift(seconds)
             # What waits for a time of the wall clock may be due, and other hours may be quiet.
+            self.maintainer.poke(dr)
+
+    def _policy_changed(self, domain: str) -> None:
+        """
+        A domain has another MTA-STS policy: what was opened under the old one ends after
+        its transaction.
+        """
+        dr = self.records.find(domain)
+        if dr is not None:
+            dr.way += 1
             self.maintainer.poke(dr)
 
     def _expire_records(self) -> None:

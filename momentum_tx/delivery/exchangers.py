@@ -53,12 +53,15 @@ class Found:
     :ivar exchangers: where its mail goes, none for a domain that takes none.
     :ivar life: seconds for which this may be believed.
     :ivar whole: whether DNS was asked, and has answered every question.
+    :ivar secure: whether DNSSEC has validated which they are, or an operator has said so;
+        their addresses are another question.
     """
 
     kind: MXType
     exchangers: tuple[MXRecord, ...]
     life: float
     whole: bool = True
+    secure: bool = False
 
 
 class Exchangers:
@@ -121,20 +124,21 @@ class Exchangers:
         # Exchangers of one route keep their order among themselves, within the place that the route has.
         placed = [
             ((preference, rank), mx.host, mx.port or route.port)
-            for preference, route, (records, _) in zip(preferences(routes), routes, found, strict=True)
-            for rank, mx in _ranked(records)
+            for preference, route, of_route in zip(preferences(routes), routes, found, strict=True)
+            for rank, mx in _ranked(of_route.exchangers)
         ]
         if not any(host.addresses for _, host, _ in placed):
             # An operator has written them; DNS may be as well as can be.
             raise LookupHindered("no route has an address")
+        secure = all(each.secure for each in found)
         levels = sorted({place for place, _, _ in placed})
         placed.sort(key=lambda each: each[0])
         records = tuple(MXRecord(levels.index(place), host, port) for place, host, port in placed)
-        return Found(MXType.ROUTES, records, min(life for _, life in found), whole=False)
+        return Found(MXType.ROUTES, records, min(each.life for each in found), whole=False, secure=secure)
 
-    async def _route(self, domain: str, route: Route, operator_named: bool) -> tuple[tuple[MXRecord, ...], float]:
+    async def _route(self, domain: str, route: Route, operator_named: bool) -> Found:
         """
-        The exchangers of one route, and their life.
+        The exchangers of one route.
         """
         own = route.host == OWN_EXCHANGERS
         if own or (route.by_mx and not is_address(route.host)):
@@ -142,20 +146,20 @@ class Exchangers:
                 found = await self._by_mx(domain if own else route.host, not own or operator_named)
             except LookupFailed:
                 # The routes beside it are there for such a time.
-                return (), PARTIAL_TTL
-            records, life = found.exchangers, found.life
+                return Found(MXType.ROUTES, (), PARTIAL_TTL, secure=True)
+            records, life, secure = found.exchangers, found.life, found.secure
         else:
             host = self._records.host(route.host, trusted=True)
-            records = (MXRecord(0, host),)
+            records, secure = (MXRecord(0, host),), True
             if is_address(route.host):
                 self._take_addresses(host, (route.host,))
                 life = STATIC_TTL
             else:
                 known = await self._try_resolve(host)
                 if known is None:
-                    return records, PARTIAL_TTL
+                    return Found(MXType.ROUTES, records, PARTIAL_TTL, secure=True)
                 life = known
-        return records, life if route.ttl is None else route.ttl
+        return Found(MXType.ROUTES, records, life if route.ttl is None else route.ttl, secure=secure)
 
     # Single hosts, and DNS.
 
@@ -171,7 +175,7 @@ class Exchangers:
         life = await self._resolve(host)
         if not host.addresses and not _prohibited(host):
             raise LookupFailed(f"{name} has no address")
-        return Found(MXType.ADDRESS, (MXRecord(0, host, port),), life)
+        return Found(MXType.ADDRESS, (MXRecord(0, host, port),), life, secure=operator_named)
 
     async def _by_mx(self, domain: str, trusted: bool) -> Found:
         try:
@@ -185,10 +189,10 @@ class Exchangers:
         if answer.kind is MXKind.NXDOMAIN:
             return Found(MXType.BROKEN, (), float(answer.ttl))
         if answer.kind is MXKind.NONE:
-            return await self._implicit(domain, trusted, float(answer.ttl))
+            return await self._implicit(domain, trusted, float(answer.ttl), answer.secure)
         exchangers = before_ourselves(answer.records, self._f.hostname)[:MAX_EXCHANGERS]
         hosts = [(preference, self._records.host(name, trusted)) for preference, name in exchangers]
-        return await self._of_hosts(domain, hosts, float(answer.ttl))
+        return await self._of_hosts(domain, hosts, float(answer.ttl), answer.secure)
 
     async def named(self, domain: str, exchangers: Iterable[tuple[int, str]]) -> Found:
         """
@@ -201,9 +205,12 @@ class Exchangers:
         hosts = [(place, self._records.host(name)) for place, name in exchangers]
         return await self._of_hosts(domain, hosts, STATIC_TTL)
 
-    async def _of_hosts(self, domain: str, hosts: Sequence[tuple[int, HostRecord]], longest: float) -> Found:
+    async def _of_hosts(
+        self, domain: str, hosts: Sequence[tuple[int, HostRecord]], longest: float, secure: bool = False
+    ) -> Found:
         """
         :param longest: life of the list itself.
+        :param secure: whether the list was validated.
         """
         distinct = list({id(host): host for _, host in hosts}.values())
         lives = await self._lives(distinct, self._f.config.domain(domain).fully_resolve_before_smtp)
@@ -215,7 +222,7 @@ class Exchangers:
                 raise LookupFailed("no mail exchanger has an address")
         life = min([longest, *(PARTIAL_TTL if ttl is None else ttl for ttl in lives)])
         records = tuple(MXRecord(preference, host) for preference, host in hosts)
-        return Found(MXType.MX, records, life, None not in lives)
+        return Found(MXType.MX, records, life, None not in lives, secure)
 
     async def _lives(self, hosts: Sequence[HostRecord], all_of_them: bool) -> list[float | None]:
         """
@@ -245,16 +252,17 @@ class Exchangers:
         await enough
         return lives
 
-    async def _implicit(self, domain: str, trusted: bool, life: float) -> Found:
+    async def _implicit(self, domain: str, trusted: bool, life: float, secure: bool) -> Found:
         """
         A domain without MX records: it is its own exchanger (RFC 5321 5.1).
 
         :param life: of the answer that there are none.
+        :param secure: whether that was validated.
         """
         host = self._records.host(domain, trusted)
         life = min(life, await self._resolve(host))
         if host.addresses or _prohibited(host):
-            return Found(MXType.ADDRESS, (MXRecord(0, host),), life)
+            return Found(MXType.ADDRESS, (MXRecord(0, host),), life, secure=secure)
         if await self._only_ipv6(domain):
             # The domain is well; it is we who cannot reach it (option use_ipv6).
             raise LookupHindered("it has only IPv6 addresses, and use_ipv6 is off")

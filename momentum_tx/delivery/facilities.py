@@ -20,9 +20,12 @@ from ..policy.prohibited import ProhibitedHosts
 from ..policy.skipped import SkippedHosts
 from ..timers import Agenda
 from ..wall import WallClock
+from .dane import DANE
+from .mta_sts import STSPolicies
 from .plumbing import Plumbing
 from .staging import Staging
 from .suspension import Suspension
+from .tls_policies import TLSPolicies
 from .tls_requirements import TLSRequirements
 
 if TYPE_CHECKING:
@@ -53,6 +56,9 @@ class Facilities:
     :ivar plumbing: knows the addresses that are not.
     :ivar suspension: says where mail waits without an attempt.
     :ivar staging: puts messages into queues.
+    :ivar sts: knows MTA-STS policies; ``None`` where there are none.
+    :ivar dane: looks up TLSA records.
+    :ivar tls_policies: says what both mean for a connection.
     :ivar tls_requirements: says what TLS a connection has to have.
     """
 
@@ -72,9 +78,12 @@ class Facilities:
     plumbed: Callable[[str], bool]
     transcripts: Transcripts = field(default_factory=Transcripts)
     traces: Traces | None = None
+    sts: STSPolicies | None = None
+    dane: DANE = field(init=False)
     plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)
     staging: Staging = field(init=False)
+    tls_policies: TLSPolicies = field(init=False)
     tls_requirements: TLSRequirements = field(init=False)
     _skipped: SkippedHosts = field(init=False, default=SkippedHosts(()))
     _skip_hosts: tuple[str, ...] = field(init=False, default=())
@@ -83,6 +92,8 @@ class Facilities:
         self.plumbing = Plumbing(self)
         self.suspension = Suspension(self)
         self.staging = Staging(self)
+        self.dane = DANE(self.clock, self.resolver, lambda: self.config.global_settings.use_ipv6)
+        self.tls_policies = TLSPolicies(self)
         self.tls_requirements = TLSRequirements(self)
 
     def suspended(self, slot: int, domain: str) -> bool:

@@ -208,7 +208,8 @@ class MailConnections:
             if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
                 settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
             else:
-                settlement.requeue_one(dr, slot, note_for(word), now, failed.connection)
+                note = self._initiator.facilities.tls_policies.refusal(dr, slot) or note_for(word)
+                settlement.requeue_one(dr, slot, note, now, failed.connection)
         # What a session failed of was counted when it did.
         if counts_as_mx_failure(word) and not failed.note:
             self.count_failure(dr, slot, word, now)
@@ -221,11 +222,12 @@ class MailConnections:
         f = self._initiator.facilities
         records = self._initiator.records
         port = f.config.path(slot, dr.domain).port
+        left_out = f.tls_policies.left_out(dr, slot)
         peers = [
             (address, mx.port or port)
             for mx in dr.mxlist
             for address in mx.host.addresses
-            if f.source(slot, address) is not None and not f.skips(mx.host.name, address)
+            if f.source(slot, address) is not None and not left_out(mx.host.name, address)
         ]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for peer in peers:

@@ -53,6 +53,9 @@ class RollupChoice:
         if found.kind not in (MXType.MX, MXType.ADDRESS) or not found.exchangers:
             # An operator has said where its mail goes, or it takes none.
             return None
+        if self._f.tls_policies.alone(dr.domain) or self._f.tls_policies.dane_wanted(dr.domain, found.secure):
+            # What it wants of TLS must neither be forgotten among others, nor bind them.
+            return None
         if by_host:
             if dr.domain in config.values("rollup_mx_name"):
                 # Never on from there: two that name each other would send mail in a circle.
@@ -81,6 +84,9 @@ class RollupChoice:
             return None
         if not any(mx.host.addresses for mx in found.exchangers):
             self._tell(name, "it has no exchanger that may be used")
+            return None
+        if self._f.tls_policies.alone(name):
+            self._tell(name, "it has an MTA-STS policy, which would bind the mail of others")
             return None
         if of_host and any(mx.host.name != name for mx in found.exchangers):
             self._tell(name, "it is the name of an exchanger, and its own mail goes elsewhere; write rollup_mx_name")
@@ -134,6 +140,9 @@ class Rollups:
             # What is known serves until the answer comes; then mail follows that.
             self._router.ensure(dr, self._f.wall())
         rollup = dr.rollup
+        if rollup is not None and self._f.tls_policies.alone(dr.domain):
+            # It has become known since.
+            rollup = dr.rollup = None
         if rollup is None:
             return dr
         target = self._record(rollup.name)

@@ -191,6 +191,7 @@ class Router:
             if dr.rolled and not any(mx.host.addresses for mx in found.exchangers):
                 # The domains whose mail is here may be as well as can be.
                 raise LookupHindered(f"{dr.domain}, to which domains are rolled up, takes no mail")
+            await self._f.tls_policies.ready(dr)
             rollup = await self._rollups.choose(dr, found)
         except LookupFailed as error:
             self._lookup_failed(dr, str(error))
@@ -212,7 +213,9 @@ class Router:
         domain, operator_named = dr.domain, dr.operator_named
         if dr.fixed:
             return await self._exchangers.named(domain, dr.fixed)
-        most = self._f.config.domain(domain).mx_failures_fallback_to_a
+        settings = self._f.config.domain(domain)
+        # Who can keep MX records from us must not be able to choose where the mail goes instead.
+        most = 0 if settings.use_dane else settings.mx_failures_fallback_to_a
         by_address = self._exchangers.by_address
         known = dr.lookup_failures
         only_address = most < 0 and not routed and known is not None and known.exchangers > 0
@@ -254,6 +257,7 @@ class Router:
         g = self._f.config.global_settings
         dr.mx_type = found.kind
         dr.lead_to(found.exchangers)
+        dr.secure = found.secure
         dr.dns_failures = 0
         if found.whole:
             self._health.answered += 1
@@ -264,3 +268,4 @@ class Router:
         dr.routing_note = b""
         dr.expiry = self._f.wall() + max(1.0, min(max(found.life, g.min_dns_ttl), g.max_dns_ttl))
         dr.all_prohibited = bool(found.exchangers) and not any(mx.host.addresses for mx in found.exchangers)
+        self._f.tls_policies.prepare(dr)

@@ -28,6 +28,7 @@ from ..policy.session_notes import (
     violation,
     xclient_refused,
 )
+from ..policy.tls import TLSParameters
 from ..smtp import events as ev
 from ..stages import Stage
 from .bulk import BULK_SLICE
@@ -105,6 +106,7 @@ class Session(Sending):
         failed = None
         if not self.ready and not self._sessions.stopping:
             failed = FailedSession(note, self._failed_at or stage, self._connection)
+            self._f.tls_policies.failed(self.dr, self._tls)
         retry_plain = failed is not None and stage in _TLS_STAGES and self._tls.use == "ifavailable"
         self._sessions.session_ended(self, failed, retry_plain)
 
@@ -174,6 +176,13 @@ class Session(Sending):
         The options it goes by.
         """
         return self._settings
+
+    @property
+    def tls(self) -> TLSParameters:
+        """
+        What was wanted of TLS when it began.
+        """
+        return self._tls
 
     def serve(self, dr: DomainRecord, settings: PathSettings) -> None:
         """

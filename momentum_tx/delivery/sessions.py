@@ -231,7 +231,12 @@ class Sessions:
         """
         if self.settlement.busy(dr) or self.suspended(dr, slot):
             return None
-        return dr.mail_queue.next_active(slot)
+        message = dr.mail_queue.next_active(slot)
+        while message is not None and dr.rolled and self.facilities.tls_policies.stray(message, dr):
+            if not self.settlement.send_home(message):
+                break
+            message = dr.mail_queue.next_active(slot)
+        return message
 
     def batch(self, message: Message, settings: PathSettings, connection: Connection, room: int) -> list[Message]:
         """
@@ -259,6 +264,7 @@ class Sessions:
                 and queue.is_active(sibling)
                 # One RCPT per transaction and address, however it is written; the twin goes in the next.
                 and (mailbox := same_mailbox(sibling.recipient)) not in taken
+                and not (dr.rolled and self.facilities.tls_policies.stray(sibling, dr))
             ):
                 queue.take(sibling)
                 taken.add(mailbox)

@@ -8,7 +8,7 @@ State is settled before anyone is told.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..outcomes import Outcome, Scope, Verdict
 from ..policy.consequence import BLACKHOLED
@@ -22,6 +22,9 @@ from .transcoder import Transcoder
 
 if TYPE_CHECKING:
     from .facilities import Facilities
+
+#: Seconds that mail which would fail for ever because of an MTA-STS policy is kept while a newer one is looked for.
+POLICY_GRACE: Final = 90.0
 
 
 class Settlement:
@@ -145,6 +148,9 @@ class Settlement:
             reception.expires,
             later,
         )
+        if isinstance(following, End) and self._f.tls_policies.unsettled(dr, note):
+            # RFC 8461 section 5.1: not before an updated policy was looked for.
+            following = now + POLICY_GRACE
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
             return
@@ -211,7 +217,23 @@ class Settlement:
         fault, and no attempt counts (Momentum:
         ``scheduler_active_queue_reinsert``).
         """
-        dr = self.home(message) if self.strays and message.id in self.strays else self._domain(message)
+        self._reinsert(
+            message, self.home(message) if self.strays and message.id in self.strays else self._domain(message)
+        )
+
+    def send_home(self, message: Message) -> bool:
+        """
+        Put *message*, which shared a queue, into the active queue of its own domain; false
+        if it is there already, as an operator wants it.
+        """
+        before = message.domain
+        dr = self.home(message)
+        if dr is before:
+            return False
+        self._reinsert(message, dr)
+        return True
+
+    def _reinsert(self, message: Message, dr: DomainRecord) -> None:
         message.connection = None
         if self._f.blackholed(message.binding_slot, dr.domain):
             self.permanent(message, BLACKHOLED, Stage.UNKNOWN, self._f.wall())

@@ -176,6 +176,7 @@ class Siblings:
             and not self._f.suspended(slot, dr.domain)
             and self._limits.admits(handle, dr)
             and self._would_choose(handle, dr, settings)
+            and self._f.tls_policies.shared(session.tls, session.dr, dr, slot, handle.connection)
             and self.wants(dr, slot)
             and not self._vetoed(handle, dr)
         )
@@ -194,6 +195,8 @@ class Siblings:
         ]
         if host is None or not preferences or f.forbids(host, address):
             return False
+        if f.tls_policies.left_out(dr, slot)(host.name, address):
+            return False
         now = f.wall()
         retry = f.config.domain(dr.domain).host_failure_retry
         if self._records.down(peer, slot, now, retry):
@@ -207,7 +210,7 @@ class Siblings:
             default_port=settings.port,
             down=lambda address, port: self._records.down((address, port), slot, now, retry),
             full=lambda other: self._limits.host_full(other, dr, slot),
-            skipped=f.skips,
+            skipped=f.tls_policies.left_out(dr, slot),
         )
         return not found
 

@@ -45,7 +45,8 @@ class TLSRequirements:
             :class:`~momentum_tx.errors.TLSUndecided` where mail has to wait because it
             cannot be decided.
         """
-        return as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
+        wished = as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
+        return self._f.tls_policies.applied(wished, dr, slot, host)
 
 
 @lru_cache(4096)

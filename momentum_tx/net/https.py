@@ -13,12 +13,14 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL.crypto import X509
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -178,6 +180,20 @@ class HTTPSFetch:
     def _plain_endpoint(self, address: str, port: int) -> IStreamClientEndpoint:
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         return kind(self._reactor, address, port, CONNECT_TIMEOUT)
+
+
+def trust_root(path: str) -> Any:
+    """
+    The issuers in a file, as :class:`HTTPSFetch` takes them; ``None`` if *path* is empty.
+
+    :raises OSError: the file cannot be read.
+    :raises ValueError: there is no certificate in it.
+    """
+    if not path:
+        return None
+    with open(path, "rb") as file:
+        found = load_pem_x509_certificates(file.read())
+    return trustRootFromCertificates([Certificate(X509.from_cryptography(each)) for each in found])
 
 
 class _Transfer:

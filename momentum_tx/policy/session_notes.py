@@ -18,6 +18,10 @@ NO_GO_AHEAD: Final = b"451 4.7.5 [internal] no tls go-ahead"
 TLS_NOT_OFFERED: Final = b"451 4.7.6 [internal] STARTTLS required but not advertised"
 #: What TLS is wanted cannot be told, or cannot be had with the material there is.
 TLS_UNDETERMINED: Final = b"451 4.7.5 [internal] tls parameters cannot be determined"
+#: TLSA records cannot be had, so that nobody knows who the peer has to be (RFC 7672 2.1.2).
+TLSA_UNKNOWN: Final = b"451 4.7.5 [internal] TLSA records cannot be looked up"
+#: RFC 8461 section 5: such an exchanger is not tried at all.
+NOT_IN_POLICY: Final = b"451 4.7.5 [internal] no MXs of this domain are in its MTA-STS policy"
 XCLIENT_NOT_OFFERED: Final = b"451 4.7.6 [internal] XCLIENT required but not advertised"
 #: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"

@@ -197,6 +197,7 @@ class DomainRecord:
         "rollup",
         "routes",
         "routing_note",
+        "secure",
         "throttled_until",
         "transients",
         "unmoved",
@@ -214,6 +215,8 @@ class DomainRecord:
         self.mail_queue = MailQueue(weigh)
         self.mx_type = MXType.UNKNOWN
         self.mxlist: tuple[MXRecord, ...] = ()
+        #: Whether nobody but the domain's owner, or an operator, can have named these exchangers.
+        self.secure = False
         #: The option of that name, when the domain was looked up last.
         self.routes: tuple[str, ...] = ()
         #: Counts up when an operator sends its mail another way.

@@ -189,6 +189,16 @@ class PathSettings:
         "__hostname__", "Name in EHLO: literal, __hostname__, or __message__ (the sender's domain)."
     )
     tls: str = option("no", "Whether STARTTLS is used.", choices=("no", "ifavailable", "required"))
+    enable_mta_sts: bool = option(
+        True,
+        "Whether MTA-STS policies that use_mta_sts finds are obeyed: enforce leaves out exchangers that are not in it,"
+        " and demands TLS and a certificate with their name; testing tries the same and delivers anyway.",
+    )
+    enable_dane: bool = option(
+        True,
+        "Whether TLSA records that use_dane finds are obeyed: TLS is demanded, and a certificate or issuer they name;"
+        " mail waits where that is not to be had.",
+    )
     send_8bitmime: str = option(
         "ifavailable",
         "Whether 8-bit content is declared with BODY=8BITMIME to a peer that offers it.",

@@ -78,6 +78,21 @@ class DomainSettings:
         " where it is written for all, a domain of which a table says anything else keeps its own (ours).",
         scopes=DOMAIN_WIDE,
     )
+    use_mta_sts: bool = option(
+        False,
+        "Whether the MTA-STS policy of a domain is looked for, fetched and kept; enable_mta_sts says where it is"
+        " obeyed.",
+        scopes=DOMAIN_WIDE,
+        differs="A domain with a policy in force, and one whose exchangers DANE protects, keeps a queue of its own.",
+    )
+    use_dane: bool = option(
+        False,
+        "Whether TLSA records of exchangers are looked up where DNSSEC validates the way to them; enable_dane says"
+        " where they are obeyed. It needs a validating name server on this host, or trust_ad.",
+        scopes=DOMAIN_WIDE,
+        differs="Where it is on mx_failures_fallback_to_a does not apply: who keeps MX records from us must not get the"
+        " mail.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

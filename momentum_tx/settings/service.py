@@ -109,6 +109,18 @@ class GlobalSettings:
         " those on this host always are; the way to them must be safe from strangers (ours).",
         scopes=GLOBAL,
     )
+    mta_sts_policy_store: str = option(
+        "", "Directory in which MTA-STS policies are kept; empty means mta-sts/ under state_dir.", scopes=GLOBAL
+    )
+    mta_sts_dns_cname_max_depth: int = option(
+        5, "Aliases that may lead to the record that announces a policy.", "aliases", GLOBAL, minimum=0, maximum=8
+    )
+    mta_sts_ca: str = option(
+        "",
+        "File with the issuers that are trusted to vouch for policy hosts (PEM); empty for those this system trusts"
+        " (ours).",
+        scopes=GLOBAL,
+    )
     dns_cache_size: int = option(
         100_000, "Most DNS answers kept; the oldest go first (ours).", "answers", GLOBAL, minimum=1
     )

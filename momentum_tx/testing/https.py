@@ -32,9 +32,12 @@ class ScriptedHTTPSFetch:
     A URL that is in no table has no server.
     """
 
-    def __init__(self, clock: IReactorTime | None = None) -> None:
+    def __init__(
+        self, clock: IReactorTime | None = None, answers: dict[str, Response | Exception] | None = None
+    ) -> None:
         """
         :param clock: with it, what is held fails when its time is over.
+        :param answers: the table, where it outlives whoever asks.
         """
         self._clock = clock
         #: Every URL asked for, in order.
@@ -43,7 +46,7 @@ class ScriptedHTTPSFetch:
         self.limits: tuple[float, int] | None = None
         #: While true no answer comes until :meth:`release`.
         self.held = False
-        self._answers: dict[str, Response | Exception] = {}
+        self._answers: dict[str, Response | Exception] = {} if answers is None else answers
         self._waiting: dict[Deferred[Response], tuple[str, int]] = {}
 
     @property

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from ..config.load import parse
 from ..inject.in_process import Sending
@@ -26,6 +26,7 @@ from ..inject.wishes import Wishes
 from ..interfaces.services import IResolver, MXKind
 from ..logs.files import ILogFile
 from ..net.resolver import DNS_PORT
+from ..policy.mta_sts import policy_url
 from ..queues.domain import DomainRecord
 from ..seams import Seams
 from ..service import OutboundService
@@ -77,7 +78,9 @@ class World:
     :ivar nameservers: the name servers that say it; none where DNS is scripted.
     :ivar datagrams: what becomes of UDP between those and the service.
     :ivar tls: the modelled TLS of the service.
+    :ivar https: what the service fetches documents with.
     :ivar files: the disk of the spool.
+    :ivar policy_files: the directory of MTA-STS policies.
     :ivar log: the file of mainlog; it outlives a crash.
     :ivar logs: all other logs, by path.
     """
@@ -92,6 +95,7 @@ class World:
         shuffled: bool = False,
     ) -> None:
         self.clock = VirtualClock(Random(f"ties of {seed}") if shuffled else None)
+        self.seed = seed
         self.random = Random(seed)
         self.config_text = config_text
         self.providers = list(providers)
@@ -100,6 +104,8 @@ class World:
         self.network = VirtualNetwork(self.clock, self._chance())
         self.client = self.network.host(*ADDRESSES)
         self.files = MemoryFiles()
+        self.policy_files = MemoryFiles()
+        self._documents: dict[str, Any] = {}
         self.log = MemoryLogFile()
         self.logs: dict[str, MemoryLogFile] = {}
         self.resolver = Zone()
@@ -133,6 +139,7 @@ class World:
         self.host = self.network.host(*ADDRESSES, plumb=False)
         self.threads = InlineThreads(self.process, self._chance())
         self.tls = ModelledTLS(self.process)
+        self.https = ScriptedHTTPSFetch(self.process, self._documents)
         self.reactor = VirtualReactor(self.process, self.host, self.datagrams)
         self.service = OutboundService(
             self.process,
@@ -149,11 +156,11 @@ class World:
         return Seams(
             dialer=self.host,
             listener=self.host,
-            files=lambda path: self.files,
+            files=lambda path: self.policy_files if path.endswith("mta-sts") else self.files,
             threads=self.threads,
             tls=self.tls,
             resolver=self._resolver,
-            https=lambda resolver, prohibited: ScriptedHTTPSFetch(self.process),
+            https=lambda resolver, prohibited, settings: self.https,
             log_file=self._log_file,
             plumbed=self.network.plumbed,
             own_addresses=lambda: ADDRESSES,
@@ -204,7 +211,8 @@ class World:
         """
         held: list[object] = [*self.process.getDelayedCalls(), *self.host.open_transports()]
         held += [*self.reactor.open_ports, *self.reactor.connectors]
-        return held + [f"{self.files.opened} open files"] * bool(self.files.opened)
+        opened = self.files.opened + self.policy_files.opened
+        return held + [f"{opened} open files"] * bool(opened)
 
     def kill(self) -> None:
         """
@@ -214,6 +222,7 @@ class World:
         self.reactor.die()
         self.host.kill()
         self.files = self.files.kill()
+        self.policy_files = self.policy_files.kill()
 
     def crash(self) -> None:
         """
@@ -229,9 +238,10 @@ class World:
 
         :param garbage: see :meth:`~momentum_tx.testing.files.MemoryFiles.power_cut`.
         """
-        files = self.files
+        files, policy_files = self.files, self.policy_files
         self.kill()
         self.files = files.power_cut(self._chance(), garbage)
+        self.policy_files = policy_files.power_cut(Random(f"policies of {self.seed}"), garbage)
         self.build()
         self.start()
 
@@ -277,6 +287,15 @@ class World:
         self.resolver.mx[domain] = [*records, (preference, name)]
         self.resolver.addresses[name] = [receiver.address]
         return receiver
+
+    def publish_policy(self, domain: str, text: bytes, record: str = "1") -> None:
+        """
+        Let *domain* have an MTA-STS policy from now on.
+
+        :param record: its id in DNS.
+        """
+        self.resolver.texts[f"_mta-sts.{domain}"] = [f"v=STSv1; id={record};".encode()]
+        self.https.serve(policy_url(domain), text, headers={"Content-Type": "text/plain"})
 
     # Mail.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -259,6 +259,7 @@ class UsableTests(SynchronousTestCase):
         problem = problem_of(SERVER.chain, [weak, record(3, 1, 2, OTHER)], NAMES, NOW)
         self.assertEqual(problem and problem[0], TLSA_INVALID)
 
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(
         st.lists(
             st.builds(
