@@ -262,6 +262,7 @@ def ours(port: int, messages: int, connections: int, tls: bool, size: int) -> fl
         prohibited=ProhibitedHosts(()),
         hostname="mta.sender.example",
         plumbed=seams.plumbed,
+        threads=seams.threads,
     )
     delivery = Delivery(facilities)
     mail = []

@@ -151,6 +151,7 @@ class OutboundService(Service, Commands):
             hostname=self._hostname,
             plumbed=seams.plumbed,
             sts=STSPolicies(self._resolver, self.https, self._agenda, clock, self._current, self._sts_store),
+            threads=seams.threads,
             transcripts=Transcripts(
                 lambda: self._current().global_settings,
                 lambda: seams.log_file(os.path.join(log_dir, "transcriptlog"), 0o640),

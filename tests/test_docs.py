@@ -360,6 +360,7 @@ class HookPageTests(SynchronousTestCase):
             "now": 1700007200.0,
             "phase": 13,
             "queued": 40,
+            "refused": b"535 5.7.8 expired",
             "session": ClientSession(self.handle),
             "src": self.dr,
         }

@@ -7,7 +7,7 @@ Source: Momentum, pages ``4-ecelerity-conf-fallback`` (order of the scopes) and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -112,6 +112,7 @@ class Configuration:
         self.signers = Signers(layout.signers, self.where)
         #: Doubts about what was written, ``file:line: key path: text`` each.
         self.warnings: list[str] = []
+        self.secrets: Mapping[str, str] = {}
         self._written = frozenset(name for stanza in self.stanzas() for name in stanza.values)
         self._paths: dict[tuple[int, str], PathSettings] = {}
         self._domains: dict[str, DomainSettings] = {}

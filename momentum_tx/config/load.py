@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import ConfigError
 from ..settings import Binding
-from . import contradictions, unreachable
+from . import contradictions, secrets, unreachable
 from .configuration import DEFAULT, Configuration
 from .findings import Findings
 from .lines import Lines, spelled
@@ -83,6 +83,7 @@ def parse(text: str, name: str = "<string>", generation: int = 1, keep: Sequence
         raise ConfigError(*mistakes)
     config = Configuration(layout, name, lines, generation, names)
     found = Findings(config)
+    secrets.check(found)
     contradictions.check(found)
     unreachable.check(found)
     if found.mistakes:

@@ -14,6 +14,7 @@ from typing import Final
 import idna
 
 from ..policy import shares, signatures, tracing
+from ..policy.credentials import PASSWORD_MECHANISMS, TOKEN_MECHANISMS, Credentials
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
 from ..policy.transcoding import compiled_pattern, parsed_replacement
@@ -258,6 +259,26 @@ def delivery_method(text: str) -> str:
     if method not in ("ESMTP", "SMTP", "LMTP"):
         raise ValueError("is not ESMTP, SMTP or LMTP")
     return method
+
+
+def auth_mechanism(text: str) -> str:
+    """
+    A mechanism of SASL, in capitals.
+    """
+    name = text.upper()
+    known = (*PASSWORD_MECHANISMS, *TOKEN_MECHANISMS)
+    if name not in known:
+        raise ValueError(f"is no mechanism that is known here; there are {', '.join(known)}")
+    return name
+
+
+def auth_user(text: str) -> str:
+    """
+    Empty, or a name to authenticate by.
+    """
+    if text:
+        Credentials(text, "x")
+    return text
 
 
 def listener(text: str) -> str:

@@ -71,6 +71,8 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "nameservers": names.nameserver,
         "outbound_audit_domainlist": names.domain,
         "outbound_audit_monitors": names.monitor,
+        "outbound_smtp_auth_type": names.auth_mechanism,
+        "outbound_smtp_auth_user": names.auth_user,
         "outbound_throttle_connections": names.throttle,
         "outbound_throttle_messages": names.throttle,
         "oversign": signatures.checked_field,

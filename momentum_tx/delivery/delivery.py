@@ -214,11 +214,13 @@ class Delivery:
         :param domain: the routing domain; ``None`` for every one.
         :returns: messages that no longer wait for their time.
         """
+        self.facilities.suspension.let_go(domain)
+        self.facilities.authentication.forget()
         count = 0
         for dr in self._named(domain):
             flushed = dr.mail_queue.flush()
-            if flushed:
-                count += flushed
+            count += flushed
+            if flushed or dr.mail_queue.active_size():
                 self.maintainer.poke(dr)
         return count
 
@@ -260,6 +262,9 @@ class Delivery:
         wanted any more.
         """
         self._tune_dialer()
+        # A password may have been corrected.
+        self.facilities.suspension.let_go()
+        self.facilities.authentication.forget()
         self.facilities.plumbing.look()
         self.limits.reconfigured()
         in_delivery = [message for session in self.sessions for message in session.messages]

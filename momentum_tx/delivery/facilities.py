@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ..hooks.outbound import OutboundHooks
-from ..interfaces.seams import IDialer, ITLSUpgrade
+from ..interfaces.seams import IDialer, IThreadExecutor, ITLSUpgrade
 from ..interfaces.services import IConfiguration, IResolver, ISpool
 from ..logs.traces import Traces
 from ..logs.transcripts import Transcripts
@@ -20,6 +20,7 @@ from ..policy.prohibited import ProhibitedHosts
 from ..policy.skipped import SkippedHosts
 from ..timers import Agenda
 from ..wall import WallClock
+from .authentication import Authentication
 from .dane import DANE
 from .mta_sts import STSPolicies
 from .plumbing import Plumbing
@@ -53,12 +54,14 @@ class Facilities:
     :ivar transcripts: keeps the dialogues of attempts that failed or took long.
     :ivar traces: the dialogues somebody follows; ``None`` where there are none.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
+    :ivar threads: does what takes long and is nobody's turn.
     :ivar plumbing: knows the addresses that are not.
     :ivar suspension: says where mail waits without an attempt.
     :ivar staging: puts messages into queues.
     :ivar sts: knows MTA-STS policies; ``None`` where there are none.
     :ivar dane: looks up TLSA records.
     :ivar tls_policies: says what both mean for a connection.
+    :ivar authentication: says who we are.
     :ivar tls_requirements: says what TLS a connection has to have.
     """
 
@@ -76,6 +79,7 @@ class Facilities:
     prohibited: ProhibitedHosts
     hostname: str
     plumbed: Callable[[str], bool]
+    threads: IThreadExecutor
     transcripts: Transcripts = field(default_factory=Transcripts)
     traces: Traces | None = None
     sts: STSPolicies | None = None
@@ -84,6 +88,7 @@ class Facilities:
     suspension: Suspension = field(init=False)
     staging: Staging = field(init=False)
     tls_policies: TLSPolicies = field(init=False)
+    authentication: Authentication = field(init=False)
     tls_requirements: TLSRequirements = field(init=False)
     _skipped: SkippedHosts = field(init=False, default=SkippedHosts(()))
     _skip_hosts: tuple[str, ...] = field(init=False, default=())
@@ -94,6 +99,7 @@ class Facilities:
         self.staging = Staging(self)
         self.dane = DANE(self.clock, self.resolver, lambda: self.config.global_settings.use_ipv6)
         self.tls_policies = TLSPolicies(self)
+        self.authentication = Authentication(self)
         self.tls_requirements = TLSRequirements(self)
 
     def suspended(self, slot: int, domain: str) -> bool:

@@ -51,11 +51,14 @@ class FailedSession:
     :ivar note: status text; empty for a connection that was never established.
     :ivar stage: where it stood.
     :ivar connection: the connection, ``None`` if no address was chosen.
+    :ivar hold: seconds for which the domain and binding are left alone, since it is no
+        fault of the host's.
     """
 
     note: bytes
     stage: Stage
     connection: Connection | None
+    hold: float = 0.0
 
 
 #: Refused before any address was chosen, or at once by all of them.

@@ -9,10 +9,12 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ..net.smtp_client import SMTPClientProtocol
+from ..policy.session_notes import auth_failed
 from ..smtp import events as ev
 from ..smtp.client import Method, SMTPClientMachine
 from ..smtp.transcript import Transcript
 from ..stages import Stage
+from .authentication import Unauthenticated
 from .introduction import ehlo_name
 from .speaking import Speaking
 
@@ -31,6 +33,7 @@ class Opening(Speaking):
         "_connection",
         "_f",
         "_failed_at",
+        "_hold",
         "_machine",
         "_note",
         "_protocol",
@@ -63,6 +66,8 @@ class Opening(Speaking):
         #: Why the session failed, and where it stood, once that is known.
         self._note = b""
         self._failed_at: Stage | None = None
+        #: Seconds for which the route is held for that.
+        self._hold = 0.0
 
     def begin(self) -> None:
         """
@@ -159,8 +164,24 @@ class Opening(Speaking):
             self._put_in(Stage.AFTER_EHLO, lambda: self._secure(starttls), self._state_failed)
 
     def _become_ready(self) -> None:
-        if not self._machine.over:
+        if self._machine.over:
+            return
+        if self._f.authentication.possible(self._settings):
+            words = self._f.authentication.words(self.handle, self._settings, self)
+            self._converse(Stage.AUTHENTICATION, words, self._authenticated)
+        else:
+            self._authenticated(None)
+
+    def _authenticated(self, error: Exception | None) -> None:
+        self._conversation = None
+        if error is None:
             self._put_in(Stage.AUTHENTICATION, self._take_mail, self._state_failed)
+            return
+        if isinstance(error, Unauthenticated):
+            note, self._hold = error.note, error.hold
+        else:
+            note = auth_failed(str(error))
+        self._fail_session(note, Stage.AUTHENTICATION)
 
     def _take_mail(self) -> None:
         self.ready = True

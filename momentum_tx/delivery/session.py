@@ -105,7 +105,7 @@ class Session(Sending):
             self._log.failure("messages of an ended session could not be settled")
         failed = None
         if not self.ready and not self._sessions.stopping:
-            failed = FailedSession(note, self._failed_at or stage, self._connection)
+            failed = FailedSession(note, self._failed_at or stage, self._connection, self._hold)
             self._f.tls_policies.failed(self.dr, self._tls)
         retry_plain = failed is not None and stage in _TLS_STAGES and self._tls.use == "ifavailable"
         self._sessions.session_ended(self, failed, retry_plain)

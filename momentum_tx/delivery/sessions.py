@@ -176,6 +176,20 @@ class Sessions:
             self.keeper.hold(dr, slot)
             return
         now = self.facilities.wall()
+        if failed.hold:
+            reason = failed.note.decode("utf-8", "replace")
+            self._log.error(
+                "{domain} from binding {binding} waits for {seconds:g} s: {reason}",
+                domain=dr.domain,
+                binding=self.facilities.config.bindings[slot].name,
+                seconds=failed.hold,
+                reason=reason,
+            )
+            if self._wants_connection(dr, slot):
+                self.settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
+            self.facilities.suspension.hold(slot, dr.domain, failed.hold, reason)
+            self.keeper.poke(dr)
+            return
         self._records.address_failed(peer, slot, now)
         if self._wants_connection(dr, slot):
             retry = self.facilities.config.domain(dr.domain).host_failure_retry

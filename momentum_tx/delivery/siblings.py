@@ -58,11 +58,11 @@ class Siblings:
 
     @property
     def _enabled(self) -> bool:
-        # What was said on one domain's behalf may have been said for it alone.
         hooks = self._f.hooks
-        return (
-            self._f.config.global_settings.migrate_connections_between_sibling_domains and not hooks.smtp_client_state
-        )
+        if hooks.smtp_client_state or hooks.outbound_smtp_auth_config:
+            # What was said on one domain's behalf may have been said for it alone.
+            return False
+        return self._f.config.global_settings.migrate_connections_between_sibling_domains
 
     # What there is.
 

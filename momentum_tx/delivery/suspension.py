@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MOST_CURFEWS: Final = 1000
 
 
+#: Most pairs that are held at once; beyond, those held first are let go.
+MOST_HELD: Final = 10_000
+
+
 class _Curfew:
     """
     One list of quiet hours, and what was found of it last.
@@ -45,12 +49,46 @@ class Suspension:
     :param facilities: the configuration, and the plumbing.
     """
 
-    __slots__ = ("_curfews", "_f")
+    __slots__ = ("_curfews", "_f", "_held")
     _log = Logger()
 
     def __init__(self, facilities: Facilities) -> None:
         self._f = facilities
         self._curfews: dict[tuple[str, ...], _Curfew] = {}
+        #: Until when a (binding slot, domain) pair is held, by the clock, and why.
+        self._held: dict[tuple[int, str], tuple[float, str]] = {}
+
+    def hold(self, slot: int, domain: str, seconds: float, reason: str) -> None:
+        """
+        Attempt nothing of a (binding, domain) pair for a while.
+
+        :param reason: why, for people.
+        """
+        self._held.pop((slot, domain), None)
+        if len(self._held) >= MOST_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[slot, domain] = self._f.clock.seconds() + seconds, reason
+
+    def let_go(self, domain: str | None = None) -> None:
+        """
+        Hold nothing of a domain any more; ``None`` is all of them.
+        """
+        for pair in [pair for pair in self._held if domain in (None, pair[1])]:
+            del self._held[pair]
+
+    def held(self, slot: int, domain: str) -> float:
+        """
+        For how many seconds more a pair is held; 0 if it is not.
+        """
+        held = self._held.get((slot, domain))
+        if held is None:
+            return 0.0
+        left = held[0] - self._f.clock.seconds()
+        # Sums with the time of day are less exact, and must not come out before this does.
+        if left < 0.001:
+            del self._held[slot, domain]
+            return 0.0
+        return left
 
     def until(self, slot: int, domain: str, now: float) -> float:
         """
@@ -68,9 +106,10 @@ class Suspension:
             return inf
         if self._f.plumbing.absent(slot):
             return inf
-        if settings.curfew:
-            return self._curfew(settings.curfew, now)
-        return 0.0
+        until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
+        if self._held and (left := self.held(slot, domain)):
+            until = max(until, now + left)
+        return until
 
     def reason(self, slot: int, domain: str, now: float) -> str:
         """
@@ -89,7 +128,10 @@ class Suspension:
         if self._f.plumbing.absent(slot):
             return f"{' and '.join(config.bindings[slot].addresses)} is not configured on this host"
         until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
-        return f"curfew {_lasts(until)}" if until else ""
+        if until:
+            return f"curfew {_lasts(until)}"
+        left = self.held(slot, domain)
+        return f"{self._held[slot, domain][1]} (held {_lasts(now + left)})" if left else ""
 
     def _curfew(self, texts: tuple[str, ...], now: float) -> float:
         """

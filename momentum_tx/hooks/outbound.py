@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 
 from ..errors import StartupError
 from ..interfaces import hooks as contracts
+from ..policy.credentials import Credentials
 from ..settings import DKIMSignature
 from ..stages import Stage
 from .loggers import LoggerProvider
@@ -55,6 +56,9 @@ class OutboundHooks:
         )
         self.binding_group_choose_binding = Override[c.IBindingGroupChooseBinding, int](
             c.IBindingGroupChooseBinding, turn, int
+        )
+        self.outbound_smtp_auth_config = Inquiry[c.IOutboundSmtpAuthConfig, Credentials](
+            c.IOutboundSmtpAuthConfig, turn, Credentials
         )
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence
 
     from twisted.internet.address import IPv4Address, IPv6Address
+    from twisted.internet.defer import Deferred
 
     from ..flags import ConnFlag
+    from ..policy.credentials import Credentials
     from ..settings import DKIMSignature
     from ..stages import Stage
     from .records import IClientSession, IConnectionHandle, IDomainRecord, IMessage, IReception
@@ -379,6 +381,31 @@ class IPremigrateOutboundConnection(Interface):
         :param handle: the connection; it counts for *dest* already.
         :param src: the domain it has served.
         :param dest: the domain it serves from now on.
+        """
+
+
+class IOutboundSmtpAuthConfig(Interface):
+    """
+    Hook: who are we to this peer?  Shape: *inquiry*.
+
+    Source: Momentum, module ``outbound_smtp_auth``, hook ``outbound_smtp_auth_config``.
+    """
+
+    def outbound_smtp_auth_config(
+        dr: IDomainRecord, binding_slot: int, host: str, refused: bytes
+    ) -> Credentials | Deferred[Credentials | None] | None:
+        """
+        Asked once per session that could authenticate, when it is as safe as it will be;
+        the answer holds for all mail of the domain and binding.
+
+        :param dr: the domain record.
+        :param binding_slot: the slot the connection leaves from.
+        :param host: name of the mail exchanger.
+        :param refused: what the last peer said that refused credentials of this domain
+            and binding, so that a token can be renewed; empty if none did since
+            credentials were accepted.
+        :returns: the credentials; ``None`` leaves it to the options; a Deferred if they
+            have to be fetched.  If it fails, mail waits.
         """
 
 

@@ -6,7 +6,7 @@ the connection functions themselves.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -209,6 +209,7 @@ class IConfiguration(Interface):
     generation: int = Attribute("Counts up with every reload; sessions finish on theirs.")
     global_settings: GlobalSettings = Attribute("Options of the whole service.")
     bindings: tuple[Binding, ...] = Attribute("Index is the slot; 0 is ``default``.")
+    secrets: Mapping[str, str] = Attribute("What files with secrets hold, by the path that was written.")
     groups: dict[str, tuple[int, ...]] = Attribute("Slots of each binding group, in file order.")
     signers: ISigners = Attribute("Whose mail is signed.")
 

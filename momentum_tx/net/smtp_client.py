@@ -82,6 +82,7 @@ def stage_timeouts(settings: PathSettings) -> tuple[float, ...]:
         (Stage.AFTER_RSET, settings.rset_timeout),
         (Stage.AFTER_STARTTLS, settings.starttls_timeout),
         (Stage.TLS_HANDSHAKE, settings.starttls_timeout),
+        (Stage.AUTHENTICATION, settings.outbound_smtp_auth_timeout),
         (Stage.CUSTOM_STATE, settings.custom_state_timeout),
     ):
         timeouts[stage] = seconds

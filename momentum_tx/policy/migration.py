@@ -49,6 +49,8 @@ MAY_DIFFER: Final = frozenset(
         "message_expiration",
         "never_attempt_expired_messages",
         "never_retry",
+        "outbound_smtp_auth_hold",
+        "outbound_smtp_auth_timeout",
         "outbound_throttle_connections",
         "outbound_throttle_messages",
         "pipelining",

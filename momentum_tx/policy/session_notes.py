@@ -23,6 +23,11 @@ TLSA_UNKNOWN: Final = b"451 4.7.5 [internal] TLSA records cannot be looked up"
 #: RFC 8461 section 5: such an exchanger is not tried at all.
 NOT_IN_POLICY: Final = b"451 4.7.5 [internal] no MXs of this domain are in its MTA-STS policy"
 XCLIENT_NOT_OFFERED: Final = b"451 4.7.6 [internal] XCLIENT required but not advertised"
+AUTH_NOT_OFFERED: Final = b"451 4.7.6 [internal] AUTH required but not advertised"
+#: RFC 4954 6: what is offered would show the secret to whoever listens.
+AUTH_NEEDS_TLS: Final = b"451 4.7.11 [internal] AUTH required but not safe without TLS"
+#: Whoever has the credentials does not give them.
+NO_CREDENTIALS: Final = b"451 4.7.0 [internal] no credentials for AUTH"
 #: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"
 #: RFC 6531 section 3.2: the address needs what the peer does not offer.
@@ -44,6 +49,7 @@ _NO_RESPONSE: Final = {
     Stage.READING_CONFIRMATION: b"no BODY response",
     Stage.AFTER_RSET: b"no RSET response",
     Stage.AFTER_XCLIENT: b"no XCLIENT response",
+    Stage.AUTHENTICATION: b"no AUTH response",
     Stage.CUSTOM_STATE: b"no response in custom state",
 }
 
@@ -66,6 +72,25 @@ def xclient_refused(note: bytes) -> bytes:
     :param note: what it said.
     """
     return b"451 4.7.6 [internal] XCLIENT required but refused: " + note
+
+
+def auth_refused(name: str, note: str) -> bytes:
+    """
+    The status text of a session whose peer refused our credentials (RFC 4954 6).
+
+    :param name: the mechanism.
+    :param note: what it said.
+    """
+    return b"451 4.7.8 [internal] AUTH %b refused: " % name.encode() + _plain(note)
+
+
+def auth_failed(reason: str) -> bytes:
+    """
+    The status text of a session that ended in the middle of an authentication.
+
+    :param reason: why, for people.
+    """
+    return b"451 4.7.0 [internal] AUTH failed: " + _plain(reason)
 
 
 def state_failed(reason: str) -> bytes:

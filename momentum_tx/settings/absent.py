@@ -50,6 +50,8 @@ ABSENT: Final = MappingProxyType(
         "dkim_sign": _SIGNING,
         "domainkeys": "DomainKeys was given up for DKIM, and nobody verifies it; use dkim tables",
         "enable_fbl_header_insertion": "fields are added before mail is handed over",
+        "outbound_smtp_auth_pass": "no secret is written into a configuration; use outbound_smtp_auth_pass_file",
+        "outbound_smtp_auth_key": "no secret is written into a configuration; use outbound_smtp_auth_pass_file",
         # TLS.
         "tls_ifavailable_fallback": "after a failed handshake mail goes without TLS where tls is ifavailable",
         "tls_fallback_always_new_connection": (

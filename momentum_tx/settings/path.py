@@ -247,6 +247,44 @@ class PathSettings:
     chunk_size: int = option(
         4 << 20, "Largest chunk; each is answered before the next is sent (ours).", "octets", minimum=1
     )
+    outbound_smtp_auth: str = option(
+        "required",
+        "Whether we authenticate where there are credentials: required keeps mail waiting while a peer offers nothing"
+        " that may be used; ifavailable then goes on without; no never does (ours).",
+        choices=("no", "ifavailable", "required"),
+    )
+    outbound_smtp_auth_user: str = option(
+        "", "The name we authenticate by; empty: there are no credentials, unless a hook has some."
+    )
+    outbound_smtp_auth_pass_file: str = option(
+        "",
+        "File with the password of outbound_smtp_auth_user, or with its token, on one line; it is read when the"
+        " configuration is loaded, and not everybody may be able to (ours).",
+    )
+    outbound_smtp_auth_type: tuple[str, ...] = option(
+        (),
+        "Mechanisms that may be used, of which the strongest that is offered is; an empty list is SCRAM-SHA-256,"
+        " CRAM-MD5, PLAIN and LOGIN. With OAUTHBEARER and XOAUTH2 the file holds a token.",
+        differs="It is a list, and need not be written.",
+    )
+    outbound_smtp_auth_in_clear: bool = option(
+        False,
+        "Whether mechanisms that show the secret to whoever listens are used without TLS: PLAIN, LOGIN and those with a"
+        " token (ours).",
+    )
+    outbound_smtp_auth_timeout: float = option(
+        60.0,
+        "Wait for a reply to AUTH, or for the hook that has the credentials (ours).",
+        "seconds",
+        minimum=0.01,
+    )
+    outbound_smtp_auth_hold: float = option(
+        300.0,
+        "How long mail of the domain and binding waits, and the credentials are not tried again, after a peer has"
+        " refused them; a reload or a flush ends it (ours).",
+        "seconds",
+        minimum=1,
+    )
 
     @property
     def port(self) -> int:

@@ -12,7 +12,8 @@ runs on a virtual clock; none opens a socket, a file or a thread.
 * :mod:`~momentum_tx.testing.peers`: scripted mail exchangers with a ledger of
   what they took, and :mod:`one connection <momentum_tx.testing.peer_session>` to
   them, and the :mod:`answers <momentum_tx.testing.answers>` they give;
-  :mod:`~momentum_tx.testing.behaviours`: the habits of real ones;
+  :mod:`~momentum_tx.testing.behaviours`: the habits of real ones,
+  :mod:`~momentum_tx.testing.sasl`: and of those that want to know their clients;
   :mod:`~momentum_tx.testing.injection`: a client.
 * :mod:`~momentum_tx.testing.network`: deterministic TCP between
   :mod:`hosts <momentum_tx.testing.host>`, by

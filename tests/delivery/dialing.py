@@ -35,6 +35,7 @@ from momentum_tx.queues.message import Message, Reception
 from momentum_tx.settings import DEFAULT_PROHIBITED_HOSTS
 from momentum_tx.spool.memory import MemorySpool
 from momentum_tx.testing.dns import ScriptedResolver
+from momentum_tx.testing.threads import InlineThreads
 from momentum_tx.timers import Agenda
 from momentum_tx.wall import WallClock
 
@@ -216,6 +217,7 @@ class World:
             prohibited=ProhibitedHosts(DEFAULT_PROHIBITED_HOSTS if networks is None else networks),
             hostname="mta.example",
             plumbed=lambda address: address not in self.unplumbed,
+            threads=InlineThreads(self.clock),
         )
         self.records = Records()
         self.router = Router(self.facilities, self.records, lambda dr: None)

@@ -33,6 +33,7 @@ class NoteTests(SynchronousTestCase):
             (Stage.READING_CONFIRMATION, b"451 4.4.2 [internal] no BODY response"),
             (Stage.AFTER_RSET, b"451 4.4.2 [internal] no RSET response"),
             (Stage.AFTER_XCLIENT, b"451 4.4.2 [internal] no XCLIENT response"),
+            (Stage.AUTHENTICATION, b"451 4.4.2 [internal] no AUTH response"),
             (Stage.CUSTOM_STATE, b"451 4.4.2 [internal] no response in custom state"),
             (Stage.AFTER_STARTTLS, b"451 4.7.5 [internal] no tls go-ahead"),
             (Stage.TLS_HANDSHAKE, b"451 4.7.5 [internal] TLS negotiation failed"),
