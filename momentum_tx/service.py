@@ -362,6 +362,11 @@ class OutboundService(Service, Commands):
     def _ready(self, count: int) -> None:
         if count:
             self._log.info("{count} messages were found in the spool", count=count)
+        if len(self.delivery.held):
+            self._log.warn(
+                "{count} messages are held: nobody knows whether their peers have them, and they wait to be released",
+                count=len(self.delivery.held),
+            )
         self._injection.start()
 
     def _start_failed(self, failure: Any) -> None:

@@ -14,10 +14,11 @@ from ..outcomes import Outcome, Scope
 from ..policy.consequence import BLACKHOLED
 from ..policy.shares import TRAITS, weight_of
 from ..queues.domain import DomainRecord
-from ..queues.message import NO_TRAITS, Message, Reception, Traits, traits_of
+from ..queues.message import ASSUMED, HELD, NO_TRAITS, Message, Reception, Traits, traits_of
 from ..stages import Stage
 from .choice import BindingChoice
 from .handle import ConnectionHandle
+from .held import Held
 from .initiate import ConnectionInitiator
 from .initiate_smtp import MailConnections
 from .limits import Limits
@@ -70,6 +71,8 @@ class Delivery:
         self.settlement.home = self.rerouting.home
         self.rollups = Rollups(f, self.router, self.settlement, self.rebinding, self.domain_record, self._place)
         self.maintainer.move = self.rollups.move
+        self.held = Held(f, self.settlement, lambda message: self._place(message, f.wall()), self._locate)
+        self.settlement.hold = self.held.hold
         self._expire = f.agenda.alarm(self._expire_records)
         f.wall.followers.append(self._clock_stepped)
         if f.sts is not None:
@@ -148,7 +151,7 @@ class Delivery:
         now = self.facilities.wall()
         for message in messages:
             try:
-                dr = self.record_for(message)
+                self._locate(message)
             except ValueError as error:
                 # It was a domain when it was accepted; the rules for names have changed since.
                 self._log.critical(
@@ -158,13 +161,23 @@ class Delivery:
                     error=error,
                 )
                 continue
-            message.domain = dr
-            if message.reception.traits is not NO_TRAITS:
-                self._set_share(message.reception)
-            message.reception.sort_in(message)
+            if message.next_attempt in (HELD, ASSUMED):
+                self.held.found(message, now)
+                continue
             if message.next_attempt > now:
                 self.settlement.bring_nearer(message, now)
             self._place(message, now)
+
+    def _locate(self, message: Message) -> None:
+        """
+        Give a message its domain record.
+
+        :raises ValueError: its recipient has no domain that can be looked up.
+        """
+        message.domain = self.record_for(message)
+        if message.reception.traits is not NO_TRAITS:
+            self._set_share(message.reception)
+        message.reception.sort_in(message)
 
     def _place(self, message: Message, now: float) -> None:
         """
@@ -304,6 +317,7 @@ class Delivery:
         self.maintainer.stop()
         self.settlement.stop()
         self.rebinding.stop()
+        self.held.stop()
         self._expire.disarm()
         self.facilities.plumbing.stop()
         stopped = self.sessions.stop()

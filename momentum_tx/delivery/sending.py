@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from ..errors import LocalProtocolError
 from ..outcomes import Verdict
+from ..policy.lost_reply import POLICIES
 from ..policy.session_notes import UNSPEAKABLE
 from ..smtp import events as ev
 from ..stages import Stage
@@ -94,7 +95,14 @@ class Sending(Opening):
                 transaction.sent(event.accepted, octets)
 
         transaction.intended = True
-        self._f.spool.intent([transaction.messages[index] for index in event.accepted], written)
+        messages = [transaction.messages[index] for index in event.accepted]
+        if self._settings.lost_final_reply == "retry":
+            self._f.spool.intent(messages, written)
+        else:
+            # It has to outlive a power cut: our disk's time is not the peer's silence.
+            transaction.lost_reply = POLICIES[self._settings.lost_final_reply]
+            self._protocol.hold()
+            self._f.spool.intent(messages, written, transaction.lost_reply)
 
     def _chunk_taken(self, event: ev.ChunkTaken) -> None:
         self._protocol.next_chunk()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from ..outcomes import Outcome, Scope, Verdict
 from ..policy.consequence import BLACKHOLED
+from ..policy.lost_reply import LostReply, assumed
 from ..policy.retry import End, RetrySchedule, spread
 from ..queues.domain import Connection, DomainRecord
-from ..queues.message import Message, Reception
+from ..queues.message import HELD, Message, Reception
 from ..settings import DEFAULT_SLOT, PathSettings
 from ..stages import Stage
 from .bulk import Bulk, Settle, Source, active_of, all_of
@@ -50,6 +51,8 @@ class Settlement:
         #: Ids of messages in delivery that belong to another domain record since a reload, and who finds it.
         self.strays: set[str] = set()
         self.home: Callable[[Message], DomainRecord] = self._domain
+        #: Keeps a message until an operator releases it.
+        self.hold: Callable[[Message, float], object] = self.keep
         self.delivered_count = 0
         self.transient_count = 0
         self.permanent_count = 0
@@ -109,6 +112,23 @@ class Settlement:
             note = said
         self._put_off(message, note, stage, now, later)
 
+    def in_doubt(self, message: Message, note: bytes, stage: Stage, now: float, lost_reply: LostReply) -> None:
+        """
+        The final dot was sent and its reply lost: nobody knows whether the peer has
+        *message*, and *lost_reply* says what becomes of it.
+        """
+        if lost_reply is LostReply.RETRY:
+            self.transient(message, note, stage, now, True)
+            return
+        message.ambiguous += 1
+        if lost_reply is LostReply.ASSUME_DELIVERED:
+            self.delivered(message, assumed(note), now)
+            return
+        self._failed_for_now(message, note, stage, now)
+        message.num_retries += 1
+        message.transferred = 0
+        self.hold(message, now)
+
     def refused(self, message: Message, note: bytes, stage: Stage, now: float, scope: Scope) -> None:
         """
         The peer refused *message* for ever: give it up, unless
@@ -123,14 +143,7 @@ class Settlement:
         self.permanent(message, note, stage, now, scope)
 
     def _put_off(self, message: Message, note: bytes, stage: Stage, now: float, later: float = 0.0) -> None:
-        dr = self._domain(message)
-        message.code = note
-        message.stage = stage
-        dr.transients += 1
-        self.transient_count += 1
-        hook = self._f.hooks.log_transient_failure_v1
-        if hook:
-            hook.notify(lambda provider: provider.log_transient_failure_v1(message, dr, now, note))
+        dr = self._failed_for_now(message, note, stage, now)
         message.num_retries += 1
         if self._f.blackholed(message.binding_slot, dr.domain):
             self.permanent(message, BLACKHOLED, stage, now)
@@ -169,6 +182,17 @@ class Settlement:
         self._f.staging.insert_delayed(message, dr, stage is Stage.NOT_CONNECTED and not spread_out)
         self._requeued(dr)
 
+    def _failed_for_now(self, message: Message, note: bytes, stage: Stage, now: float) -> DomainRecord:
+        dr = self._domain(message)
+        message.code = note
+        message.stage = stage
+        dr.transients += 1
+        self.transient_count += 1
+        hook = self._f.hooks.log_transient_failure_v1
+        if hook:
+            hook.notify(lambda provider: provider.log_transient_failure_v1(message, dr, now, note))
+        return dr
+
     def permanent(
         self, message: Message, note: bytes, stage: Stage, now: float, scope: Scope = Scope.RECIPIENT
     ) -> None:
@@ -191,7 +215,7 @@ class Settlement:
         Something went wrong while *message* was settled: if it is neither
         finished nor queued, it is tried again in its time.
         """
-        if message.reception.has(message) and not message.place:
+        if message.reception.has(message) and not message.place and message.next_attempt != HELD:
             dr = self._domain(message)
             message.connection = None
             message.next_attempt = now + self._schedule(message, dr).delay(max(message.num_retries, 1))

@@ -14,6 +14,7 @@ from ..envelope import NO_TERMS, RecipientTerms
 from ..message.eight_bit import Unencodable, encode, signed, strip
 from ..message.headers import is_international
 from ..outcomes import Scope, Verdict
+from ..policy.lost_reply import LostReply
 from ..policy.session_notes import REQUIRETLS_NOT_OFFERED, TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
@@ -56,6 +57,7 @@ class Transaction:
         "eight_bit",
         "ended",
         "intended",
+        "lost_reply",
         "messages",
         "prefaced",
         "reception",
@@ -98,6 +100,8 @@ class Transaction:
         self.prefaced = False
         #: Whether an intent is on record, or about to be.
         self.intended = False
+        #: What becomes of the messages if the reply to the final dot is lost; the intent says so too.
+        self.lost_reply = LostReply.RETRY
         #: When the peer was told of it, and how long it may take before its dialogue is kept, both in seconds.
         self.since = 0.0
         self.slow = 0.0
@@ -297,7 +301,10 @@ class Transaction:
             refuse(message, result.note, result.stage, now, result.scope)
         else:
             unknown = ambiguous and result.scope is Scope.CONNECTION
-            settlement.transient(message, result.note, result.stage, now, unknown)
+            if unknown:
+                settlement.in_doubt(message, result.note, result.stage, now, self.lost_reply)
+            else:
+                settlement.transient(message, result.note, result.stage, now)
 
     def settle_unsent(self, verdict: Verdict, note: bytes, stage: Stage = Stage.IDLE) -> None:
         """

@@ -48,6 +48,7 @@ class OutboundHooks:
         self.premigrate_outbound_connection = Notice[c.IPremigrateOutboundConnection](
             c.IPremigrateOutboundConnection, turn
         )
+        self.message_held = Notice[c.IMessageHeld](c.IMessageHeld, turn)
         self.connection_post_bind = Veto[c.IConnectionPostBind](c.IConnectionPostBind, turn)
         self.veto_host_connection = Veto[c.IVetoHostConnection](c.IVetoHostConnection, turn)
         self.connection_goal = Fold[c.IConnectionGoal, int](c.IConnectionGoal, turn, int)

@@ -409,6 +409,27 @@ class IOutboundSmtpAuthConfig(Interface):
         """
 
 
+class IMessageHeld(Interface):
+    """
+    Hook: a message waits for an operator, because nobody knows whether its peer has
+    it.  Shape: *notice*.
+
+    Source: ours; Momentum has no hook ``message_held``.
+    """
+
+    def message_held(msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes) -> None:
+        """
+        Told when the reply to the final dot was lost and ``lost_final_reply`` says
+        ``hold``, after ``log_transient_failure_v1``; and of every held message again when
+        the service has found it in its spool.
+
+        :param msg: the message; it is in no queue.
+        :param dr: the domain record it was queued under.
+        :param now: wall time in epoch seconds; ``None`` means that nobody has looked.
+        :param note: what happened in place of the reply.
+        """
+
+
 class ISmtpClientState(Interface):
     """
     Hook: what else shall be said to the peer at this point of a session?  Shape: *exchange*.

@@ -298,7 +298,10 @@ class ISpool(Interface):
 
         :param found: called with lists of live messages
             (:class:`~momentum_tx.queues.message.Message`, their ``num_retries``,
-            ``next_attempt``, ``code``, ``stage`` and ``ambiguous`` restored).
+            ``next_attempt``, ``code``, ``stage`` and ``ambiguous`` restored).  Of a message that
+            waits for an operator ``next_attempt`` is :data:`~momentum_tx.queues.message.HELD`, and of one
+            that was under way and is to be taken for delivered
+            :data:`~momentum_tx.queues.message.ASSUMED`.
         :returns: fires with the number of messages found when all are handed
             over; fails with :class:`~momentum_tx.errors.StartupError`.
         """
@@ -334,7 +337,7 @@ class ISpool(Interface):
         :param let_go: its body need not stay at all.
         """
 
-    def intent(messages: Sequence[Any], then: Callable[[Exception | None], object]) -> None:
+    def intent(messages: Sequence[Any], then: Callable[[Exception | None], object], lost_reply: Any = ...) -> None:
         """
         Record that a final dot is about to leave.
 
@@ -342,6 +345,9 @@ class ISpool(Interface):
         :param then: called in a later turn of the reactor with ``None`` once
             the record is in the kernel's hands (it survives kill -9), or with
             the error if it could not be written: then no dot may be sent.
+        :param lost_reply: what becomes of the messages if no outcome follows
+            (:class:`~momentum_tx.policy.lost_reply.LostReply`); unless that is ``RETRY``,
+            which is the default, *then* is called when the record survives a power cut.
         """
 
     def delivered(message: Any, note: bytes, synced: Callable[[], object] | None = None) -> None:
@@ -367,7 +373,7 @@ class ISpool(Interface):
         Keep the message's ``num_retries``, ``next_attempt``, ``code``, ``stage``
         and ``ambiguous``; an intent before this is settled by it.
 
-        :param message: one that will be tried again.
+        :param message: one that will be tried again, or that waits for an operator.
         """
 
     def flush() -> Deferred[None]:

@@ -5,12 +5,13 @@ mail and reading its configuration anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..config.configuration import Configuration
 from ..delivery.delivery import Delivery
 from ..delivery.facilities import Facilities
+from ..delivery.held import HeldMessage
 from ..hooks.outbound import OutboundHooks
 from ..logs.traces import Traces
 from ..logs.transcripts import Attempt
@@ -102,6 +103,21 @@ class Commands:
         See :meth:`momentum_tx.delivery.delivery.Delivery.rebind`.
         """
         return self.delivery.rebind(domain, from_binding, to_binding, to_group)
+
+    def held(self, domain: str | None = None, limit: int = 1000) -> Sequence[HeldMessage]:
+        """
+        Messages of which nobody knows whether their peer has them, and that wait for
+        :meth:`release_held`; see :meth:`momentum_tx.delivery.held.Held.show`.
+        """
+        return self.delivery.held.show(domain, limit)
+
+    def release_held(
+        self, ids: Collection[str] | None = None, domain: str | None = None, outcome: str = "retry"
+    ) -> Deferred[int]:
+        """
+        Let held messages go on; see :meth:`momentum_tx.delivery.held.Held.release`.
+        """
+        return self.delivery.held.release(ids, domain, outcome)
 
     def unplumbed(self) -> list[str]:
         """

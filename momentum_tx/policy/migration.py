@@ -39,6 +39,7 @@ MAY_DIFFER: Final = frozenset(
         "idle_timeout",
         # The port itself is compared.
         "lmtp_port",
+        "lost_final_reply",
         "mailfrom_timeout",
         "max_deliveries_per_connection",
         "max_outbound_connections",

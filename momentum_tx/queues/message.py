@@ -10,6 +10,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from zope.interface import implementer
@@ -21,6 +22,12 @@ from ..stages import Stage
 
 if TYPE_CHECKING:
     from .domain import Connection, DomainRecord
+
+
+#: ``next_attempt`` of a message that waits for nobody but an operator.
+HELD: Final = inf
+#: ``next_attempt`` of a message found at start that is to be taken for delivered.
+ASSUMED: Final = -inf
 
 
 class Traits(NamedTuple):

@@ -38,6 +38,13 @@ class PathSettings:
     body_timeout: float = option(
         600.0, "Wait for the reply to the final dot; a short one causes duplicates.", "seconds", minimum=0.01
     )
+    lost_final_reply: str = option(
+        "retry",
+        "What becomes of a message when the reply to its final dot is lost, so that nobody knows whether the peer has"
+        " it: retry tries it again, assume_delivered takes it for delivered, hold keeps it until it is released"
+        " (ours).",
+        choices=("retry", "assume_delivered", "hold"),
+    )
     rset_timeout: float = option(30.0, "Wait for the reply to RSET.", "seconds", minimum=0.01)
     custom_state_timeout: float = option(
         300.0,

@@ -18,7 +18,8 @@ from zope.interface import implementer
 from ..errors import SpoolError, StartupError
 from ..interfaces.seams import IJournalFiles, IThreadExecutor
 from ..interfaces.services import ISpool
-from ..queues.message import Message, Reception
+from ..policy.lost_reply import LostReply
+from ..queues.message import ASSUMED, Message, Reception
 from ..settings import UNBOUND, GlobalSettings
 from . import jobs, records
 from .bodies import Bodies, Resident
@@ -123,7 +124,9 @@ class JournalSpool:
             for reception in recovery.withdrawn:
                 self._writer.withdraw(reception)
             for message in interrupted:
-                self.requeued(message)
+                # Of what is taken for delivered the next record is its end.
+                if message.next_attempt != ASSUMED:
+                    self.requeued(message)
             count = await recovery.hand_over(found)
         except Exception as error:
             self._open = False
@@ -236,7 +239,12 @@ class JournalSpool:
 
     # Messages.
 
-    def intent(self, messages: Sequence[Message], then: Callable[[Exception | None], object]) -> None:
+    def intent(
+        self,
+        messages: Sequence[Message],
+        then: Callable[[Exception | None], object],
+        lost_reply: LostReply = LostReply.RETRY,
+    ) -> None:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
@@ -244,15 +252,19 @@ class JournalSpool:
             self._clock.callLater(0, then, self._refusal())
             return
         writer = self._writer
+        if lost_reply is not LostReply.RETRY:
+            groups = _by_reception(messages)
+            for key, group in groups.items():
+                payload = records.encode_intent(key, [message.index for message in group], lost_reply)
+                last = next(reversed(groups)) == key
+                writer.put(records.INTENT, payload, group[0].reception, then if last else None)
+            return
         if len(messages) == 1:
             message = messages[0]
             reception = message.reception
             writer.put(records.INTENT, records.encode_intent(reception.key, [message.index]), reception)
         else:
-            groups: dict[int, list[Message]] = {}
-            for message in messages:
-                groups.setdefault(message.reception.key, []).append(message)
-            for key, group in groups.items():
+            for key, group in _by_reception(messages).items():
                 indexes = [message.index for message in group]
                 writer.put(records.INTENT, records.encode_intent(key, indexes), group[0].reception)
         writer.after_write(then)
@@ -290,7 +302,7 @@ class JournalSpool:
             # The mail is kept; only its retry state of this attempt is not.
             self._log.error("{id}: {reason}", id=message.id, reason=str(error))
             return
-        self._writer.put(records.REQUEUED, payload, message.reception, message)
+        self._writer.put(records.requeued_kind(message), payload, message.reception, message)
 
     def flush(self) -> Deferred[None]:
         """
@@ -319,3 +331,10 @@ class JournalSpool:
         if self._writer.full:
             return SpoolError("the disk of the spool is full")
         return SpoolError("the disk of the spool is too slow for the mail that comes")
+
+
+def _by_reception(messages: Sequence[Message]) -> dict[int, list[Message]]:
+    groups: dict[int, list[Message]] = {}
+    for message in messages:
+        groups.setdefault(message.reception.key, []).append(message)
+    return groups

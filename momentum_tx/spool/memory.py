@@ -11,7 +11,8 @@ from zope.interface import implementer
 
 from ..errors import SpoolError
 from ..interfaces.services import ISpool
-from ..queues.message import Message, Reception
+from ..policy.lost_reply import LostReply
+from ..queues.message import ASSUMED, Message, Reception
 from ..settings import UNBOUND
 from . import records
 from .recovery import BATCH
@@ -75,7 +76,8 @@ class MemorySpool:
                 meta = records.decode(kind, payload[records.PAYLOAD_HEADER :])
                 replay.apply(Found(kind, key, meta, 0, 0, len(body), 0), segment)
         for message in replay.interrupted():
-            self.requeued(message)
+            if message.next_attempt != ASSUMED:
+                self.requeued(message)
         count = 0
         for batch in replay.batches(BATCH):
             count += len(batch)
@@ -117,7 +119,12 @@ class MemorySpool:
         if let_go:
             message.pack()
 
-    def intent(self, messages: Sequence[Message], then: Callable[[Exception | None], object]) -> None:
+    def intent(
+        self,
+        messages: Sequence[Message],
+        then: Callable[[Exception | None], object],
+        lost_reply: LostReply = LostReply.RETRY,
+    ) -> None:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
@@ -126,7 +133,7 @@ class MemorySpool:
             return
         for message in messages:
             key = message.reception.key
-            self._kept.write(records.INTENT, key, records.encode_intent(key, [message.index]))
+            self._kept.write(records.INTENT, key, records.encode_intent(key, [message.index], lost_reply))
         self._clock.callLater(0, then, None)
 
     def delivered(self, message: Message, note: bytes, synced: Callable[[], object] | None = None) -> None:
@@ -147,7 +154,7 @@ class MemorySpool:
         """
         if self._open and message.reception.has(message):
             payload = records.encode_requeued(message, self._name(message))
-            self._kept.write(records.REQUEUED, message.reception.key, payload)
+            self._kept.write(records.requeued_kind(message), message.reception.key, payload)
 
     def flush(self) -> Deferred[None]:
         """

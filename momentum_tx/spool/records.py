@@ -13,6 +13,8 @@ import struct
 import zlib
 from typing import Final, NamedTuple
 
+from ..policy.lost_reply import LostReply
+from ..queues.message import HELD as WAITS_FOR_OPERATOR
 from ..queues.message import Message, Reception
 from .envelopes import ENVELOPE_VERSION, decode_envelope, encode_envelope
 from .envelopes import Envelope as Envelope
@@ -38,10 +40,16 @@ FAILED: Final = 4
 REQUEUED: Final = 5
 #: The reception was refused after all and must never come back.
 WITHDRAWN: Final = 6
+#: The message waits for an operator; a program that does not know of that must not go on with it.
+HELD: Final = 7
 #: Every kind this version writes.
-KINDS: Final = frozenset((RECEPTION, INTENT, DELIVERED, FAILED, REQUEUED, WITHDRAWN))
+KINDS: Final = frozenset((RECEPTION, INTENT, DELIVERED, FAILED, REQUEUED, WITHDRAWN, HELD))
 #: Version of the coding of the metas; a record with another one is refused at start.
 RECORD_VERSION: Final = 1
+#: Version of an intent that says what becomes of its messages if nothing follows it.
+_POLICY_VERSION: Final = 2
+#: The newest version of the kinds that have more than the first one.
+_NEWEST: Final = {RECEPTION: ENVELOPE_VERSION, INTENT: _POLICY_VERSION}
 
 #: Replies are kept up to the length a reply line may have (RFC 5321 4.5.3.1.5).
 MAX_NOTE: Final = 512
@@ -111,7 +119,7 @@ class Ended(NamedTuple):
 
 class Requeued(NamedTuple):
     """
-    Meta of ``REQUEUED``; see :class:`~momentum_tx.interfaces.records.IMessage`.
+    Meta of ``REQUEUED`` and ``HELD``; see :class:`~momentum_tx.interfaces.records.IMessage`.
     """
 
     position: int
@@ -125,10 +133,12 @@ class Requeued(NamedTuple):
 
 class Intent(NamedTuple):
     """
-    Meta of ``INTENT``: the indexes of the messages it is about.
+    Meta of ``INTENT``: the indexes of the messages it is about, and what becomes of them if
+    nothing follows it.
     """
 
     positions: tuple[int, ...]
+    lost_reply: LostReply = LostReply.RETRY
 
 
 #: What :func:`decode` makes of a meta; a withdrawal has none.
@@ -214,8 +224,7 @@ def check(octets: bytes, head: Head, salt: int) -> None:
     """
     if zlib.crc32(memoryview(octets)[_FRAME.size :], salt) != head.checksum:
         raise RecordError("checksum differs")
-    newest = ENVELOPE_VERSION if head.kind == RECEPTION else RECORD_VERSION
-    if head.kind not in KINDS or not RECORD_VERSION <= head.version <= newest:
+    if head.kind not in KINDS or not RECORD_VERSION <= head.version <= _NEWEST.get(head.kind, RECORD_VERSION):
         raise UnknownFormat(f"record kind {head.kind} version {head.version} at key {head.key}")
 
 
@@ -228,10 +237,15 @@ def encode_ended(kind: int, key: int, index: int, note: bytes) -> bytes:
     return _ONE.pack(kind, RECORD_VERSION, 4 + len(note), 0, key, 0, index) + note
 
 
-def encode_intent(key: int, indexes: list[int]) -> bytes:
+def encode_intent(key: int, indexes: list[int], lost_reply: LostReply = LostReply.RETRY) -> bytes:
     """
     Payload of ``INTENT`` for messages of one reception.
+
+    :param lost_reply: what becomes of them if nothing follows.
     """
+    if lost_reply is not LostReply.RETRY:
+        meta = struct.pack(f"<{len(indexes)}IB", *indexes, lost_reply)
+        return _HEAD.pack(INTENT, _POLICY_VERSION, len(meta), 0, key, 0) + meta
     if len(indexes) == 1:
         return _ONE.pack(INTENT, RECORD_VERSION, 4, 0, key, 0, indexes[0])
     meta = struct.pack(f"<{len(indexes)}I", *indexes)
@@ -240,8 +254,8 @@ def encode_intent(key: int, indexes: list[int]) -> bytes:
 
 def encode_requeued(message: Message, binding: str) -> bytes:
     """
-    Payload of ``REQUEUED`` with the message's present state; the code text is
-    cut at :data:`MAX_NOTE`.
+    Payload of ``REQUEUED``, or of ``HELD``, with the message's present state; the code
+    text is cut at :data:`MAX_NOTE`.
     """
     name = text_octets(binding, 255)
     code = message.code[:MAX_NOTE]
@@ -260,7 +274,14 @@ def encode_requeued(message: Message, binding: str) -> bytes:
         )
     except struct.error as error:
         raise RecordError(f"message {message.id}: {error}") from None
-    return _HEAD.pack(REQUEUED, RECORD_VERSION, len(meta), 0, message.reception.key, 0) + meta
+    return _HEAD.pack(requeued_kind(message), RECORD_VERSION, len(meta), 0, message.reception.key, 0) + meta
+
+
+def requeued_kind(message: Message) -> int:
+    """
+    Whether *message* waits for its time (``REQUEUED``) or for an operator (``HELD``).
+    """
+    return HELD if message.next_attempt == WAITS_FOR_OPERATOR else REQUEUED
 
 
 def encode_withdrawn(key: int) -> bytes:
@@ -293,8 +314,8 @@ def decode(kind: int, meta: bytes) -> Meta:
         if kind in (DELIVERED, FAILED):
             return Ended(_INDEX.unpack_from(meta)[0], meta[4:])
         if kind == INTENT:
-            return Intent(struct.unpack(f"<{len(meta) // 4}I", meta))
-        if kind == REQUEUED:
+            return _decode_intent(meta)
+        if kind in (REQUEUED, HELD):
             return _decode_requeued(meta)
         if kind == RECEPTION:
             return decode_envelope(meta)
@@ -303,6 +324,17 @@ def decode(kind: int, meta: bytes) -> Meta:
     except (struct.error, ValueError, IndexError) as error:
         raise RecordError(f"record kind {kind}: {error}") from None
     raise RecordError(f"unknown record kind {kind}")
+
+
+def _decode_intent(meta: bytes) -> Intent:
+    count, rest = divmod(len(meta), 4)
+    if not rest:
+        return Intent(struct.unpack(f"<{count}I", meta))
+    *positions, number = struct.unpack(f"<{count}IB", meta)
+    try:
+        return Intent(tuple(positions), LostReply(number))
+    except ValueError as error:
+        raise RecordError(f"record kind {INTENT}: {error}") from None
 
 
 def _decode_requeued(meta: bytes) -> Requeued:

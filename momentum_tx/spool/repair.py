@@ -19,6 +19,7 @@ from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile
 from . import jobs
 from .records import (
+    HELD,
     INTENT,
     RECEPTION,
     REQUEUED,
@@ -200,7 +201,7 @@ class JournalWriter(Writer):
                 if entry.kind == RECEPTION and entry.reception is not None:
                     # Some of it may be on disk: it will have to be withdrawn if it is refused.
                     self._segments.settle(self._current, entry.reception, 0)
-        self._backlog += [entry for entry in entries if entry.kind != INTENT]
+        self._backlog += self._without_intents(entries, broken)
         self._broke(broken)
         if self._syncing is None:
             self._repair()
@@ -219,9 +220,22 @@ class JournalWriter(Writer):
         for entry in entries:
             if entry.kind == FLUSH:
                 entry.extra.errback(SpoolError(str(error)))
-            elif entry.kind not in (INTENT, RECEPTION):
-                self._backlog.append(entry)
+        self._backlog += [
+            entry for entry in self._without_intents(entries, error) if entry.kind not in (FLUSH, RECEPTION)
+        ]
         self._refuse_all(entries, error)
+
+    def _without_intents(self, entries: Sequence[Entry], error: SpoolError) -> list[Entry]:
+        """
+        *entries* without the intents, which are refused: nobody waits for a dot that long.
+        """
+        kept = []
+        for entry in entries:
+            if entry.kind != INTENT:
+                kept.append(entry)
+            elif entry.extra is not None:
+                self._clock.callLater(0, entry.extra, error)
+        return kept
 
     def _refuse_all(self, entries: Sequence[Entry], error: SpoolError) -> None:
         for entry in entries:
@@ -312,6 +326,8 @@ class JournalWriter(Writer):
                 refused.append(entry)
             elif entry.kind == FLUSH:
                 entry.extra.errback(SpoolError(str(error)))
+            elif entry.kind == INTENT and entry.extra is not None:
+                self._clock.callLater(0, entry.extra, error)
             else:
                 kept.append(entry)
         self._backlog = kept + self._backlog
@@ -389,13 +405,13 @@ def _torn(error: OSError) -> bool:
 
 def _latest(entries: list[Entry]) -> list[Entry]:
     """
-    *entries* with only the last requeue of each message: what waits in memory
+    *entries* with only the last requeue, or hold, of each message: what waits in memory
     is thereby bounded by the mail there is.
     """
     seen: set[int] = set()
     kept: list[Entry] = []
     for entry in reversed(entries):
-        if entry.kind == REQUEUED:
+        if entry.kind in (REQUEUED, HELD):
             if id(entry.extra) in seen:
                 continue
             seen.add(id(entry.extra))

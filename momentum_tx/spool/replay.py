@@ -10,7 +10,8 @@ harmless.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..queues.message import Message, Reception
+from ..policy.lost_reply import INTERRUPTED, LostReply
+from ..queues.message import ASSUMED, HELD, Message, Reception
 from ..settings import UNBOUND
 from ..stages import Stage
 from . import records
@@ -49,7 +50,7 @@ class Replay:
         self._live: dict[int, Reception | Message] = {}
         # Where a finished reception lies: a record about it still binds segments, and a copy must not revive it.
         self._ended: dict[int, int] = {}
-        self._open: dict[Message, None] = {}
+        self._open: dict[Message, LostReply] = {}
         #: Copies of finished receptions; they must be withdrawn before any segment goes.
         self.revenants: list[Reception] = []
 
@@ -88,7 +89,7 @@ class Replay:
             for index in meta.positions:
                 message = self._message(reception, index)
                 if message is not None:
-                    self._open[message] = None
+                    self._open[message] = meta.lost_reply
         else:
             for message in list(reception.messages):
                 if message is not None:
@@ -97,12 +98,19 @@ class Replay:
     def interrupted(self) -> list[Message]:
         """
         Messages whose last record is an intent; each has had one ambiguous
-        attempt more than was counted, and has now.
+        attempt more than was counted, and has now.  What their intent says is to
+        become of them is in their ``next_attempt``.
         """
         messages = list(self._open)
-        self._open.clear()
-        for message in messages:
+        for message, lost_reply in self._open.items():
             message.ambiguous += 1
+            if lost_reply is LostReply.ASSUME_DELIVERED:
+                message.next_attempt = ASSUMED
+            elif lost_reply is LostReply.HOLD:
+                message.next_attempt = HELD
+                message.code = INTERRUPTED
+                message.stage = Stage.READING_CONFIRMATION
+        self._open.clear()
         return messages
 
     def batches(self, size: int) -> Iterator[list[Message]]:

@@ -40,7 +40,8 @@ class Entry(NamedTuple):
 
     :ivar payload: see :mod:`momentum_tx.spool.records`.
     :ivar extra: of a reception its :class:`Waiting`; of an outcome what to call
-        when it is durable; of a requeue the message; of a flush the Deferred.
+        when it is durable; of an intent what to call with ``None`` then, or with the
+        error; of a requeue the message; of a flush the Deferred.
     """
 
     kind: int
@@ -251,7 +252,7 @@ class Writer(ABC):
         *entries* are in *segment* now: note where, and what depends on what.
         """
         records = iter(offsets)
-        for kind, _, reception, _ in entries:
+        for kind, _, reception, extra in entries:
             if kind == FLUSH:
                 self._urgent = True
                 continue
@@ -262,6 +263,8 @@ class Writer(ABC):
                 continue
             if kind != INTENT:
                 self._wanted = True
+            elif extra is not None:
+                self._urgent = True
             self._segments.depend(segment, reception)
 
     # What a disk in trouble makes of it.
@@ -370,6 +373,8 @@ class Writer(ABC):
                     ended = True
                 if extra is not None:
                     tell.append(extra)
+            elif kind == INTENT and extra is not None:
+                tell.append(partial(extra, None))
         if ended:
             self.reap()
         for call in tell:

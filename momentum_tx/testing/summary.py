@@ -83,6 +83,7 @@ class Summary:
     :ivar active: messages that may be tried now.
     :ivar delayed: messages that wait for their time.
     :ivar in_delivery: messages a session has at the moment.
+    :ivar held: messages that wait for an operator.
     :ivar failures: messages that were given up, by note, most frequent first.
     :ivar attempts: tries to deliver a message.
     :ivar transients: attempts that failed for now, by note, most frequent first.
@@ -103,6 +104,7 @@ class Summary:
     active: int
     delayed: int
     in_delivery: int
+    held: int
     failures: Mapping[str, int]
     attempts: int
     transients: Mapping[str, int]
@@ -118,7 +120,7 @@ class Summary:
         """
         Messages that are still ours to deliver.
         """
-        return self.active + self.delayed + self.in_delivery
+        return self.active + self.delayed + self.in_delivery + self.held
 
     @property
     def failed(self) -> int:
@@ -140,6 +142,8 @@ class Summary:
             delays = self.delays
             yield f"{'':12}after {delays.median:,.3f} s (median), {delays.slow:,.3f} (95 %), {delays.most:,.3f} (most)"
         waiting = f"{self.active:,} active, {self.delayed:,} delayed, {self.in_delivery:,} in delivery"
+        if self.held:
+            waiting += f", {self.held:,} held"
         yield _row(self.waiting, f"waiting: {waiting}")
         yield _row(self.failed, "failed for ever")
         yield from _notes(self.failures)
@@ -201,6 +205,7 @@ def summarize(
     domains: Iterable[DomainRecord],
     network: VirtualNetwork,
     elsewhere: Collection[tuple[str, int]],
+    held: int = 0,
 ) -> Summary:
     """
     Count.
@@ -211,6 +216,7 @@ def summarize(
     :param network: says who was connected to.
     :param elsewhere: address and port of whoever is no exchanger: connects
         there are not the mail's.
+    :param held: messages that wait for an operator.
     """
     # By message id, since a crash may have a record written twice.
     last: dict[str, Record] = {}
@@ -253,6 +259,7 @@ def summarize(
         active=sum(dr.mail_queue.active_size() for dr in domains),
         delayed=sum(dr.mail_queue.delayed_size() for dr in domains),
         in_delivery=sum(dr.in_flight for dr in domains),
+        held=held,
         failures=_by_frequency(Counter(record["note"] for record in last.values() if record.kind == "P")),
         attempts=attempts,
         transients=_by_frequency(transients),

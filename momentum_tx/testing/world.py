@@ -366,8 +366,10 @@ class World:
         What has become of all mail so far, in numbers; made to be printed.
         """
         elsewhere = [LISTENING, *[(address, DNS_PORT) for address in NAMESERVERS]]
-        domains = self.service.delivery.records
-        return summarize(self.clock.seconds(), self.mainlog(), domains, self.network, elsewhere)
+        delivery = self.service.delivery
+        return summarize(
+            self.clock.seconds(), self.mainlog(), delivery.records, self.network, elsewhere, len(delivery.held)
+        )
 
     def queued(self) -> int:
         """

@@ -13,7 +13,8 @@ from zope.interface.verify import verifyObject
 from momentum_tx.envelope import Notify, RecipientTerms, Terms
 from momentum_tx.errors import SpoolError
 from momentum_tx.interfaces.services import ISpool
-from momentum_tx.queues.message import Message, Reception, Traits
+from momentum_tx.policy.lost_reply import INTERRUPTED, LostReply
+from momentum_tx.queues.message import ASSUMED, HELD, Message, Reception, Traits
 from momentum_tx.stages import Stage
 
 if TYPE_CHECKING:
@@ -364,6 +365,58 @@ class SpoolContract(SpoolCase):
         self.spool.intent(found[:1], answers.append)
         settle(self.clock)
         self.assertEqual([message.ambiguous for message in self.restart()], [2, 0])
+        self.stop()
+
+    def test_intent_and_policy(self) -> None:
+        """
+        What the intent said is to become of a message, becomes of it if nothing follows: it is held,
+        and stays so, or is to be taken for delivered until that is on record.
+        """
+        self.open()
+        kept = self.keep(reception(b"a@example.com", b"b@example.com", b"c@example.com"))
+        messages = [first(kept, index) for index in range(3)]
+        answers: list[Exception | None] = []
+        for message, lost_reply in zip(messages, LostReply, strict=True):
+            self.spool.intent([message], answers.append, lost_reply)
+        settle(self.clock)
+        self.assertEqual(answers, [None] * 3)
+        for count in range(2):
+            found = self.restart()
+            self.assertEqual([message.next_attempt for message in found], [1000.5, ASSUMED, HELD])
+            # Of what is taken for delivered nothing is on record but the intent.
+            self.assertEqual([message.ambiguous for message in found], [1, 1, 1], count)
+            self.assertEqual((found[2].code, found[2].stage), (INTERRUPTED, Stage.READING_CONFIRMATION))
+        self.spool.delivered(found[1], b"250 assumed")
+        found[2].next_attempt = 7.0
+        self.spool.requeued(found[2])
+        self.assertEqual([message.next_attempt for message in self.restart()], [1000.5, 7.0])
+        self.stop()
+
+    def test_policy_is_settled(self) -> None:
+        """
+        A requeue or an end settles an intent, whatever it said.
+        """
+        self.open()
+        kept = self.keep(reception(b"a@example.com", b"b@example.com"))
+        self.spool.intent([first(kept), first(kept, 1)], lambda error: None, LostReply.ASSUME_DELIVERED)
+        settle(self.clock)
+        self.spool.requeued(first(kept))
+        self.spool.failed(first(kept, 1), b"554 no")
+        (found,) = self.restart()
+        self.assertEqual((found.next_attempt, found.ambiguous), (1000.5, 0))
+        self.stop()
+
+    def test_held(self) -> None:
+        """
+        A message that waits for an operator does so after a restart, with its history.
+        """
+        self.open()
+        message = first(self.keep(reception()))
+        message.next_attempt, message.ambiguous, message.code = HELD, 2, b"451 what"
+        self.spool.requeued(message)
+        for _ in range(2):
+            (found,) = self.restart()
+            self.assertEqual(state(found), state(message))
         self.stop()
 
     def test_intents_of_two_receptions(self) -> None:

@@ -10,6 +10,8 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError
+from momentum_tx.policy.lost_reply import LostReply
+from momentum_tx.queues.message import HELD
 from momentum_tx.settings import GlobalSettings
 from momentum_tx.spool.journal import JournalSpool
 from momentum_tx.spool.records import SEGMENT_HEADER
@@ -139,3 +141,42 @@ class UnsafeContractTests(JournalCase, contract.SpoolContract, SynchronousTestCa
             self.assertEqual(
                 len([event for event in told.events if "is lost if the power fails" in event["log_format"]]), warnings
             )
+
+
+class SyncedIntentTests(JournalCase, SynchronousTestCase):
+    """
+    Intents that must be known after a power cut.
+    """
+
+    def test_synced_first(self) -> None:
+        """
+        The dot may leave when the intent is synced, and no sooner; an ordinary one is not waited for.
+        """
+        self.open()
+        kept = self.keep(contract.reception(b"a", b"b"))
+        self.threads.delay = 5.0
+        answers: list[str] = []
+        self.spool.intent([contract.first(kept)], lambda error: answers.append(f"held {error}"), LostReply.HOLD)
+        self.spool.intent([contract.first(kept, 1)], lambda error: answers.append(f"ordinary {error}"))
+        self.clock.advance(0)
+        self.assertEqual(answers, ["ordinary None"])
+        self.clock.advance(4.9)
+        self.assertEqual(answers, ["ordinary None"])
+        self.clock.advance(0.2)
+        self.assertEqual(answers, ["ordinary None", "held None"])
+        self.files = self.files.power_cut(random.Random(1))
+        self.assertEqual([message.next_attempt for message in self.open()], [HELD, 1000.5])
+        self.stop()
+
+    def test_unsafe(self) -> None:
+        """
+        Where nothing is synced, nothing is waited for.
+        """
+        self.settings = GlobalSettings(durability="unsafe", i_accept_loss=True)
+        self.open()
+        kept = self.keep(contract.reception(b"a"))
+        answers: list[Exception | None] = []
+        self.spool.intent([contract.first(kept)], answers.append, LostReply.HOLD)
+        self.clock.advance(0)
+        self.assertEqual(answers, [None])
+        self.stop()

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.envelope import Notify, RecipientTerms, Terms
 from momentum_tx.errors import SpoolError
-from momentum_tx.queues.message import NO_TRAITS, Message, Reception, Traits
+from momentum_tx.policy.lost_reply import LostReply
+from momentum_tx.queues.message import HELD, NO_TRAITS, Message, Reception, Traits
 from momentum_tx.spool import records
 from momentum_tx.spool.envelopes import Recipient
 from momentum_tx.stages import Stage
@@ -234,9 +235,15 @@ class RecordTests(SynchronousTestCase):
 
     def test_versions(self) -> None:
         """
-        Only a reception has a second version and a third, and nothing a fourth.
+        A reception has three versions, an intent two, and all others one.
         """
-        for kind, version in ((records.INTENT, 2), (records.REQUEUED, 2), (records.RECEPTION, 4), (records.INTENT, 0)):
+        for kind, version in (
+            (records.INTENT, 3),
+            (records.REQUEUED, 2),
+            (records.HELD, 2),
+            (records.RECEPTION, 4),
+            (records.INTENT, 0),
+        ):
             payload = bytearray(records.encode_withdrawn(5))
             payload[:2] = kind, version
             octets = records.frame(bytes(payload), 1)
@@ -269,6 +276,37 @@ class RecordTests(SynchronousTestCase):
         """
         _, meta = read_back(records.encode_intent(4, indexes))
         self.assertEqual(meta, records.Intent(tuple(indexes)))
+
+    @given(st.lists(st.integers(0, 2**32 - 1), max_size=20), st.sampled_from(LostReply))
+    @settings(max_examples=50, deadline=None)
+    def test_intent_with_policy(self, indexes: list[int], lost_reply: LostReply) -> None:
+        """
+        An intent says what becomes of its messages.  Only one whose messages are not merely tried
+        again is of the second version, which programs that know of no such thing refuse.
+        """
+        payload = records.encode_intent(4, indexes, lost_reply)
+        _, meta = read_back(payload)
+        self.assertEqual(meta, records.Intent(tuple(indexes), lost_reply))
+        self.assertEqual(payload[1], 1 if lost_reply is LostReply.RETRY else 2)
+
+    def test_intent_of_unknown_policy(self) -> None:
+        """
+        A policy that nobody knows makes no sense.
+        """
+        self.assertRaises(records.RecordError, records.decode, records.INTENT, b"\0\0\0\0\3")
+
+    def test_held(self) -> None:
+        """
+        A message that waits for an operator is on record as nothing that programs
+        from before there was such a thing would go on with.
+        """
+        message = Message("id", contract.reception(), 3, b"r")
+        self.assertEqual(records.encode_requeued(message, "")[0], records.REQUEUED)
+        message.next_attempt = HELD
+        payload = records.encode_requeued(message, "b2")
+        self.assertEqual((payload[0], payload[0] in range(1, 7)), (records.HELD, False))
+        _, meta = read_back(payload)
+        self.assertEqual(meta, records.Requeued(3, 0, HELD, Stage.UNKNOWN, 0, "b2", b""))
 
     @given(st.integers(0, 255), st.binary(max_size=200))
     @settings(max_examples=300, deadline=None)

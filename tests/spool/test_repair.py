@@ -7,7 +7,8 @@ import errno
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError
-from momentum_tx.queues.message import Reception
+from momentum_tx.policy.lost_reply import LostReply
+from momentum_tx.queues.message import HELD, Reception
 from momentum_tx.spool import journal
 from momentum_tx.testing.files import MemoryFiles
 
@@ -302,6 +303,34 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         (found,) = self.restart()
         self.assertEqual(found.num_retries, 2)
         self.stop()
+
+    def test_synced_intents(self) -> None:
+        """
+        An intent that must be synced is refused where it cannot be written, or nothing can be synced for
+        long, and never answered twice; where a sync fails once it is moved and answered.
+        """
+        for operation, times, refused in (("append", 1, True), ("sync", -1, True), ("sync", 1, False)):
+            with self.subTest(operation=operation, times=times):
+                self.setUp()
+                self.open()
+                kept = self.keep(contract.reception())
+                answers: list[Exception | None] = []
+                self.files.fail(operation, errno.EIO, times)
+                if times < 0:
+                    self.files.fail("create", errno.EIO, -1)
+                self.spool.intent([contract.first(kept)], answers.append, LostReply.HOLD)
+                contract.settle(self.clock, step=0.01, turns=20)
+                self.assertEqual([error is not None for error in answers], [refused])
+                self.files.heal()
+                contract.settle(self.clock, step=1.0, turns=60)
+                self.assertTrue(self.spool.writable())
+                self.assertEqual(len(answers), 1)
+                (found,) = self.restart()
+                if refused and operation == "append":
+                    self.assertEqual(found.ambiguous, 0)
+                if not refused:
+                    self.assertEqual(found.next_attempt, HELD)
+                self.stop()
 
     def test_failed_write(self) -> None:
         """

@@ -13,6 +13,7 @@ from email import message_from_bytes
 from typing import Any, Final
 
 from ...outcomes import Outcome, Verdict
+from ...policy.lost_reply import assumed
 from ..peers import Taken
 
 #: Seconds after the reply at which an outcome may still be unsynced on a healthy disk:
@@ -21,6 +22,8 @@ SYNC_WINDOW: Final = 0.1
 #: What a message's end is called.
 DELIVERED: Final = "delivered"
 FAILED: Final = "failed"
+#: How the note of a delivery begins of which nobody knows whether it was one.
+ASSUMED: Final = assumed(b"")
 
 
 @dataclass(slots=True)
@@ -87,6 +90,7 @@ class Parcel:
     :ivar dots: final dots receivers saw for it.
     :ivar records: where the record of its end was put: segment, offset, octets.
     :ivar lenient: the disk was in trouble when it ended.
+    :ivar assumed: it was taken for delivered, since nobody knew.
     """
 
     letter: Letter
@@ -108,6 +112,7 @@ class Parcel:
     dots: int = 0
     records: list[tuple[str, int, bytes]] = field(default_factory=list)
     lenient: bool = False
+    assumed: bool = False
     note: bytes = b""
     copies: list[Copy] = field(default_factory=list)
 
@@ -290,6 +295,14 @@ class Books:
         if parcel is None:
             return
         self.count("delivered")
+        if note.startswith(ASSUMED):
+            self.count("assumed")
+            parcel.assumed = True
+            parcel.doubts += 1
+            if not parcel.intents:
+                self._fault("delivered unattempted", f"{note!r}: {parcel}")
+            self._end(parcel, DELIVERED, note)
+            return
         if not parcel.attempting:
             self._fault("delivered unattempted", f"{note!r}: {parcel}")
         if not any(copy.said for copy in parcel.copies):

@@ -261,6 +261,11 @@ class Events:
         if self._stage.running:
             self._stage.world.service.flush(domain or None)
 
+    def _do_release(self) -> None:
+        stage = self._stage
+        if stage.running and stage.ready and not stage.stopping:
+            stage.world.service.release_held()
+
     def _do_rebind(self, domain: str, source: str, binding: str, group: str) -> None:
         stage = self._stage
         if not stage.running or not stage.ready or stage.stopping:

@@ -262,6 +262,10 @@ class _Making:
                 args = {"point": "BDAT", "answer": {"reply": reply}, "share": dice.choice((0.2, 1.0))}
                 dice.choice(plan.hosts).behaviours.append(Part("BrokenAt", args))
         if dice.random() < 0.2 and not plan.calm:
+            policy = plan.settings["lost_final_reply"] = dice.choice(("assume_delivered", "hold", "hold"))
+            for _ in range(dice.choice((0, 1, 3)) if policy == "hold" else 0):
+                self.step(self.moment(), "release")
+        if dice.random() < 0.2 and not plan.calm:
             plan.settings["body_minimum_rate"] = dice.choice((0, 5000))
 
     def _providers(self) -> None:

@@ -41,6 +41,7 @@ _EVERYTHING: Final = (
     hooks.IIncOutboundConnections,
     hooks.IDecOutboundConnections,
     hooks.IPremigrateOutboundConnection,
+    hooks.IMessageHeld,
 )
 
 
@@ -119,6 +120,9 @@ class _Everywhere(ABC):
 
     def premigrate_outbound_connection(self, handle: Any, src: Any, dest: Any) -> Any:
         return self.act("premigrate_outbound_connection", None)
+
+    def message_held(self, msg: Any, dr: Any, now: Any, note: bytes) -> Any:
+        return self.act("message_held", None)
 
 
 @implementer(*_EVERYTHING)

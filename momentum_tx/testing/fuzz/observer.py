@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     hooks.IIncOutboundConnections,
     hooks.IDecOutboundConnections,
     hooks.IPremigrateOutboundConnection,
+    hooks.IMessageHeld,
 )
 class Observer:
     """
@@ -111,3 +112,8 @@ class Observer:
         if not self.deaf:
             self._books.count("migrations")
             self._trace("migrated", src.domain, dest.domain, handle.binding_slot)
+
+    def message_held(self, msg: Any, dr: Any, now: Any, note: bytes) -> None:
+        if not self.deaf:
+            self._books.count("held")
+            self._trace("held", msg.recipient, note)

@@ -172,6 +172,8 @@ class Player:
         while stage.seconds() < end and not self._result.faults:
             if stage.running and stage.ready and not stage.books.live and not stage.clients.waiting:
                 break
+            # Only an operator lets go on what is held.
+            self._perform(Step(stage.seconds(), "release"))
             if not self._run_to(min(end, stage.seconds() + 30.0)):
                 return
         if self._result.faults:

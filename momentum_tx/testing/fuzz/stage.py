@@ -462,6 +462,7 @@ class Stage:
             yield from dr.mail_queue.messages()
         for session in delivery.sessions:
             yield from session.messages
+        yield from delivery.held
 
     def _have_stopped(self) -> None:
         self._stopped = None
