@@ -324,7 +324,7 @@ class NoSpool:
         Nothing is kept.
         """
 
-    def intent(self, messages: Sequence[object], then: Callable[[None], object]) -> None:
+    def intent(self, messages: Sequence[object], then: Callable[[None], object], lost_reply: object = None) -> None:
         """
         As a spool does: once per turn.
         """
