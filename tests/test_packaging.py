@@ -31,8 +31,6 @@ INSTALLED_AS: Final = {
 }
 #: Parts of what Twisted or our other requirements bring along.
 BROUGHT_ALONG: Final = {"cryptography": "pyopenssl", "constantly": "twisted", "incremental": "twisted"}
-#: Required, though nobody imports it by name: Twisted compares host names with it.
-USED_BY_TWISTED: Final = frozenset({"service-identity"})
 
 
 def setup_arguments() -> dict[str, ast.expr]:
@@ -120,7 +118,7 @@ class SetupTests(SynchronousTestCase):
         """
         Whatever the package imports is installed with it, and nothing else.
         """
-        self.assertEqual(distributions(PACKAGE), required(setup_value("install_requires")) - USED_BY_TWISTED)
+        self.assertEqual(distributions(PACKAGE), required(setup_value("install_requires")))
 
     def test_testRequirements(self) -> None:
         """

@@ -113,6 +113,7 @@ class Configuration:
         #: Doubts about what was written, ``file:line: key path: text`` each.
         self.warnings: list[str] = []
         self.secrets: Mapping[str, str] = {}
+        self.tls_files: Mapping[str, bytes] = {}
         self._written = frozenset(name for stanza in self.stanzas() for name in stanza.values)
         self._paths: dict[tuple[int, str], PathSettings] = {}
         self._domains: dict[str, DomainSettings] = {}

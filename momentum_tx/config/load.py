@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import ConfigError
 from ..settings import Binding
-from . import contradictions, secrets, unreachable
+from . import contradictions, secrets, tls_files, unreachable
 from .configuration import DEFAULT, Configuration
 from .findings import Findings
 from .lines import Lines, spelled
@@ -84,6 +84,7 @@ def parse(text: str, name: str = "<string>", generation: int = 1, keep: Sequence
     config = Configuration(layout, name, lines, generation, names)
     found = Findings(config)
     secrets.check(found)
+    tls_files.check(found)
     contradictions.check(found)
     unreachable.check(found)
     if found.mistakes:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..policy import signatures
+from ..policy import signatures, tls_material
+from ..policy.tls import versions
 from ..settings import (
     BindingSettings,
     DKIMSettings,
@@ -56,6 +57,12 @@ _LARGEST: Final = 2**63 - 1
 #: Most of a wrong value that is repeated in a mistake's text.
 _SHOWN: Final = 60
 
+
+def _protocols(text: str) -> str:
+    versions(text)
+    return text
+
+
 #: Checks beyond type, limits and choices; for a list, of each element.
 _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
     {
@@ -91,6 +98,9 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "smtp_listen": names.listener,
         "trace_smtp": names.trace,
         "state_dir": names.directory,
+        "tls_ciphers": tls_material.ciphers,
+        "tls_protocols": _protocols,
+        "tlsv13_ciphersuites": tls_material.suites,
         "trusted_hosts": names.network,
     }
 )

@@ -84,6 +84,7 @@ class Delivery:
     def _tune_dialer(self) -> None:
         settings = self.facilities.config.global_settings
         self.facilities.dialer.tune(settings.disable_nagle_algorithm, settings.tcp_buffer_size)
+        self.facilities.tls.equip(self.facilities.config.tls_files)
 
     def _weight(self, domain: str, slot: int, key: Traits) -> float:
         return weight_of(self.facilities.config.path(slot, domain).share_weights, key)

@@ -79,7 +79,10 @@ class Opening(Speaking):
         self.trace()
         (local, local_port), (address, port) = stream.local[:2], stream.peer[:2]
         self.transcript.event(self._f.clock.seconds(), f"connected from {local}:{local_port} to {address}:{port}")
+        self._protocol.implicit_tls = self._wants_implicit()
         stream.start(self._protocol)
+        if self._implicit:
+            self._secure(False)
 
     def trace(self) -> None:
         """

@@ -14,16 +14,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import TLSUndecided
-from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED, TLS_UNDETERMINED
-from ..policy.tls import CLEAR, TLSParameters
+from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED, TLS_UNDETERMINED, not_verified
+from ..policy.tls import CLEAR, TLSParameters, acceptable, told
 from ..smtp import events as ev
 from ..stages import Stage
 
 if TYPE_CHECKING:
+    from ..interfaces.seams import ITLSFacts
     from ..net.smtp_client import SMTPClientProtocol
     from ..queues.domain import Connection, DomainRecord
     from ..queues.message import Message
     from ..smtp.client import SMTPClientMachine
+    from ..smtp.transcript import Transcript
     from .facilities import Facilities
     from .handle import ConnectionHandle
     from .sessions import Sessions
@@ -37,7 +39,7 @@ class Securing(ABC):
     does before and after is the other half, :class:`~momentum_tx.delivery.opening.Opening`.
     """
 
-    __slots__ = ("_encrypted", "_tls")
+    __slots__ = ("_encrypted", "_implicit", "_small_hello", "_tls")
 
     _log = Logger()
 
@@ -50,11 +52,15 @@ class Securing(ABC):
     _slot: int
     dr: DomainRecord
     handle: ConnectionHandle
+    transcript: Transcript
 
     def __init__(self) -> None:
         #: What is wanted of TLS, once that is known.
         self._tls = CLEAR
         self._encrypted = False
+        #: Whether TLS begins with the first octet.
+        self._implicit = False
+        self._small_hello = False
 
     # What the other half does.
 
@@ -82,11 +88,22 @@ class Securing(ABC):
         The peer will not have us, or we not the peer; nothing was attempted.
         """
 
-    # From EHLO to TLS.
+    # Before the first octet.
+
+    def _wants_implicit(self) -> bool:
+        """
+        Whether TLS begins with the first octet, which no look-up changes.
+        """
+        wished = self._f.tls_requirements.wished(self.dr, self._slot, self._connection.host_name, self._first())
+        self._implicit = wished.use == "implicit"
+        return self._implicit
+
+    # From EHLO, or the first octet, to TLS.
 
     def _secure(self, offered: bool) -> None:
         """
-        EHLO was accepted in clear: ask for TLS, or go on without it, or not at all.
+        EHLO was accepted in clear: ask for TLS, or go on without it, or not at all.  Or
+        nothing was said yet, and TLS comes first.
 
         :param offered: whether the peer offers STARTTLS.
         """
@@ -107,9 +124,11 @@ class Securing(ABC):
             # It ended while it was being decided.
             return
         self._tls = parameters
-        if parameters.use == "no":
+        if self._implicit:
+            self._shake_hands()
+        elif parameters.use == "no":
             self._become_ready()
-        elif offered and not self._sessions.tls_is_broken(self._connection.peer, parameters):
+        elif offered and not self._sessions.tls_memory.is_broken(self._connection.peer, parameters):
             self._machine.starttls()
             self._protocol.flush()
         elif parameters.mandatory:
@@ -128,17 +147,56 @@ class Securing(ABC):
         self._fail_session(note, Stage.DURING_STARTTLS)
 
     def _tls_go_ahead(self, event: ev.TLSGoAhead) -> None:
-        self._protocol.start_tls(self._f.tls, self._tls)
+        self._shake_hands()
 
     def _tls_refused(self, event: ev.TLSRefused) -> None:
-        if self._tls.mandatory:
-            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
-        else:
+        if self._tls.clear_after_failure:
             self._become_ready()
+        else:
+            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
+
+    def _shake_hands(self) -> None:
+        self._small_hello = self._sessions.tls_memory.small_hello(self._connection.peer)
+        try:
+            self._protocol.start_tls(self._f.tls, self._tls, self._small_hello)
+        except ValueError as error:
+            text = f"TLS to {self._connection.host_name} cannot begin: {error}"
+            self._f.hooks.log_error(self._f.wall(), "error", text)
+            # It is not the peer that failed.
+            self._tls = CLEAR
+            self._fail_session(TLS_UNDETERMINED, Stage.TLS_HANDSHAKE)
 
     def tls_established(self) -> None:
         self._encrypted = True
-        self._hello()
+        facts = self._connection.tls = self._protocol.tls_facts(self._f.tls)
+        self.transcript.event(self._f.clock.seconds(), f"TLS: {told(facts)}")
+        note = self._refusal(facts)
+        if note:
+            self._fail_session(note, Stage.TLS_HANDSHAKE)
+        elif self._implicit:
+            # The greeting is awaited.
+            self._protocol.flush()
+        else:
+            self._hello()
+
+    def _refusal(self, facts: ITLSFacts) -> bytes:
+        """
+        Why the certificate will not do; empty if it will.
+        """
+        parameters = self._tls
+        will_do = acceptable(parameters, facts)
+        return b"" if will_do else not_verified(facts.problem_kind)
+
+    def _tls_failed(self, stage: Stage) -> bool:
+        """
+        The session came to its end without having been ready; whether that was TLS, and
+        another connection is worth while.
+
+        :param stage: where the connection stood in the end.
+        """
+        if self._tls.use == "no":
+            return False
+        return self._sessions.tls_memory.failed(self._connection.peer, self._tls, stage, self._small_hello)
 
 
 def when_known(result: T | Deferred[T], known: Callable[[T], object], failed: Callable[[Failure], object]) -> None:

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from .handle import ConnectionHandle
     from .sessions import Sessions
 
-_TLS_STAGES: Final = (Stage.AFTER_STARTTLS, Stage.TLS_HANDSHAKE)
-
 
 @implementer(ISMTPClientListener)
 class Session(Sending):
@@ -107,8 +105,7 @@ class Session(Sending):
         if not self.ready and not self._sessions.stopping:
             failed = FailedSession(note, self._failed_at or stage, self._connection, self._hold)
             self._f.tls_policies.failed(self.dr, self._tls)
-        retry_plain = failed is not None and stage in _TLS_STAGES and self._tls.use == "ifavailable"
-        self._sessions.session_ended(self, failed, retry_plain)
+        self._sessions.session_ended(self, failed, failed is not None and self._tls_failed(stage))
 
     # What the peer says.
 

@@ -6,13 +6,12 @@ failed one means for the host.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from ..flags import ConnFlag
-from ..policy.tls import TLSParameters
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..queues.places import Places
@@ -23,6 +22,7 @@ from .dialogues import keep_session
 from .initiate_smtp import FailedSession
 from .session import Session
 from .siblings import Siblings
+from .tls_memory import TLSMemory
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .records import Peer, Records
     from .settle import Settlement
-
-#: How long, seconds, an address whose TLS handshake failed is spoken to in the clear
-#: under ``tls = ifavailable``.
-BROKEN_TLS_MEMORY: Final = 3600.0
-#: Most addresses remembered for that; the oldest are forgotten first.
-BROKEN_TLS_SIZE: Final = 10_000
 
 
 class IdleKeeper(Protocol):
@@ -96,7 +90,7 @@ class Sessions:
         self.keeper: IdleKeeper
         # A dict for its order: what a stop says to whom must not depend on where objects lie in memory.
         self._open: dict[Session, None] = {}
-        self._broken_tls: dict[Peer, float] = {}
+        self.tls_memory = TLSMemory(facilities.clock)
         #: Whether the service is stopping: no message is taken any more.
         self.stopping = False
         self._stopped: Deferred[None] | None = None
@@ -136,12 +130,12 @@ class Sessions:
         if self.stopping:
             session.leave()
 
-    def session_ended(self, session: Session, failed: FailedSession | None, retry_plain: bool) -> None:
+    def session_ended(self, session: Session, failed: FailedSession | None, again: bool) -> None:
         """
         The connection of *session* is gone.
 
         :param failed: why the peer would not have us; ``None`` if it had.
-        :param retry_plain: whether TLS was what failed, and may be left out.
+        :param again: whether TLS was what failed, and may be had otherwise, or left out.
         """
         self._open.pop(session, None)
         handle, dr = session.handle, session.dr
@@ -156,8 +150,7 @@ class Sessions:
         if self.stopping:
             self._check_stopped()
             return
-        if retry_plain:
-            self._remember_broken_tls(peer)
+        if again:
             if self._wants_connection(dr, slot):
                 self.connections.initiate_connection_smtp(dr, slot, None)
         elif failed is not None:
@@ -343,19 +336,6 @@ class Sessions:
             if places in handle.places or places in handle.host_places:
                 session.leave()
                 return
-
-    def tls_is_broken(self, peer: Peer, parameters: TLSParameters) -> bool:
-        """
-        Whether *peer* is to be spoken to in the clear for now.
-        """
-        return parameters.use == "ifavailable" and self._broken_tls.get(peer, 0.0) > self.facilities.clock.seconds()
-
-    def _remember_broken_tls(self, peer: Peer) -> None:
-        memory = self._broken_tls
-        memory.pop(peer, None)
-        if len(memory) >= BROKEN_TLS_SIZE:
-            del memory[next(iter(memory))]
-        memory[peer] = self.facilities.clock.seconds() + BROKEN_TLS_MEMORY
 
     def stop(self) -> Deferred[None]:
         """

@@ -176,8 +176,8 @@ class Siblings:
             and not self._f.suspended(slot, dr.domain)
             and self._limits.admits(handle, dr)
             and self._would_choose(handle, dr, settings)
-            and self._f.tls_policies.shared(session.tls, session.dr, dr, slot, handle.connection)
             and self.wants(dr, slot)
+            and self._f.tls_policies.shared(session.tls, session.dr, dr, slot, handle.connection)
             and not self._vetoed(handle, dr)
         )
 

@@ -25,7 +25,6 @@ from ..policy.session_notes import NOT_IN_POLICY, TLSA_UNKNOWN
 from ..policy.tls import TLSParameters, same_session, stricter
 from ..smtp.addresses import canonical_domain, split_address
 from .dane import TLSAFound
-from .tls_requirements import as_set
 
 if TYPE_CHECKING:
     from ..queues.domain import Connection, DomainRecord
@@ -245,8 +244,8 @@ class TLSPolicies:
         self, used: TLSParameters, owner: DomainRecord, dr: DomainRecord, slot: int, connection: Connection
     ) -> bool:
         """
-        Whether mail of *dr* may go over a connection that was opened for another domain, as
-        far as policies decide.
+        Whether mail of *dr* may go over a connection that was opened for another domain: it
+        would have had the same TLS.
 
         :param used: what was wanted when it was opened.
         :param owner: the domain it was opened for, or has served since.
@@ -254,15 +253,15 @@ class TLSPolicies:
         host = connection.host_name
         sts, reason = self.in_force(dr, slot), self._why_no_dane(dr, slot, host)
         theirs = self.in_force(owner, slot), self._why_no_dane(owner, slot, host)
+        wished = self._f.tls_requirements.wished(dr, slot, host, dr.mail_queue.peek_active(slot))
         if sts is None and reason and theirs[0] is None and theirs[1]:
-            return True
+            return same_session(used, wished, connection.tls)
         tlsa = None
         if not reason:
             tlsa = self._f.dane.known(host, self._port(dr, slot, host))
             if tlsa is None:
                 return False
-        wished = as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
-        return same_session(used, self._combined(wished, dr, slot, host, tlsa, sts), None)
+        return same_session(used, self._combined(wished, dr, slot, host, tlsa, sts), connection.tls)
 
     def _decide(
         self,

@@ -30,6 +30,13 @@ class TLSRequirements:
     def __init__(self, facilities: Facilities) -> None:
         self._f = facilities
 
+    def wished(self, dr: DomainRecord, slot: int, host: str, message: Message | None) -> TLSParameters:
+        """
+        What the options want, which is known at once.  No more is asked for than whether TLS
+        begins with the first octet: all else is decided by :meth:`parameters`.
+        """
+        return as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
+
     def parameters(
         self, dr: DomainRecord, slot: int, host: str, address: str, message: Message | None
     ) -> TLSParameters | Deferred[TLSParameters]:
@@ -45,8 +52,7 @@ class TLSRequirements:
             :class:`~momentum_tx.errors.TLSUndecided` where mail has to wait because it
             cannot be decided.
         """
-        wished = as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
-        return self._f.tls_policies.applied(wished, dr, slot, host)
+        return self._f.tls_policies.applied(self.wished(dr, slot, host, message), dr, slot, host)
 
 
 @lru_cache(4096)
@@ -57,7 +63,16 @@ def as_set(settings: PathSettings, host: str, domain: str) -> TLSParameters:
     :param host: its name.
     :param domain: name of the domain.
     """
-    if settings.tls == "no":
-        return TLSParameters()
-    names = (host, domain) if host != domain else (host,)
-    return TLSParameters(use=settings.tls, names=names, sni="" if is_address(host) else host)
+    return TLSParameters(
+        use=settings.tls,
+        verify=settings.tls_verify,
+        names=(host, domain) if host != domain else (host,),
+        sni="" if is_address(host) else host,
+        fallback=settings.tls_ifavailable_fallback,
+        ca=settings.tls_ca,
+        certificate=settings.tls_certificate,
+        key=settings.tls_key,
+        ciphers=settings.tls_ciphers,
+        tlsv13_ciphersuites=settings.tlsv13_ciphersuites,
+        protocols=settings.tls_protocols,
+    )

@@ -8,11 +8,14 @@ are Momentum's (pages of ``ec_message``, ``domain_record``, ``mail_queue``,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
 
 from ..envelope import Notify
+
+if TYPE_CHECKING:
+    from .seams import ITLSFacts
 
 
 class IReception(Interface):
@@ -148,6 +151,10 @@ class IConnection(Interface):
     recipients: int = Attribute("RCPT TO commands issued on it.")
     esmtp: bool = Attribute("Whether the peer accepted EHLO.")
     dsn: bool = Attribute("Whether the peer was told what reports are wanted (RFC 3461): it offers DSN and took it.")
+    tls: ITLSFacts | None = Attribute(
+        "What TLS was negotiated and how far it was verified, an :class:`~momentum_tx.interfaces.seams.ITLSFacts`; "
+        "``None`` in clear."
+    )
     stream: object = Attribute(
         "The established connection, an :class:`~momentum_tx.interfaces.seams.IConnectedStream`, for its opener to "
         "take and start a protocol on; ``None`` before, and once a session has it."

@@ -8,7 +8,7 @@ Descriptors and sockets live behind the first, blocking calls behind the third.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zope.interface import Attribute, Interface
@@ -273,6 +273,8 @@ class ITLSFacts(Interface):
     cipher: str = Attribute("Cipher suite.")
     group: str = Attribute("Group of the key exchange, such as ``X25519``; empty if that is not known.")
     certificate_digest: str = Attribute("SHA-256 of the peer's certificate in hex; empty if it showed none.")
+    subject: str = Attribute("Whose certificate it says it is (RFC 4514); empty if it showed none.")
+    issuer: str = Attribute("Who signed it, as it says.")
     verified: str = Attribute("How it was verified: ``ca``, ``host`` or ``dane``; empty if it was not.")
     name: str = Attribute("The reference name the certificate carries, if one was looked for and found; or empty.")
     problem: str = Attribute("Why it was not verified as was wanted; empty if it was, or nothing was wanted.")
@@ -284,7 +286,14 @@ class ITLSUpgrade(Interface):
     Turns a plain connection into a TLS one, as client.
     """
 
-    def upgrade(transport: ITransport, parameters: TLSParameters) -> None:
+    def equip(files: Mapping[str, bytes]) -> None:
+        """
+        Go on with what files hold from now on; connections that are open keep what they have.
+
+        :param files: by path, see :class:`~momentum_tx.interfaces.services.IConfiguration`.
+        """
+
+    def upgrade(transport: ITransport, parameters: TLSParameters, small_hello: bool = False) -> None:
         """
         Begin the handshake on *transport*.
 
@@ -295,6 +304,8 @@ class ITLSUpgrade(Interface):
 
         :param transport: the plain connection's transport.
         :param parameters: what is wanted.
+        :param small_hello: whether the first message of the handshake has to fit into one
+            packet: some peers, or what stands before them, get no further with a larger one.
         :raises ValueError: that cannot be done; nothing has begun.
         """
 

@@ -212,6 +212,10 @@ class IConfiguration(Interface):
     secrets: Mapping[str, str] = Attribute("What files with secrets hold, by the path that was written.")
     groups: dict[str, tuple[int, ...]] = Attribute("Slots of each binding group, in file order.")
     signers: ISigners = Attribute("Whose mail is signed.")
+    tls_files: Mapping[str, bytes] = Attribute(
+        "What the files hold that options about TLS name, by path as it is written; by the empty name, the issuers "
+        "this system trusts, where they are needed."
+    )
 
     def path(slot: int, domain: str) -> PathSettings:
         """

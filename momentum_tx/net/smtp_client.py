@@ -23,7 +23,7 @@ from ..timers import Agenda
 from .body_writer import BODY_SLICE, BodyWriter, Pace
 
 if TYPE_CHECKING:
-    from ..interfaces.seams import ITLSUpgrade
+    from ..interfaces.seams import ITLSFacts, ITLSUpgrade
     from ..policy.tls import TLSParameters
     from ..smtp.events import Event
 
@@ -102,7 +102,11 @@ class SMTPClientProtocol(Protocol):
     :param settings: the path's timeouts.
     :param listener: provides :class:`ISMTPClientListener`.
     :param transcript: keeps what is said; made here if it is not given.
+    :ivar implicit_tls: whether TLS comes before the greeting, so that :meth:`start_tls` is
+        called before anything else.
     """
+
+    implicit_tls = False
 
     transport: Any  # ITCPTransport and IConsumer
 
@@ -143,7 +147,7 @@ class SMTPClientProtocol(Protocol):
         return self.machine.stage
 
     def connectionMade(self) -> None:
-        self.machine.start()
+        self.machine.start(self.implicit_tls)
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
@@ -230,17 +234,24 @@ class SMTPClientProtocol(Protocol):
                 self._pace = Pace(patience, self._minimum_rate, now)
             self._alarm.arm(self._pace.patience(body.begun, now))
 
-    def start_tls(self, upgrade: ITLSUpgrade, parameters: TLSParameters) -> None:
+    def start_tls(self, upgrade: ITLSUpgrade, parameters: TLSParameters, small_hello: bool = False) -> None:
         """
         Begin the handshake; :meth:`ISMTPClientListener.tls_established` follows,
         or the end of the connection.
 
         :param upgrade: the TLS seam.
         :param parameters: what is wanted.
+        :param small_hello: see there.
         :raises ValueError: that cannot be done.
         """
         self._rearm()
-        upgrade.upgrade(self.transport, parameters)
+        upgrade.upgrade(self.transport, parameters, small_hello)
+
+    def tls_facts(self, upgrade: ITLSUpgrade) -> ITLSFacts:
+        """
+        What came of the handshake, once it is done.
+        """
+        return upgrade.facts(self.transport)
 
     def handshakeCompleted(self) -> None:
         self.machine.tls_started()

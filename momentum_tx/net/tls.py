@@ -1,23 +1,50 @@
 """
 The real TLS upgrade, as client, on connections of the real dialer.
 
-This version encrypts without verifying: policies ``ifavailable`` and
-``required``.  One frozen context serves every connection of a policy, since
-building one costs more than a handshake's arithmetic.
+A handshake succeeds whatever certificate is shown; what is wrong with it is noted on the
+way, and told by the facts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+import ipaddress
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ITransport
 from zope.interface import implementer
 
 from ..interfaces.seams import ITLSFacts, ITLSUpgrade
-from ..policy.tls import TLSParameters
+from ..policy.tls import EXPIRED, HOST_MISMATCH, INVALID, NOT_TRUSTED, TLSParameters, is_address
+from .dane import problem_of
+from .tls_contexts import Contexts
+
+#: What OpenSSL finds wrong with a chain (X509_V_ERR_...): in words, and of which kind it is.
+_ERRORS: Final = {
+    2: ("its issuer is not known", NOT_TRUSTED),
+    9: ("it is not valid yet", INVALID),
+    10: ("it has expired", EXPIRED),
+    18: ("it is signed by itself", NOT_TRUSTED),
+    19: ("its chain ends at an issuer that is not trusted", NOT_TRUSTED),
+    20: ("its issuer is not known", NOT_TRUSTED),
+    21: ("its issuer is not known", NOT_TRUSTED),
+    24: ("what signed it is no issuer", INVALID),
+    26: ("it is not made for servers", INVALID),
+    66: ("its key is too short", INVALID),
+    67: ("the key of its issuer is too short", INVALID),
+    68: ("its signature is too weak", INVALID),
+}
+#: Most things noted of one chain: the peer chooses how long it is.
+_MOST_NOTED: Final = 4
 
 
 @implementer(ITLSFacts)
@@ -31,68 +58,174 @@ class TLSFacts:
     cipher: str
     certificate_digest: str
     group: str = ""
+    subject: str = ""
+    issuer: str = ""
     verified: str = ""
     name: str = ""
     problem: str = ""
     problem_kind: str = ""
 
 
+class _Connection(SSL.Connection):
+    """
+    A connection that knows what it was to be, and what was found wrong with the chain on
+    the way.  (Twisted has a use of its own for ``app_data``.)
+    """
+
+    def __init__(self, context: SSL.Context, parameters: TLSParameters) -> None:
+        super().__init__(context, None)
+        self.parameters = parameters
+        self.errors: list[int] = []
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 class _Creator:
     """
-    Makes connection objects of one context for one server name.
+    Makes the connection object of one connection.
     """
 
-    def __init__(self, context: SSL.Context, server_name: str) -> None:
+    def __init__(self, context: SSL.Context, parameters: TLSParameters) -> None:
         self._context = context
-        self._server_name = server_name
+        self._parameters = parameters
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        connection = SSL.Connection(self._context, None)
-        if self._server_name:
-            connection.set_tlsext_host_name(self._server_name.encode("ascii"))
+        connection = _Connection(self._context, self._parameters)
+        if self._parameters.sni:
+            connection.set_tlsext_host_name(self._parameters.sni.encode("ascii"))
         return connection
 
 
-def _unverified_context() -> SSL.Context:
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
-    # Saves 30 KiB for every idle connection.
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_verify(SSL.VERIFY_NONE, None)
-    return context
+def _verified(connection: _Connection, certificate: object, error: int, depth: int, ok: int) -> bool:
+    """
+    Note what is wrong with a chain, and go on.
+    """
+    errors = connection.errors
+    if error and error not in errors and len(errors) < _MOST_NOTED:
+        errors.append(error)
+    return True
 
 
 @implementer(ITLSUpgrade)
 class OpenSSLUpgrade:
     """
     TLS by pyOpenSSL through Twisted's ``startTLS``.
+
+    :param wall: wall time, epoch seconds; says which certificates are valid that DNS names.
+        For all others OpenSSL asks the system itself.
     """
 
-    def __init__(self) -> None:
-        self._unverified = _unverified_context()
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._contexts = Contexts(_verified)
 
-    def upgrade(self, transport: ITransport, parameters: TLSParameters) -> None:
+    def equip(self, files: Mapping[str, bytes]) -> None:
         """
         See :class:`~momentum_tx.interfaces.seams.ITLSUpgrade`.
         """
-        if parameters.use == "no" or parameters.verify != "no":
-            raise ValueError(f"TLS that cannot be had yet: {parameters!r}")
+        self._contexts.equip(files)
+
+    def upgrade(self, transport: ITransport, parameters: TLSParameters, small_hello: bool = False) -> None:
+        """
+        See :class:`~momentum_tx.interfaces.seams.ITLSUpgrade`.
+        """
+        if parameters.use == "no":
+            raise ValueError("TLS is not wanted")
+        context = self._contexts.context(parameters, small_hello)
         # False: the reactor takes an adopted connection for the server's side.
-        transport.startTLS(_Creator(self._unverified, parameters.sni), False)  # type: ignore[attr-defined]
+        transport.startTLS(_Creator(context, parameters), False)  # type: ignore[attr-defined]
 
     def facts(self, transport: ITransport) -> TLSFacts:
-        connection = transport.getHandle()  # type: ignore[attr-defined]
-        certificate = connection.get_peer_certificate(as_cryptography=True)
-        digest = ""
-        if certificate is not None:
-            from cryptography.hazmat.primitives.serialization import Encoding
-
-            digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
-        return TLSFacts(
+        """
+        See :class:`~momentum_tx.interfaces.seams.ITLSUpgrade`.
+        """
+        connection: _Connection = transport.getHandle()  # type: ignore[attr-defined]
+        facts = TLSFacts(
             connection.get_protocol_version_name(),
             connection.get_cipher_name() or "",
-            digest,
+            "",
             connection.get_group_name() or "",
         )
+        verify = connection.parameters.verify
+        try:
+            chain = connection.get_peer_cert_chain(as_cryptography=True) or ()
+        except ValueError:
+            # OpenSSL takes what others do not.
+            chain, problem = (), "the certificate cannot be understood"
+        else:
+            problem = "no certificate was shown"
+        if not chain:
+            return facts if verify == "no" else replace(facts, problem=problem, problem_kind=INVALID)
+        certificate = chain[0]
+        facts = replace(
+            facts,
+            certificate_digest=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
+            subject=_printable(certificate.subject),
+            issuer=_printable(certificate.issuer),
+        )
+        if verify == "no":
+            return facts
+        return (
+            self._by_records(facts, chain, connection) if verify == "dane" else _judged(facts, connection, certificate)
+        )
+
+    def _by_records(self, facts: TLSFacts, chain: Sequence[x509.Certificate], connection: _Connection) -> TLSFacts:
+        parameters, now = connection.parameters, datetime.fromtimestamp(self._wall(), UTC)
+        found = problem_of(chain, parameters.tlsa, parameters.names, now)
+        if found is None:
+            return replace(facts, verified="dane")
+        return replace(facts, problem=_plain(found[1]), problem_kind=found[0])
+
+
+def _judged(facts: TLSFacts, connection: _Connection, certificate: x509.Certificate) -> TLSFacts:
+    """
+    The facts with what came of the verification.
+    """
+    parameters = connection.parameters
+    if connection.errors:
+        found = [_ERRORS.get(error, (f"OpenSSL's error {error}", INVALID)) for error in connection.errors]
+        problem = ", ".join(dict.fromkeys(text for text, _ in found))
+        return replace(facts, problem=f"the certificate of {facts.subject}: {problem}", problem_kind=found[0][1])
+    if parameters.verify == "ca":
+        return replace(facts, verified="ca")
+    for name in parameters.names:
+        if _carries(certificate, name):
+            return replace(facts, verified="host", name=name)
+    names = ", ".join(_names(certificate)[:8]) or "none"
+    problem = f"the certificate is not for {' or '.join(parameters.names)}; its names: {names}"
+    return replace(facts, verified="ca", problem=problem, problem_kind=HOST_MISMATCH)
+
+
+def _carries(certificate: x509.Certificate, name: str) -> bool:
+    """
+    Whether the certificate is for *name* (RFC 6125, RFC 9525: names of the subject do not count).
+    """
+    try:
+        if is_address(name):
+            verify_certificate_ip_address(certificate, str(ipaddress.ip_address(name)))
+        else:
+            verify_certificate_hostname(certificate, name)
+    except (VerificationError, CertificateError, ValueError):
+        return False
+    return True
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    return [_plain(name) for name in extension.value.get_values_for_type(x509.DNSName)]
+
+
+def _printable(name: x509.Name) -> str:
+    try:
+        return _plain(name.rfc4514_string())
+    except ValueError:
+        return ""
+
+
+def _plain(text: str) -> str:
+    """
+    What a peer says of itself, on one line of bounded length.
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]

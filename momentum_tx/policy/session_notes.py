@@ -16,6 +16,12 @@ CLOSED: Final = _INTERNAL + b"connection closed by remote host"
 TLS_FAILED: Final = b"451 4.7.5 [internal] TLS negotiation failed"
 NO_GO_AHEAD: Final = b"451 4.7.5 [internal] no tls go-ahead"
 TLS_NOT_OFFERED: Final = b"451 4.7.6 [internal] STARTTLS required but not advertised"
+#: The certificate names somebody else.
+HOST_NOT_NAMED: Final = b"451 4.7.5 [internal] SSL certificate subject does not match host"
+#: There is no chain from the certificate to an issuer that is trusted, or it is not valid.
+CHAIN_NOT_VALID: Final = b"451 4.7.5 [internal] remote node SSL certificate not signed by a valid CA"
+#: The certificate is none of those that DNS names (RFC 7672).
+TLSA_NOT_MATCHED: Final = b"451 4.7.5 [internal] SSL certificate does not match TLSA records"
 #: What TLS is wanted cannot be told, or cannot be had with the material there is.
 TLS_UNDETERMINED: Final = b"451 4.7.5 [internal] tls parameters cannot be determined"
 #: TLSA records cannot be had, so that nobody knows who the peer has to be (RFC 7672 2.1.2).
@@ -100,6 +106,17 @@ def state_failed(reason: str) -> bytes:
     :param reason: why not, for people.
     """
     return b"451 4.3.0 [internal] custom state failed: " + _plain(reason)
+
+
+def not_verified(kind: str) -> bytes:
+    """
+    The status text of a peer whose certificate is not what was wanted.
+
+    :param kind: of the problem: a result type of RFC 8460 4.3.
+    """
+    if kind == "certificate-host-mismatch":
+        return HOST_NOT_NAMED
+    return TLSA_NOT_MATCHED if kind == "tlsa-invalid" else CHAIN_NOT_VALID
 
 
 def no_response(stage: Stage) -> bytes:

@@ -103,9 +103,17 @@ class TLSParameters:
     @property
     def mandatory(self) -> bool:
         """
-        Whether mail waits rather than go in clear.
+        Whether mail waits rather than go in clear: also where a certificate is to be
+        verified, for whoever wants that gains nothing by it otherwise.
         """
-        return self.use in ("required", "implicit")
+        return self.use in ("required", "implicit") or (self.use != "no" and self.verify in ("ca", "host", "dane"))
+
+    @property
+    def clear_after_failure(self) -> bool:
+        """
+        Whether mail goes in clear after STARTTLS was refused or a handshake failed.
+        """
+        return self.fallback and not self.mandatory
 
 
 #: No TLS at all.
@@ -185,6 +193,28 @@ def spoken(parameters: TLSParameters) -> tuple[str, ...]:
     if not safe:
         raise ValueError("leaves no protocol version that is safe, and the certificate shall be verified")
     return safe
+
+
+def acceptable(parameters: TLSParameters, facts: ITLSFacts) -> bool:
+    """
+    Whether a session is verified as far as *parameters* want it.
+    """
+    if parameters.verify in ("no", "optional"):
+        return True
+    if parameters.verify == "ca":
+        return facts.verified in ("ca", "host")
+    return facts.verified == parameters.verify
+
+
+def told(facts: ITLSFacts) -> str:
+    """
+    The facts of a session on one line, for people.
+    """
+    words = [facts.version, facts.cipher, *([facts.group] if facts.group else [])]
+    if facts.verified:
+        words.append(f"verified by {facts.verified}" + (f" as {facts.name}" if facts.name else ""))
+    text = " ".join(words)
+    return f"{text}; {facts.problem}" if facts.problem else text
 
 
 def is_address(name: str) -> bool:

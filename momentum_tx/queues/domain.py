@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..interfaces.records import IConnectionHandle, ITranscript
+    from ..interfaces.seams import ITLSFacts
     from ..interfaces.services import IConnectionInitiator
     from .message import Traits
 
@@ -126,6 +127,7 @@ class Connection:
         "stage",
         "start",
         "stream",
+        "tls",
         "transcript",
     )
 
@@ -150,6 +152,8 @@ class Connection:
         self.stage = 0
         #: What was said on it, once a mail session has it.
         self.transcript: ITranscript | None = None
+        #: What TLS was negotiated; ``None`` while it is in clear.
+        self.tls: ITLSFacts | None = None
 
     @property
     def peer(self) -> tuple[str, int]:

@@ -53,17 +53,9 @@ ABSENT: Final = MappingProxyType(
         "outbound_smtp_auth_pass": "no secret is written into a configuration; use outbound_smtp_auth_pass_file",
         "outbound_smtp_auth_key": "no secret is written into a configuration; use outbound_smtp_auth_pass_file",
         # TLS.
-        "tls_ifavailable_fallback": "after a failed handshake mail goes without TLS where tls is ifavailable",
         "tls_fallback_always_new_connection": (
             "after a refused STARTTLS the session goes on in clear, after a failed handshake a new one begins"
         ),
-        "tls_verify": _LATER,
-        "tls_ca": _LATER,
-        "tls_certificate": _LATER,
-        "tls_key": _LATER,
-        "tls_ciphers": _LATER,
-        "tlsv13_ciphersuites": _LATER,
-        "tls_protocols": _LATER,
         "tls_engine": "TLS is OpenSSL's",
         "tls_ec_curve_names": "OpenSSL's defaults hold",
         "tls_dhparams_file": "OpenSSL's defaults hold",

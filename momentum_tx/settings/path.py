@@ -195,7 +195,45 @@ class PathSettings:
     ehlo_hostname: str = option(
         "__hostname__", "Name in EHLO: literal, __hostname__, or __message__ (the sender's domain)."
     )
-    tls: str = option("no", "Whether STARTTLS is used.", choices=("no", "ifavailable", "required"))
+    tls: str = option(
+        "no",
+        "Whether STARTTLS is used; implicit is TLS from the first octet, on port 465 where remote_smtp_port is 25.",
+        choices=("no", "ifavailable", "required", "implicit"),
+        differs="The value implicit is ours.",
+    )
+    tls_ifavailable_fallback: bool = option(
+        True,
+        "Whether mail goes in clear at once where tls is ifavailable and STARTTLS is refused or the handshake fails;"
+        " without, it waits and is tried with TLS again.",
+        differs="An address whose handshake failed is spoken to in clear for an hour.",
+    )
+    tls_verify: str = option(
+        "no",
+        "How far the peer's certificate is verified: ca, up to a trusted issuer; host, that it names the exchanger or"
+        " the domain besides; optional, as host, and mail is delivered whatever comes of it.",
+        choices=("no", "optional", "ca", "host"),
+        differs="With ca and host mail never goes in clear, also where tls is ifavailable. Names are those of"
+        " subjectAltName; a common name counts for nothing.",
+    )
+    tls_ca: str = option(
+        "", "File or directory of the issuers that are trusted (PEM); empty for those this system trusts."
+    )
+    tls_certificate: str = option(
+        "", "File of the certificate we show to peers that ask for one, and of its issuers (PEM); empty for none."
+    )
+    tls_key: str = option(
+        "", "File of the key of tls_certificate (PEM, no passphrase); empty where tls_certificate holds it too."
+    )
+    tls_ciphers: str = option("DEFAULT", "Ciphers of TLS 1.2 and below, as OpenSSL writes them.")
+    tlsv13_ciphersuites: str = option(
+        "", "Cipher suites of TLS 1.3, with colons between them; empty leaves them to OpenSSL."
+    )
+    tls_protocols: str = option(
+        "+ALL",
+        'Versions that are spoken, such as "+ALL -TLSv1.3" or "+TLSv1.2".',
+        differs="ALL stands for TLSv1.2 and TLSv1.3; older ones have to be named, as in +ALL +TLSv1.1, and go with"
+        " tls_verify = no only.",
+    )
     enable_mta_sts: bool = option(
         True,
         "Whether MTA-STS policies that use_mta_sts finds are obeyed: enforce leaves out exchangers that are not in it,"
@@ -298,4 +336,8 @@ class PathSettings:
         """
         Where an exchanger is connected to that has no port of its own.
         """
-        return self.lmtp_port if self.delivery_method == "LMTP" else self.remote_smtp_port
+        if self.delivery_method == "LMTP":
+            return self.lmtp_port
+        port = self.remote_smtp_port
+        # RFC 8314 7.3; nobody speaks TLS from the first octet on the port of STARTTLS.
+        return 465 if port == 25 and self.tls == "implicit" else port

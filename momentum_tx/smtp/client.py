@@ -100,14 +100,6 @@ class SMTPClientMachine(Dialogue):
 
     # What the owner asks for.
 
-    def start(self) -> None:
-        """
-        The connection is open: the greeting is awaited.
-        """
-        self._demand(Stage.NOT_CONNECTED)
-        self._resting = Stage.READING_BANNER
-        self._awaiting.append(Stage.READING_BANNER)
-
     def hello(self, name: bytes) -> None:
         """
         Send EHLO, HELO or LHLO; HELO follows by itself if EHLO is refused for ever.
@@ -133,9 +125,13 @@ class SMTPClientMachine(Dialogue):
     def tls_started(self) -> None:
         """
         The handshake is done: all that was learnt is forgotten, and
-        :meth:`hello` is due again (RFC 3207 4.2).
+        :meth:`hello` is due again (RFC 3207 4.2), or the greeting comes.
         """
         self._demand(Stage.TLS_HANDSHAKE)
+        if self._answered is Stage.NOT_CONNECTED:
+            # Nothing was said in clear.
+            self._await_greeting()
+            return
         self.extensions = NO_EXTENSIONS
         self._reader = ReplyReader()
         self._resting = Stage.DURING_EHLO

@@ -91,6 +91,23 @@ class Dialogue:
         """
         return self._dead
 
+    def start(self, implicit_tls: bool = False) -> None:
+        """
+        The connection is open: the greeting is awaited.
+
+        :param implicit_tls: whether a handshake comes before it (RFC 8314): then it is
+            awaited after :meth:`tls_started`.
+        """
+        self._demand(Stage.NOT_CONNECTED)
+        if implicit_tls:
+            self._resting = Stage.TLS_HANDSHAKE
+        else:
+            self._await_greeting()
+
+    def _await_greeting(self) -> None:
+        self._resting = Stage.READING_BANNER
+        self._awaiting.append(Stage.READING_BANNER)
+
     def take_output(self) -> bytes:
         """
         What must be written now; empty if nothing.

@@ -176,6 +176,19 @@ class ReceiverSession(Protocol):
         self.client = self.transport.getPeer().host
         receiver.open.append(self)
         receiver.most_open = max(receiver.most_open, len(receiver.open))
+        if not receiver.implicit_tls:
+            self._greet()
+
+    def tls_begun(self) -> None:
+        """
+        The modelled handshake is done.
+        """
+        if self.receiver.implicit_tls and not self.encrypted:
+            self.encrypted = True
+            self._greet()
+
+    def _greet(self) -> None:
+        receiver = self.receiver
         answer = None if receiver.unscripted else receiver.step("connect", self, b"")
         if answer is None:
             if receiver.max_connections is not None and len(receiver.open) > receiver.max_connections:
@@ -200,6 +213,9 @@ class ReceiverSession(Protocol):
         self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.receiver.implicit_tls and not self.encrypted:
+            # Whatever it is, it is no TLS.
+            self.drop()
         at, size = 0, len(data)
         while at < size and not self._over:
             if self._held is not None:

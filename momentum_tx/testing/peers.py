@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import Factory
 
+from ..policy.tls import MODERN
 from .answers import CLOSE, RESET, SILENCE, TAKE_AND_BE_SILENT, TAKE_AND_CLOSE, Answer
 from .peer_session import ReceiverSession, Step, Taken, path_of
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .behaviours import Behaviour
     from .host import VirtualPort
     from .network import VirtualNetwork
+    from .tls import ModelledCertificate
 
 __all__ = [
     "CLOSE",
@@ -95,6 +97,14 @@ class Receiver(Factory):
         self.starttls = False
         #: Whether content is taken by BDAT (RFC 3030), and that is offered.
         self.chunking = False
+        #: Whether it speaks TLS from the first octet, before its greeting.
+        self.implicit_tls = False
+        #: What it shows in TLS; ``None`` for a good certificate of whatever name is asked for.
+        self.certificate: ModelledCertificate | None = None
+        #: The versions of TLS it knows.
+        self.tls_versions: tuple[str, ...] = MODERN
+        #: Whether it talks only to clients that show a certificate.
+        self.wants_certificate = False
         #: Whether it speaks LMTP and not SMTP: LHLO, and at ``dot`` an answer for each recipient.
         self.lmtp = False
         #: Attributes of a client it wants to know by XCLIENT; none is offered without.

@@ -131,8 +131,10 @@ class ReadTests(SynchronousTestCase):
         A word must be one of the choices; control characters stand in no string.
         """
         self.good(PathSettings, "tls", "required", "required")
-        self.bad(PathSettings, "tls", "Required", 'expected "no", "ifavailable" or "required", not "Required"')
-        self.bad(PathSettings, "tls", True, 'expected "no", "ifavailable" or "required", not true')
+        self.bad(
+            PathSettings, "tls", "Required", 'expected "no", "ifavailable", "required" or "implicit", not "Required"'
+        )
+        self.bad(PathSettings, "tls", True, 'expected "no", "ifavailable", "required" or "implicit", not true')
         self.bad(GlobalSettings, "state_dir", "a\nb", "control character U+000A")
         self.bad(GlobalSettings, "state_dir", "", "empty")
         self.bad(GlobalSettings, "log_dir", datetime.date(2020, 1, 1), "expected a string, not a date or time")

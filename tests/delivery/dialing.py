@@ -5,7 +5,7 @@ told, hooks that remember, and a service's connection functions around them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -139,7 +139,12 @@ class NoTLS:
     TLS is never asked for in these stories.
     """
 
-    def upgrade(self, transport: Any, parameters: TLSParameters) -> None:
+    def equip(self, files: Mapping[str, bytes]) -> None:
+        """
+        Nothing is done with them.
+        """
+
+    def upgrade(self, transport: Any, parameters: TLSParameters, small_hello: bool = False) -> None:
         raise AssertionError("no TLS here")
 
     def facts(self, transport: Any) -> ITLSFacts:

@@ -286,9 +286,9 @@ class TLSTests(WorldCase):
 
     def test_handshake_fails(self) -> None:
         """
-        A failed handshake under ``ifavailable``: the same host gets the message
-        in the clear over a new connection at once, and for an hour STARTTLS is
-        not tried again; afterwards it is.
+        A handshake under ``ifavailable`` that fails, also with a small first message:
+        the same host gets the message in the clear over a new connection at once, and
+        for an hour STARTTLS is not tried again; afterwards it is.
         """
         world = self.tls_world("ifavailable")
         mx = world.exchanger("example.com")
@@ -296,12 +296,12 @@ class TLSTests(WorldCase):
         world.tls.failing.add(mx.address)
         self.accept(world, subject="one")
         world.advance(2)
-        self.assertEqual([(taken.connection, taken.encrypted) for taken in mx.ledger], [(2, False)])
+        self.assertEqual([(taken.connection, taken.encrypted) for taken in mx.ledger], [(3, False)])
         self.assertEqual(world.mainlog("T"), [])
         world.advance(60)
         self.accept(world, subject="two")
         world.advance(60)
-        self.assertEqual(len(world.tls.upgrades), 1)
+        self.assertEqual(len(world.tls.upgrades), 2)
         world.tls.failing.clear()
         world.advance(3600)
         self.accept(world, subject="three")
@@ -310,14 +310,14 @@ class TLSTests(WorldCase):
 
     def test_handshake_never_ends(self) -> None:
         """
-        A handshake that takes longer than ``starttls_timeout`` has failed.
+        A handshake that takes longer than ``starttls_timeout`` has failed, either time.
         """
         world = self.tls_world("ifavailable")
         mx = world.exchanger("example.com")
         mx.starttls = True
         world.tls.silent.add(mx.address)
         self.accept(world)
-        world.advance(59)
+        world.advance(119)
         self.assertEqual(mx.ledger, [])
         world.advance(3)
         self.assertEqual([taken.encrypted for taken in mx.ledger], [False])

@@ -18,6 +18,7 @@ from momentum_tx.interfaces.hooks import (
 from momentum_tx.interfaces.records import IConnectionHandle, IDomainRecord
 from momentum_tx.testing.behaviours import Tarpit
 from momentum_tx.testing.peers import Receiver
+from momentum_tx.testing.tls import ModelledCertificate
 from momentum_tx.testing.world import World
 
 from ..worlds import SENDER, WorldCase
@@ -105,6 +106,26 @@ class IdleTests(SiblingCase):
         self.accept(world, [f"r@{TWO}"], X_Binding="b1")
         world.advance(2)
         self.assertEqual(mx.connections, 2)
+
+    def test_same_tls(self) -> None:
+        """
+        Where a certificate is verified, only if it is good for the other domain as well,
+        under a name that one would have looked for.
+        """
+        options = '[global]\ntls = "required"\ntls_verify = "{}"\n'
+        for verify, names, expected in (
+            ("no", (ONE,), 1),
+            ("ca", (ONE,), 1),
+            ("host", (SHARED,), 1),
+            ("host", (ONE, TWO), 2),
+            ("optional", (SHARED,), 1),
+            ("optional", ("other.example",), 2),
+        ):
+            world = self.world(options.format(verify))
+            mx = self.shared(world)
+            mx.starttls, mx.certificate = True, ModelledCertificate(names=names)
+            self.assertEqual(self.follow(world, mx), expected, (verify, names))
+            self.assertEqual([taken.encrypted for taken in mx.ledger], [True, True])
 
     def test_settled_when_opened(self) -> None:
         """

@@ -101,7 +101,7 @@ class DANETests(PolicyCase):
         self.assertEqual((found.use, found.verify, found.origin, found.fallback), ("required", "dane", "dane", False))
         self.assertEqual([(each.usage, each.data) for each in found.tlsa], [(3, b"r" * 32)])
         self.assertEqual((found.sni, found.names), (HOST, ()))
-        self.assertEqual(self.w.resolver.others_asked.count(f"TLSA {tlsa_name(HOST, 25)}"), 2)
+        self.assertEqual(self.w.resolver.others_asked.count(f"TLSA {tlsa_name(HOST, 25)}"), 3)
         self.assertEqual(self.encrypted(), [])
 
     def test_issuer(self) -> None:

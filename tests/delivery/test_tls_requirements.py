@@ -8,9 +8,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from momentum_tx.delivery.tls_requirements import TLSRequirements
+from momentum_tx.delivery.tls_requirements import TLSRequirements, as_set
 from momentum_tx.errors import TLSUndecided
 from momentum_tx.policy.tls import TLSParameters
+from momentum_tx.settings import PathSettings
 
 from ..worlds import WorldCase
 
@@ -36,9 +37,11 @@ class SettingsTests(WorldCase):
 
     def test_default(self) -> None:
         """
-        Without options nothing is wanted.
+        Without options nothing is wanted; material is there for whoever wants more than they do.
         """
-        self.assertEqual(self.wanted(""), TLSParameters())
+        found = self.wanted("")
+        self.assertEqual((found.use, found.verify), ("no", "no"))
+        self.assertEqual(as_set(PathSettings(tls_ca="/ca"), "mx", "mx").ca, "/ca")
 
     def test_names(self) -> None:
         """
@@ -46,11 +49,39 @@ class SettingsTests(WorldCase):
         which server is meant, by its name, if it has one.
         """
         found = self.wanted('[domain."example.com"]\ntls = "required"\n')
-        self.assertEqual(
-            found, TLSParameters(use="required", names=("mx1.example.com", "example.com"), sni="mx1.example.com")
+        expected = TLSParameters(
+            use="required",
+            names=("mx1.example.com", "example.com"),
+            sni="mx1.example.com",
+            ciphers="DEFAULT",
+            protocols="+ALL",
         )
+        self.assertEqual(found, expected)
         found = self.wanted('[global]\ntls = "ifavailable"\n', "198.51.100.1")
         self.assertEqual((found.use, found.sni), ("ifavailable", ""))
+
+    def test_every_option(self) -> None:
+        """
+        Every option has its place.
+        """
+        found = self.wanted(
+            '[global]\ntls = "ifavailable"\ntls_verify = "optional"\ntls_ifavailable_fallback = false\n'
+            'tls_ciphers = "HIGH"\ntlsv13_ciphersuites = "TLS_AES_128_GCM_SHA256"\ntls_protocols = "+TLSv1.3"\n'
+        )
+        expected = TLSParameters(
+            use="ifavailable",
+            verify="optional",
+            names=("mx1.example.com", "example.com"),
+            sni="mx1.example.com",
+            fallback=False,
+            ciphers="HIGH",
+            tlsv13_ciphersuites="TLS_AES_128_GCM_SHA256",
+            protocols="+TLSv1.3",
+        )
+        self.assertEqual(found, expected)
+        files = PathSettings(tls="required", tls_ca="/ca", tls_certificate="/own", tls_key="/key")
+        found = as_set(files, "mx", "mx")
+        self.assertEqual((found.ca, found.certificate, found.key, found.names), ("/ca", "/own", "/key", ("mx",)))
 
 
 class WaitingTests(WorldCase):
@@ -120,7 +151,7 @@ class WaitingTests(WorldCase):
         self.answers[0].callback(TLSParameters(use="required"))
         self.world_.advance(1)
         self.assertEqual(self.last(self.world_, "T")["note"], "451 4.4.2 [internal] connection closed by remote host")
-        self.assertEqual(self.world_.tls.upgrades, [])
+        self.assertEqual((self.world_.tls.upgrades, self.answers[0].result), ([], None))
 
     def test_stopped(self) -> None:
         """
@@ -128,4 +159,4 @@ class WaitingTests(WorldCase):
         """
         self.world_.stop()
         self.answers[0].callback(TLSParameters(use="required"))
-        self.assertEqual(self.world_.tls.upgrades, [])
+        self.assertEqual((self.world_.tls.upgrades, self.answers[0].result), ([], None))

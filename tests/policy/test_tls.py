@@ -13,10 +13,12 @@ from momentum_tx.policy.tls import (
     CLEAR,
     TLSAssociation,
     TLSParameters,
+    acceptable,
     is_address,
     same_session,
     spoken,
     stricter,
+    told,
     versions,
 )
 
@@ -33,6 +35,9 @@ class Facts:
     verified: str = ""
     problem_kind: str = ""
     problem: str = ""
+    version: str = ""
+    cipher: str = ""
+    group: str = ""
 
 
 class ParametersTests(SynchronousTestCase):
@@ -221,6 +226,42 @@ class SameSessionTests(SynchronousTestCase):
         """
         self.assertTrue(same_session(CLEAR, TLSParameters(sni="b.test"), None))
         self.assertFalse(same_session(CLEAR, TLSParameters(use="ifavailable"), None))
+
+
+class ToldTests(SynchronousTestCase):
+    """
+    What people read.
+    """
+
+    def test_told(self) -> None:
+        """
+        What was negotiated, how far it was verified, and why no further.
+        """
+        facts: Any = Facts("mx.test", "host", version="TLSv1.3", cipher="AES", group="X25519")
+        self.assertEqual(told(facts), "TLSv1.3 AES X25519 verified by host as mx.test")
+        facts = Facts(version="TLSv1.2", cipher="AES", problem="it has expired")
+        self.assertEqual(told(facts), "TLSv1.2 AES; it has expired")
+
+
+class AcceptableTests(SynchronousTestCase):
+    """
+    Who is content with what.
+    """
+
+    def test_table(self) -> None:
+        """
+        Associations are content with nothing else, and nothing else with them.
+        """
+        for verify, verified in (
+            ("no", ("", "ca", "host", "dane")),
+            ("optional", ("", "ca", "host", "dane")),
+            ("ca", ("ca", "host")),
+            ("host", ("host",)),
+            ("dane", ("dane",)),
+        ):
+            parameters = TLSParameters(use="required", verify=verify, tlsa=(RECORD,))
+            found: Any = [Facts("", each) for each in ("", "ca", "host", "dane")]
+            self.assertEqual(tuple(each.verified for each in found if acceptable(parameters, each)), verified)
 
 
 class AddressTests(SynchronousTestCase):

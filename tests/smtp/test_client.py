@@ -236,6 +236,26 @@ class TLSTests(SessionCase):
         self.assertRaises(LocalProtocolError, self.machine.starttls)
         self.assertTrue(self.machine.ready)
 
+    def test_implicit(self) -> None:
+        """
+        Where TLS comes first the greeting is awaited behind the handshake; what comes in
+        clear before it is none.
+        """
+        self.machine = SMTPClientMachine()
+        self.machine.start(implicit_tls=True)
+        self.assertIs(self.machine.stage, Stage.TLS_HANDSHAKE)
+        self.assertRaises(LocalProtocolError, self.machine.hello, b"me.example")
+        self.machine.tls_started()
+        self.assertIs(self.machine.stage, Stage.READING_BANNER)
+        (event,) = self.hear(b"220 mx.example\r\n")
+        self.assertIsInstance(event, ev.Greeted)
+        self.machine.hello(b"me.example")
+        self.assertRaises(LocalProtocolError, self.machine.tls_started)
+        for clear in (b"220 mx.example\r\n", b"2"):
+            self.machine = SMTPClientMachine()
+            self.machine.start(implicit_tls=True)
+            self.violated(self.hear(clear), Stage.TLS_HANDSHAKE)
+
     def test_refused(self) -> None:
         """
         A refusal leaves the session as it was.
