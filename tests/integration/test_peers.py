@@ -119,7 +119,7 @@ class PostfixTests(PeerCase):
         """
         An unknown mailbox.
         """
-        await self.refused(peers.postfix(self.place()), "postfix.test", "550 5.1.1")
+        await self.refused(peers.postfix(self.place()), "postfix.test", "User unknown in virtual mailbox table")
 
 
 class EximTests(PeerCase):
