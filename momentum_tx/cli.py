@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from random import Random
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
@@ -29,8 +29,9 @@ from .config.stanzas import nearest
 from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
-from .errors import ConfigError, StartupError
+from .errors import ConfigError, LookupFailed, StartupError
 from .operate import dkim
+from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
 
@@ -247,6 +248,32 @@ def _conclude(result: Report | Failure, as_json: bool) -> int:
     return 0 if result.good else 1
 
 
+# dkim
+
+
+def _texts(config: Configuration, names: Sequence[str]) -> dict[str, tuple[bytes, ...] | LookupFailed]:
+    """
+    Ask DNS for texts, all at once, by the resolver of a configuration.
+    """
+    reactor = _reactor()
+    resolver = resolver_of(real_seams(reactor), config)
+    found: dict[str, tuple[bytes, ...] | LookupFailed] = {}
+
+    async def ask(name: str) -> None:
+        try:
+            found[name] = (await resolver.lookup_txt(name)).records
+        except LookupFailed as error:
+            found[name] = error
+
+    def begin() -> None:
+        asking = gatherResults([Deferred.fromCoroutine(ask(name)) for name in names], consumeErrors=True)
+        asking.addBoth(lambda _: resolver.close()).addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return found
+
+
 #: Every command, in the order of the help.
 COMMANDS: Final[dict[str, Command]] = {
     "demo": Command(
@@ -264,7 +291,7 @@ COMMANDS: Final[dict[str, Command]] = {
         _config_arguments,
         _config,
     ),
-    "dkim": Command(dkim.HELP, dkim.arguments, dkim.run),
+    "dkim": Command(dkim.HELP, dkim.arguments, lambda options: dkim.run(options, _texts)),
 }
 
 

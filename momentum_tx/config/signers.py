@@ -13,7 +13,7 @@ from zope.interface import implementer
 from ..interfaces.services import ISigners
 from ..settings import DKIMSettings, DKIMSignature
 from . import names
-from .stanzas import SignerStanzas
+from .stanzas import SignerStanzas, Stanza
 
 #: Most domains whose signatures are remembered; at the bound all are forgotten.
 MOST_KEPT: Final = 50_000
@@ -51,13 +51,28 @@ class Signers:
         if not matching:
             return ()
         own = matching[0]
-        made = []
-        for selector, stanza in self._stanzas.selectors[own].items():
-            values = {**own.values, **stanza.values}
-            settings = DKIMSettings(**values)  # type: ignore[arg-type]
-            said = {option: getattr(settings, option) for option in _OPTIONS if option != "signing_domain"}
-            made.append(DKIMSignature(settings.signing_domain or name, selector, **said))
-        return tuple(made)
+        return tuple(self._signature(own, selector, name) for selector in self._stanzas.selectors[own])
+
+    def _signature(self, own: Stanza, selector: str, author: str) -> DKIMSignature:
+        values = {**own.values, **self._stanzas.selectors[own][selector].values}
+        settings = DKIMSettings(**values)  # type: ignore[arg-type]
+        said = {option: getattr(settings, option) for option in _OPTIONS if option != "signing_domain"}
+        return DKIMSignature(settings.signing_domain or author, selector, **said)
+
+    def everything(self) -> list[tuple[DKIMSignature, str]]:
+        """
+        Every signature that is written, and ``file:line`` of its table.  That of a regex
+        whose authors sign by themselves has no domain.
+        """
+        found = []
+        for own, selectors in self._stanzas.selectors.items():
+            name = own.path[-1]
+            author = "" if name.startswith("/") else names.looked_up(name)
+            found += [
+                (self._signature(own, selector, author), self._where(*stanza.path))
+                for selector, stanza in selectors.items()
+            ]
+        return found
 
     def keyfiles(self) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -157,6 +158,38 @@ class SigningKey:
         assert self._ed25519 is not None
         public = self._ed25519.public_key().public_bytes(encoding.Raw, form.Raw)
         return f"v=DKIM1; k=ed25519; p={base64.b64encode(public).decode()}"
+
+
+def record_problem(texts: Sequence[bytes], key: SigningKey) -> str:
+    """
+    Why the records under a key's name do not have mail verified that it has signed
+    (RFC 6376 3.6.1, 3.6.2.2).
+
+    :param texts: of the TXT records.
+    :returns: the end of a sentence; empty if nothing is wrong.
+    """
+    if not texts:
+        return "is not published"
+    if len(texts) > 1:
+        return f"is published {len(texts)} times; receivers take one of them, or none"
+    tags: dict[bytes, bytes] = {}
+    for part in texts[0].split(b";"):
+        name, _, value = part.partition(b"=")
+        tags.setdefault(name.strip(), b"".join(value.split()))
+    own = {name: value.encode() for name, _, value in (part.strip().partition("=") for part in key.record().split(";"))}
+    if tags.get(b"v", b"DKIM1") != b"DKIM1":
+        return "is published as something else than a DKIM key"
+    if not tags.get(b"p"):
+        return "is published as revoked: its p= is empty"
+    if tags.get(b"k", b"rsa") != own["k"] or tags[b"p"] != own["p"]:
+        return "is published with another key"
+    if b"h" in tags and b"sha256" not in tags[b"h"].split(b":"):
+        return "is published for other hashes than sha256"
+    if b"s" in tags and not {b"*", b"email"} & set(tags[b"s"].split(b":")):
+        return "is published for other services than mail"
+    if b"y" in tags.get(b"t", b"").split(b":"):
+        return "is published for tests (t=y): receivers treat signatures as if there were none"
+    return ""
 
 
 def read_keyfile(path: str) -> SigningKey:

@@ -8,14 +8,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..config import load as config_load
 from ..config.configuration import Configuration
 from ..config.names import domain
-from ..errors import StartupError
-from ..message.dkim_keys import LEAST_BITS, MOST_BITS, WEAK_BITS, SigningKey, UnusableKey, read_keyfile, zone_line
+from ..errors import LookupFailed, StartupError
+from ..message.dkim_keys import (
+    LEAST_BITS,
+    MOST_BITS,
+    WEAK_BITS,
+    SigningKey,
+    UnusableKey,
+    read_keyfile,
+    record_problem,
+    zone_line,
+)
 from ..policy.signatures import checked_domain, checked_selector
 
 #: What the command is for, in the list of all.
@@ -48,16 +57,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--config", metavar="FILE", required=True, help="the configuration file (TOML)")
     show.add_argument("domain", metavar="DOMAIN", help="domain of the From field")
     show.set_defaults(act=_show)
+    about = "compare every key of a configuration with what is published in DNS"
+    check = actions.add_parser("check", help=about, description=about)
+    check.add_argument("--config", metavar="FILE", required=True, help="the configuration file (TOML)")
+    check.set_defaults(act=_check)
 
 
-def run(options: argparse.Namespace) -> int:
+#: Looks names up, by the resolver of a configuration: the texts of each, or why they cannot be told.
+Texts = Callable[[Configuration, Sequence[str]], dict[str, "tuple[bytes, ...] | LookupFailed"]]
+
+
+def run(options: argparse.Namespace, texts: Texts) -> int:
     """
     Run it; the answer is the exit status.
 
+    :param texts: asks DNS.
     :raises StartupError: something is wrong; the text says what.
     """
-    act: Callable[[argparse.Namespace], int] = options.act
-    return act(options)
+    act: Callable[[argparse.Namespace, Texts], int] = options.act
+    return act(options, texts)
 
 
 def _names(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +104,7 @@ def _bits(text: str) -> int:
     return bits
 
 
-def _make(options: argparse.Namespace) -> int:
+def _make(options: argparse.Namespace, texts: Texts) -> int:
     """
     Make a key pair.
     """
@@ -116,7 +134,7 @@ def _key(path: str) -> SigningKey:
         raise StartupError(f"{path} {error}") from None
 
 
-def _record(options: argparse.Namespace) -> int:
+def _record(options: argparse.Namespace, texts: Texts) -> int:
     """
     The record of a key.
     """
@@ -124,7 +142,7 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(options: argparse.Namespace) -> int:
+def _show(options: argparse.Namespace, texts: Texts) -> int:
     """
     The signatures of a domain's mail.
     """
@@ -145,3 +163,29 @@ def _show(options: argparse.Namespace) -> int:
             said += f" x={signature.lifetime:g}"
         sys.stdout.write(f"{said}\n{zone_line(signature.selector, signature.domain, key.record())}\n")
     return 0
+
+
+def _check(options: argparse.Namespace, texts: Texts) -> int:
+    """
+    Whether receivers find the keys.
+    """
+    config: Configuration = config_load.load(options.config)
+    written = config.signers.everything()
+    places = {}
+    for signature, place in written:
+        if signature.domain:
+            places[f"{signature.selector}._domainkey.{signature.domain}"] = signature, place
+        else:
+            sys.stdout.write(
+                f"{place}: {signature.selector}: every author signs by a domain of its own; not looked up\n"
+            )
+    found = texts(config, list(places)) if places else {}
+    status = 0
+    for name, (signature, place) in places.items():
+        answer = found[name]
+        problem = str(answer)
+        if not isinstance(answer, LookupFailed):
+            problem = record_problem(answer, _key(signature.keyfile))
+        status |= bool(problem)
+        sys.stdout.write(f"{place}: {name}: {problem or 'good'}\n")
+    return status

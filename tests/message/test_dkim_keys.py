@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.message.dkim_keys import SigningKey, UnusableKey, read_keyfile, zone_line
+from momentum_tx.message.dkim_keys import SigningKey, UnusableKey, read_keyfile, record_problem, zone_line
 
 from .dkim_keys import key, pem
 
@@ -158,3 +158,28 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual("".join(strings), record)
         self.assertLessEqual(max(map(len, strings)), 255)
         self.assertEqual(len(zone_line("s1", "example.com", key("ed25519").record()).split('"')), 3)
+
+    def test_published(self) -> None:
+        """
+        What is published is compared as receivers read it.
+        """
+        used = key("rsa")
+        record = used.record().encode()
+        bare = record.partition(b"p=")[2]
+        for texts, problem in (
+            ([record], ""),
+            ([b"p=" + bare], ""),
+            ([b"v=DKIM1 ; h=sha1:sha256; s=email:tlsrpt; t=s; n=note; p=" + bare[:50] + b" \t" + bare[50:]], ""),
+            ([], "is not published"),
+            ([record, record], "published 2 times"),
+            ([b"v=spf1 -all"], "something else"),
+            ([b"v=DKIM1; p="], "revoked"),
+            ([key("ed25519").record().encode()], "another key"),
+            ([record.replace(b"k=rsa", b"k=ed25519")], "another key"),
+            ([record + b"; h=sha1"], "other hashes"),
+            ([record + b"; s=tlsrpt"], "other services"),
+            ([record + b"; t=y:s"], "for tests"),
+        ):
+            found = record_problem(texts, used)
+            self.assertIn(problem, found, texts)
+            self.assertEqual(bool(problem), bool(found), texts)

@@ -8,11 +8,13 @@ import argparse
 import io
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.errors import StartupError
+from momentum_tx.config.configuration import Configuration
+from momentum_tx.errors import LookupFailed, StartupError
 from momentum_tx.message.dkim_keys import read_keyfile
 from momentum_tx.operate import dkim
 
@@ -26,6 +28,8 @@ class CommandTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.out, self.err = io.StringIO(), io.StringIO()
+        self.published: dict[str, tuple[bytes, ...] | LookupFailed] = {}
+        self.status = 0
         self.patch(sys, "stdout", self.out)
         self.patch(sys, "stderr", self.err)
 
@@ -35,11 +39,17 @@ class CommandTests(SynchronousTestCase):
         """
         parser = argparse.ArgumentParser()
         dkim.arguments(parser)
-        self.assertEqual(dkim.run(parser.parse_args(arguments)), 0)
+        self.status = dkim.run(parser.parse_args(arguments), self.texts)
         printed = self.out.getvalue()
         self.out.seek(0)
         self.out.truncate()
         return printed
+
+    def texts(self, config: Configuration, names: Sequence[str]) -> dict[str, tuple[bytes, ...] | LookupFailed]:
+        """
+        What the test has put into DNS.
+        """
+        return {name: self.published.get(name, ()) for name in names}
 
     def refused(self, *arguments: str) -> str:
         """
@@ -124,3 +134,33 @@ class CommandTests(SynchronousTestCase):
         self.assertIn(
             "mail from b.example is not signed", self.run_command("show", "--config", str(config), "b.example")
         )
+
+    def test_check(self) -> None:
+        """
+        Each key is compared with what is published; one that receivers would not find is
+        told with its place, and is exit status 1.
+        """
+        file, config = Path(self.mktemp()), Path(self.mktemp())
+        file.write_bytes(pem("ed25519"))
+        file.chmod(0o600)
+        config.write_text(
+            f'[dkim."a.example".selector.s]\nkeyfile = "{file}"\n'
+            f"[dkim.'/b/'.selector.t]\nkeyfile = '{file}'\nsigning_domain = 'b.example'\n"
+            f"[dkim.'/c/'.selector.u]\nkeyfile = '{file}'\n"
+        )
+        record = key("ed25519").record().encode()
+        self.published = {"s._domainkey.a.example": (record,), "t._domainkey.b.example": LookupFailed("SERVFAIL")}
+        self.assertEqual(
+            self.run_command("check", "--config", str(config)).splitlines(),
+            [
+                f"{config}:6: u: every author signs by a domain of its own; not looked up",
+                f"{config}:1: s._domainkey.a.example: good",
+                f"{config}:3: t._domainkey.b.example: SERVFAIL",
+            ],
+        )
+        self.assertEqual(self.status, 1)
+        self.published["t._domainkey.b.example"] = (record,)
+        self.run_command("check", "--config", str(config))
+        self.assertEqual(self.status, 0)
+        config.write_text("")
+        self.assertEqual(self.run_command("check", "--config", str(config)), "")
