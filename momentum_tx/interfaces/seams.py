@@ -319,7 +319,7 @@ class ITLSUpgrade(Interface):
 
 class IHTTPSFetch(Interface):
     """
-    Fetches one document over HTTPS with a verified certificate.
+    Fetches or delivers one document over HTTPS with a verified certificate.
     """
 
     def fetch(url: str, timeout: float, max_size: int) -> Deferred[tuple[int, dict[str, str], bytes]]:
@@ -332,4 +332,17 @@ class IHTTPSFetch(Interface):
         :returns: fires with (status, header fields by lower-case name, body);
             fails with :class:`~momentum_tx.errors.DeliveryError`.  Cancelling
             stops the fetch.
+        """
+
+    def post(
+        url: str, body: bytes, content_type: str, timeout: float, max_size: int
+    ) -> Deferred[tuple[int, dict[str, str], bytes]]:
+        """
+        POST a document; redirects are not followed.
+
+        :param url: an ``https`` URL.
+        :param body: the document.
+        :param content_type: its media type.
+        :param timeout: as for :meth:`fetch`, and so is what it fires and fails with.
+        :param max_size: octets of the answer.
         """

@@ -1,5 +1,5 @@
 """
-Fetching one document over HTTPS: the real
+Fetching or delivering one document over HTTPS: the real
 :class:`~momentum_tx.interfaces.seams.IHTTPSFetch`.
 
 Built on ``twisted.web.client.Agent``, with three things of our own: names are
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL.crypto import X509
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from ..errors import DeliveryError
@@ -35,7 +35,7 @@ from ..interfaces.seams import IHTTPSFetch
 from ..interfaces.services import IResolver
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IProtocol, IProtocolFactory
+    from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory
     from twisted.web.iweb import IResponse
 
 #: Addresses tried of one host; the total timeout bounds them anyway.
@@ -92,6 +92,16 @@ class HTTPSFetch:
         self._headers = Headers({b"User-Agent": [user_agent.encode("ascii")], b"Accept-Encoding": [b"identity"]})
 
     def fetch(self, url: str, timeout: float, max_size: int) -> Deferred[Response]:
+        return self._exchange(b"GET", url, self._headers, None, timeout, max_size)
+
+    def post(self, url: str, body: bytes, content_type: str, timeout: float, max_size: int) -> Deferred[Response]:
+        headers = self._headers.copy()
+        headers.setRawHeaders(b"Content-Type", [content_type.encode("ascii")])
+        return self._exchange(b"POST", url, headers, _Document(body), timeout, max_size)
+
+    def _exchange(
+        self, method: bytes, url: str, headers: Headers, document: _Document | None, timeout: float, max_size: int
+    ) -> Deferred[Response]:
         try:
             target = _checked(url)
         except ValueError as error:
@@ -99,7 +109,7 @@ class HTTPSFetch:
         transfer = _Transfer(max_size)
         # An agent of its own, since what may be read is counted per fetch.
         agent = Agent.usingEndpointFactory(self._reactor, _Endpoints(self._connect, transfer))
-        fetching = Deferred.fromCoroutine(self._fetch(agent, target, transfer))
+        fetching = Deferred.fromCoroutine(self._request(agent, method, target, headers, document, transfer))
         # Whatever the agent makes of being cancelled looks like a failure of
         # the server; our caller's wish must not.
         cancelled = False
@@ -125,8 +135,16 @@ class HTTPSFetch:
         fetching.addBoth(told)
         return answer
 
-    async def _fetch(self, agent: Agent, target: bytes, transfer: _Transfer) -> Response:
-        response: IResponse = await agent.request(b"GET", target, self._headers)
+    async def _request(
+        self,
+        agent: Agent,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        document: _Document | None,
+        transfer: _Transfer,
+    ) -> Response:
+        response: IResponse = await agent.request(method, target, headers, document)
         length = response.length
         if isinstance(length, int) and length > transfer.max_size:
             transfer.refuse()
@@ -194,6 +212,29 @@ def trust_root(path: str) -> Any:
     with open(path, "rb") as file:
         found = load_pem_x509_certificates(file.read())
     return trustRootFromCertificates([Certificate(X509.from_cryptography(each)) for each in found])
+
+
+@implementer(IBodyProducer)
+class _Document:
+    """
+    What a request carries: a few octets, written at once.  Twisted's own producers
+    take the global reactor for that.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.length = len(content)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._content)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """
+        It has all been written.
+        """
+
+    resumeProducing = stopProducing = pauseProducing
 
 
 class _Transfer:

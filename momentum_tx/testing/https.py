@@ -42,6 +42,8 @@ class ScriptedHTTPSFetch:
         self._clock = clock
         #: Every URL asked for, in order.
         self.asked: list[str] = []
+        #: What was posted: URL, media type and document, in order; it is answered as a fetch of the URL.
+        self.posted: list[tuple[str, str, bytes]] = []
         #: Seconds and octets allowed by the latest call.
         self.limits: tuple[float, int] | None = None
         #: While true no answer comes until :meth:`release`.
@@ -68,6 +70,10 @@ class ScriptedHTTPSFetch:
         Let *url* fail from now on with *error*.
         """
         self._answers[url] = error
+
+    def post(self, url: str, body: bytes, content_type: str, timeout: float, max_size: int) -> Deferred[Response]:
+        self.posted.append((url, content_type, body))
+        return self.fetch(url, timeout, max_size)
 
     def fetch(self, url: str, timeout: float, max_size: int) -> Deferred[Response]:
         self.asked.append(url)

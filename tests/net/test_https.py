@@ -173,9 +173,16 @@ class HTTPSFetchTests(SynchronousTestCase):
         self.network = Network(self.reactor, self.certificate)
         self.prohibited: Callable[[str], bool] = ProhibitedHosts(DEFAULT_PROHIBITED_HOSTS).prohibits
 
-    def fetch(self, url: str = URL, timeout: float = 60.0, max_size: int = 1000, **options: Any) -> Deferred[Any]:
+    def fetch(
+        self,
+        url: str = URL,
+        timeout: float = 60.0,
+        max_size: int = 1000,
+        document: tuple[bytes, str] | None = None,
+        **options: Any,
+    ) -> Deferred[Any]:
         """
-        Fetch, and carry what there is to carry.
+        Fetch, or deliver a document, and carry what there is to carry.
         """
         self.fetcher = HTTPSFetch(
             self.reactor,
@@ -185,7 +192,10 @@ class HTTPSFetchTests(SynchronousTestCase):
             trust_root=trustRootFromCertificates([Certificate.loadPEM(self.certificate.dumpPEM())]),
             **options,
         )
-        fetching = self.fetcher.fetch(url, timeout, max_size)
+        if document is None:
+            fetching = self.fetcher.fetch(url, timeout, max_size)
+        else:
+            fetching = self.fetcher.post(url, *document, timeout, max_size)
         self.network.flush()
         return fetching
 
@@ -219,6 +229,31 @@ class HTTPSFetchTests(SynchronousTestCase):
         self.assertIn(f"Host: {HOST}\r\n".encode(), request)
         self.assertEqual(self.network.tried, [(PUBLIC, 443)])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_post(self) -> None:
+        """
+        A document is delivered with its type and length, and the answer is told.
+        """
+        self.network.response = [response(b"thanks", status="201 Created")]
+        posting = self.fetch(document=(b"\x1f\x8bpacked", "application/tlsrpt+gzip"))
+        self.network.flush()
+        status, _, body = self.successResultOf(posting)
+        self.assertEqual((status, body), (201, b"thanks"))
+        request = b"".join(self.network.requests)
+        head, _, sent = request.partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"POST /.well-known/mta-sts.txt HTTP/1.1\r\n"), head)
+        self.assertIn(b"\r\nContent-Type: application/tlsrpt+gzip", head)
+        self.assertIn(b"\r\nContent-Length: 8", head)
+        self.assertEqual(sent, b"\x1f\x8bpacked")
+
+    def test_post_to_prohibited(self) -> None:
+        """
+        Nothing is delivered to an address that is prohibited, nor over anything but HTTPS.
+        """
+        self.resolver.addresses[HOST] = ["127.0.0.1"]
+        self.failed(self.fetch(document=(b"x", "text/plain")), "prohibited")
+        self.failed(self.fetch("http://example.com/", document=(b"x", "text/plain")), "not an https URL")
+        self.assertEqual(self.network.tried, [])
 
     def test_one_octet_at_a_time(self) -> None:
         """

@@ -29,6 +29,17 @@ class ScriptedHTTPSFetchTests(SynchronousTestCase):
         """
         verifyObject(IHTTPSFetch, self.fetch)
 
+    def test_post(self) -> None:
+        """
+        What is posted is kept, and answered as a fetch of the place is.
+        """
+        self.fetch.serve(URL, b"thanks", status=201)
+        posting = self.fetch.post(URL, b"report", "application/tlsrpt+gzip", 60, 1000)
+        self.assertEqual(self.successResultOf(posting)[::2], (201, b"thanks"))
+        self.assertEqual(self.fetch.posted, [(URL, "application/tlsrpt+gzip", b"report")])
+        self.fetch.fail(URL, DeliveryError("down"))
+        self.failureResultOf(self.fetch.post(URL, b"report", "text/plain", 60, 1000), DeliveryError)
+
     def test_answer(self) -> None:
         """
         A document that is served is fetched, field names in lower case.
