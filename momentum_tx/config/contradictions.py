@@ -301,6 +301,12 @@ def _service(found: Findings) -> None:
         for network in getattr(settings, option):
             if ipaddress.ip_network(network, strict=False).prefixlen == 0:
                 found.warn(("global", option), f"{network} is everybody, so that {what}")
+    sender = settings.tlsrpt_from.rpartition("@")[2]
+    if settings.tlsrpt and sender and not config.signers.signatures(sender):
+        found.warn(
+            ("global", "tlsrpt_from"),
+            f"reports that are not signed may be refused (RFC 8460 3): no dkim table signs mail of {sender}",
+        )
     if len(set(settings.hooks)) < len(settings.hooks):
         twice = next(name for name in settings.hooks if settings.hooks.count(name) > 1)
         found.warn(("global", "hooks"), f"{twice} is named twice, and will be asked twice")

@@ -15,6 +15,7 @@ from . import contradictions, secrets, tls_files, unreachable
 from .configuration import DEFAULT, Configuration
 from .findings import Findings
 from .lines import Lines, spelled
+from .reporting import add_binding
 from .stanzas import Layout, Reader
 
 #: Octets: hundreds of thousands of domain tables; what is larger is not a configuration.
@@ -72,6 +73,7 @@ def parse(text: str, name: str = "<string>", generation: int = 1, keep: Sequence
     lines = Lines(text)
     reader = Reader(name, lines)
     layout = reader.read(tree)
+    add_binding(layout, keep)
     written = _binding_names(layout, lines)
     names = [binding.name for binding in keep] or [DEFAULT]
     for kept in names:

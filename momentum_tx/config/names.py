@@ -17,6 +17,7 @@ from ..policy import shares, signatures, tracing
 from ..policy.credentials import PASSWORD_MECHANISMS, TOKEN_MECHANISMS, Credentials
 from ..policy.curfew import QuietHours
 from ..policy.reply_rules import ReplyRule
+from ..policy.tls_report import is_plain_address
 from ..policy.transcoding import compiled_pattern, parsed_replacement
 from ..units import duration, rate, windows
 
@@ -388,6 +389,15 @@ def directory(text: str) -> str:
     """
     if not text:
         raise ValueError("is empty; a directory is expected")
+    return text
+
+
+def mailbox(text: str) -> str:
+    """
+    Empty, or one plain address.
+    """
+    if text and not is_plain_address(text):
+        raise ValueError("is not a plain address such as tlsrpt@example.com")
     return text
 
 

@@ -100,6 +100,8 @@ _CHECKS: Final[MappingProxyType[str, Callable[[str], str]]] = MappingProxyType(
         "state_dir": names.directory,
         "tls_ciphers": tls_material.ciphers,
         "tls_protocols": _protocols,
+        "tlsrpt_contact": names.mailbox,
+        "tlsrpt_from": names.mailbox,
         "tlsv13_ciphersuites": tls_material.suites,
         "trusted_hosts": names.network,
     }

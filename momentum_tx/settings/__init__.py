@@ -11,7 +11,16 @@ it began with.  How a value is found through the scopes is the business of
 from .dkim import DKIMSettings, DKIMSignature
 from .option import DOMAIN_WIDE, STANDARD, Level, option
 from .path import PathSettings
-from .scopes import DEFAULT_GROUP, DEFAULT_SLOT, UNBOUND, Binding, BindingSettings, DomainSettings, HostSettings
+from .scopes import (
+    DEFAULT_GROUP,
+    DEFAULT_SLOT,
+    REPORTS_BINDING,
+    UNBOUND,
+    Binding,
+    BindingSettings,
+    DomainSettings,
+    HostSettings,
+)
 from .service import DEFAULT_PROHIBITED_HOSTS, GlobalSettings
 
 __all__ = [
@@ -19,6 +28,7 @@ __all__ = [
     "DEFAULT_PROHIBITED_HOSTS",
     "DEFAULT_SLOT",
     "DOMAIN_WIDE",
+    "REPORTS_BINDING",
     "STANDARD",
     "UNBOUND",
     "Binding",

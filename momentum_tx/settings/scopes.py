@@ -218,5 +218,7 @@ class Binding:
 DEFAULT_GROUP: Final = "default"
 #: Slot of the binding named ``default``.
 DEFAULT_SLOT: Final = 0
+#: The binding that reports on TLS leave from, there whenever they are sent.
+REPORTS_BINDING: Final = "tlsrpt"
 #: Slot of a message that has no binding yet (Momentum: EC_BINDING_SLOT_UNBOUND).
 UNBOUND: Final = -1

@@ -81,6 +81,7 @@ class World:
     :ivar https: what the service fetches documents with.
     :ivar files: the disk of the spool.
     :ivar policy_files: the directory of MTA-STS policies.
+    :ivar report_files: the directory of what is counted for reports on TLS.
     :ivar log: the file of mainlog; it outlives a crash.
     :ivar logs: all other logs, by path.
     """
@@ -105,6 +106,7 @@ class World:
         self.client = self.network.host(*ADDRESSES)
         self.files = MemoryFiles()
         self.policy_files = MemoryFiles()
+        self.report_files = MemoryFiles()
         self._documents: dict[str, Any] = {}
         self.log = MemoryLogFile()
         self.logs: dict[str, MemoryLogFile] = {}
@@ -156,7 +158,7 @@ class World:
         return Seams(
             dialer=self.host,
             listener=self.host,
-            files=lambda path: self.policy_files if path.endswith("mta-sts") else self.files,
+            files=self._directory,
             threads=self.threads,
             tls=self.tls,
             resolver=self._resolver,
@@ -169,6 +171,9 @@ class World:
 
     def _log_file(self, path: str, mode: int) -> ILogFile:
         return self.log if path.endswith("/mainlog") else self.logs.setdefault(path, MemoryLogFile())
+
+    def _directory(self, path: str) -> MemoryFiles:
+        return {"mta-sts": self.policy_files, "tlsrpt": self.report_files}.get(path.rpartition("/")[2], self.files)
 
     def _resolver(self, settings: GlobalSettings) -> IResolver:
         if self.nameservers:
@@ -211,7 +216,7 @@ class World:
         """
         held: list[object] = [*self.process.getDelayedCalls(), *self.host.open_transports()]
         held += [*self.reactor.open_ports, *self.reactor.connectors]
-        opened = self.files.opened + self.policy_files.opened
+        opened = self.files.opened + self.policy_files.opened + self.report_files.opened
         return held + [f"{opened} open files"] * bool(opened)
 
     def kill(self) -> None:
@@ -223,6 +228,7 @@ class World:
         self.host.kill()
         self.files = self.files.kill()
         self.policy_files = self.policy_files.kill()
+        self.report_files = self.report_files.kill()
 
     def crash(self) -> None:
         """
@@ -238,10 +244,11 @@ class World:
 
         :param garbage: see :meth:`~momentum_tx.testing.files.MemoryFiles.power_cut`.
         """
-        files, policy_files = self.files, self.policy_files
+        files, policy_files, report_files = self.files, self.policy_files, self.report_files
         self.kill()
         self.files = files.power_cut(self._chance(), garbage)
         self.policy_files = policy_files.power_cut(Random(f"policies of {self.seed}"), garbage)
+        self.report_files = report_files.power_cut(Random(f"reports of {self.seed}"), garbage)
         self.build()
         self.start()
 

@@ -1,0 +1,225 @@
+"""
+Keeps what was counted in one small file, so that a restart loses a minute of it
+at most.
+
+The file is lines: each is all that is known of one domain and day, with a
+checksum in front, and the last one counts.  A line that was torn, or spoilt, is
+passed over; nothing depends on it but a report.  Written and read by workers,
+one after the other, never in the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..errors import SpoolError, StartupError
+from ..interfaces.seams import IJournalFiles, IThreadExecutor
+
+T = TypeVar("T")
+
+#: The file, and the one that is about to take its place.
+NAME: Final = "counts"
+NEW: Final = "counts.new"
+#: Octets that are read of a file; what is behind them is as if it were not there.
+MOST_OCTETS: Final = 256 * 1024 * 1024
+#: Octets read at once.
+_PIECE: Final = 1 << 20
+
+#: Day, domain, and what is known; ``None``: nothing any more.
+Entry = tuple[int, str, dict[str, Any] | None]
+
+
+class CountStore:
+    """
+    The file.  What goes wrong with it is logged, and told to nobody.
+
+    :param files: its directory.
+    :param threads: do the work.
+    """
+
+    _log = Logger()
+
+    def __init__(self, files: IJournalFiles, threads: IThreadExecutor) -> None:
+        self._files = files
+        self._threads = threads
+        self._open = False
+        self._complained = ""
+        #: Fires when everything that was asked for so far is done.
+        self._last: Deferred[Any] = succeed(None)
+
+    def load(self) -> Deferred[list[Entry]]:
+        """
+        What is kept, and the file written anew without what is over.  Never fails.
+        """
+        return self._next([], self._load)
+
+    def save(self, entries: Sequence[Entry]) -> Deferred[None]:
+        """
+        Keep *entries* besides what is there.  Never fails.
+        """
+        return self._next(None, self._append, entries)
+
+    def replace(self, entries: Sequence[Entry]) -> Deferred[None]:
+        """
+        Keep *entries* and nothing else.  Never fails.
+        """
+        return self._next(None, self._rewrite, entries)
+
+    def close(self) -> None:
+        """
+        Let go of the directory; what is under way has ended by now.
+        """
+        if self._open:
+            self._open = False
+            self._files.unlock()
+
+    def _next(self, instead: T, work: Callable[..., T], *args: Any) -> Deferred[T]:
+        """
+        Have a worker do something, when the one before has done.
+        """
+        done: Deferred[T] = Deferred()
+
+        def begin(_: object) -> Deferred[Any]:
+            return self._threads.run(work, *args)
+
+        def ended(result: T | Failure) -> None:
+            if isinstance(result, Failure):
+                if not result.check(SpoolError):
+                    self._log.failure("counts of TLS sessions are not kept", result)
+                result = instead
+            done.callback(result)
+
+        self._last.addCallback(begin)
+        self._last.addBoth(ended)
+        return done
+
+    # What workers do.
+
+    def _ready(self) -> bool:
+        if not self._open:
+            try:
+                self._files.lock()
+            except StartupError as error:
+                self._complain(str(error))
+                return False
+            self._open = True
+        return True
+
+    def _complain(self, reason: str) -> None:
+        # A full disk is one piece of news.
+        if reason != self._complained:
+            self._complained = reason
+            self._log.warn("counts of TLS sessions are not kept on disk: {reason}", reason=reason)
+
+    def _load(self) -> list[Entry]:
+        if not self._ready():
+            return []
+        found: dict[tuple[int, str], dict[str, Any]] = {}
+        try:
+            content = self._read()
+        except OSError as error:
+            self._complain(str(error))
+            return []
+        bad = 0
+        for line in content.split(b"\n"):
+            entry = parse_line(line)
+            if entry is None:
+                bad += bool(line)
+                continue
+            day, domain, data = entry
+            found.pop((day, domain), None)
+            if data is not None:
+                found[day, domain] = data
+        if bad:
+            self._log.warn("{bad} lines of the counts of TLS sessions cannot be read, and are left out", bad=bad)
+        entries: list[Entry] = [(day, domain, data) for (day, domain), data in found.items()]
+        if content:
+            self._rewrite(entries)
+        return entries
+
+    def _read(self) -> bytes:
+        try:
+            file = self._files.open(NAME)
+        except FileNotFoundError:
+            return b""
+        pieces: list[bytes] = []
+        try:
+            at = 0
+            while at < MOST_OCTETS and (piece := file.read(at, _PIECE)):
+                pieces.append(piece)
+                at += len(piece)
+        finally:
+            file.close()
+        return b"".join(pieces)
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        if not self._ready():
+            return
+        try:
+            try:
+                file = self._files.open(NAME)
+            except FileNotFoundError:
+                self._rewrite(entries)
+                return
+            try:
+                # What was torn before stays a line of its own.
+                file.append([b"\n", *map(make_line, entries)])
+                file.sync()
+            finally:
+                file.close()
+        except OSError as error:
+            self._complain(str(error))
+        else:
+            self._complained = ""
+
+    def _rewrite(self, entries: Sequence[Entry]) -> None:
+        if not self._ready():
+            return
+        try:
+            with suppress(FileNotFoundError):
+                # Of a process that ended in the middle.
+                self._files.unlink(NEW)
+            file = self._files.create(NEW)
+            try:
+                file.append([b"", *map(make_line, entries)])
+                file.sync()
+            finally:
+                file.close()
+            self._files.rename(NEW, NAME)
+            self._files.sync_names()
+        except OSError as error:
+            self._complain(str(error))
+        else:
+            self._complained = ""
+
+
+def make_line(entry: Entry) -> bytes:
+    """
+    An entry as a line, with its checksum and its end.
+    """
+    text = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+def parse_line(line: bytes) -> Entry | None:
+    """
+    What :func:`make_line` made; ``None`` if it was not that.
+    """
+    checksum, _, text = line.partition(b" ")
+    try:
+        if int(checksum, 16) != zlib.crc32(text):
+            return None
+        day, domain, data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if type(day) is not int or type(domain) is not str or not (data is None or type(data) is dict):
+        return None
+    return day, domain, data
