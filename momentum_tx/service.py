@@ -47,6 +47,8 @@ from .operate.commands import Commands
 from .policy import tracing
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
+from .reports.daily import TLSReports
+from .reports.store import CountStore
 from .seams import Seams, https_of, real_seams, resolver_of
 from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
 from .spool.journal import JournalSpool
@@ -170,9 +172,20 @@ class OutboundService(Service, Commands):
             self.delivery.enqueue,
         )
         self._signer = Signer(self._current, self.hooks, seams.threads, reactor, clock)
-        keys, doubts = load_keys(config)
-        self._signer.use(keys)
-        config.warnings += doubts
+        self._signer.use(load_keys(config, config.warnings))
+        self.reports = TLSReports(
+            lambda: self._current().global_settings,
+            self._agenda,
+            clock,
+            seams.threads,
+            self._resolver,
+            self.https,
+            self.receiver,
+            CountStore(seams.files(os.path.join(settings.state_dir, "tlsrpt")), seams.threads),
+            self.hooks,
+            self._hostname,
+        )
+        self._facilities.tls_told = self.reports.told
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)
         self._injection = SMTPInjection(
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
@@ -248,7 +261,7 @@ class OutboundService(Service, Commands):
             return
         self._bound = True
         self.hooks.freeze()
-        self._sign()
+        self._signer.serve(self.receiver)
         self.mainlog.start(self._reactor)
         self._configure_traces()
         try:
@@ -259,12 +272,6 @@ class OutboundService(Service, Commands):
         except Exception:
             self.release()
             raise
-
-    def _sign(self) -> None:
-        """
-        Have the receiver ask for signatures if anybody has them made.
-        """
-        self.receiver.signer = self._signer if self._signer.needed else None
 
     def release(self) -> None:
         """
@@ -295,6 +302,7 @@ class OutboundService(Service, Commands):
         # The process does not end while a worker waits for work.
         self._seams.threads.stop()
         self._sts_store.close()
+        self.reports.close()
 
     def _configure_traces(self) -> None:
         settings = self._config.global_settings
@@ -344,6 +352,7 @@ class OutboundService(Service, Commands):
         self.bind()
         self._tell_doubts()
         self.delivery.start()
+        self.reports.start()
         assert self._starting is not None
         self._starting.addCallbacks(self._ready, self._start_failed)
 
@@ -411,6 +420,7 @@ class OutboundService(Service, Commands):
         while (len(self._injection) or self._signer.busy) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05, lambda: None)
         self._injection.interrupt()
+        await self.reports.stop()
         await self.spool.stop()
         self._close()
 
@@ -449,16 +459,16 @@ class OutboundService(Service, Commands):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
         prohibited = self._prohibited(new.global_settings)
         hooks = self._named.load(new.global_settings.hooks, new.where("global", "hooks"))
-        keys, doubts = load_keys(new)
+        keys = load_keys(new, new.warnings)
         # From here on nothing is refused.
-        new.warnings += doubts
         self._config = new
         self._tell_doubts()
         self._facilities.config = new
         self._facilities.prohibited = prohibited
         self._named.install(hooks)
         self._signer.use(keys)
-        self._sign()
+        self._signer.serve(self.receiver)
+        self.reports.configure()
         self.spool.configure(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings

@@ -344,6 +344,7 @@ class HookPageTests(SynchronousTestCase):
             "ctx": {"code": "550", "command": "RCPT TO:<a@b.example>"},
             "cur_conns": 2,
             "dest": self.dr,
+            "data": {"epoch": 1, "type": 0, "policy": {}, "result-type": "certificate-expired"},
             "domain": "letters.example",
             "dr": self.dr,
             "err": ConnFlag.ERROR_CONNECT_TIMEOUT | ConnFlag.ACTION_REQUEUE1,

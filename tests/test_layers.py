@@ -46,6 +46,7 @@ FLOORS: Final = {
     "delivery": 5,
     "inject": 5,
     "operate": 6,
+    "reports": 6,
     "seams": 6,
     "service": 7,
     # Its virtual world runs the whole service.

@@ -5,6 +5,7 @@ Delivery as a whole: give it messages, and it looks after them to their end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -31,6 +32,7 @@ from .rollups import Rollups
 from .routing import Router
 from .sessions import Sessions
 from .settle import Settlement
+from .tls_telling import tell_unfetched
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -77,6 +79,7 @@ class Delivery:
         f.wall.followers.append(self._clock_stepped)
         if f.sts is not None:
             f.sts.changed = self._policy_changed
+            f.sts.unfetched = partial(tell_unfetched, f)
         # For good: queues know their mail by its class.
         self._share_by = f.config.global_settings.share_by
         self._tune_dialer()

@@ -18,6 +18,7 @@ from ..message.ids import MessageIds
 from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
 from ..policy.skipped import SkippedHosts
+from ..policy.tls_report import TLSOutcome
 from ..timers import Agenda
 from ..wall import WallClock
 from .authentication import Authentication
@@ -59,6 +60,7 @@ class Facilities:
     :ivar suspension: says where mail waits without an attempt.
     :ivar staging: puts messages into queues.
     :ivar sts: knows MTA-STS policies; ``None`` where there are none.
+    :ivar tls_told: hears what came of TLS in each session; ``None`` if nobody does.
     :ivar dane: looks up TLSA records.
     :ivar tls_policies: says what both mean for a connection.
     :ivar authentication: says who we are.
@@ -83,6 +85,7 @@ class Facilities:
     transcripts: Transcripts = field(default_factory=Transcripts)
     traces: Traces | None = None
     sts: STSPolicies | None = None
+    tls_told: Callable[[TLSOutcome], object] | None = None
     dane: DANE = field(init=False)
     plumbing: Plumbing = field(init=False)
     suspension: Suspension = field(init=False)

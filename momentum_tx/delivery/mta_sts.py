@@ -9,6 +9,7 @@ Source: RFC 8461 sections 3 and 5; Momentum, "MTA-STS".
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -56,6 +57,9 @@ MOST_DOMAINS: Final = 20_000
 #: Kinds of problems with a policy (RFC 8460 section 4.3.2.2).
 FETCH_ERROR: Final = "sts-policy-fetch-error"
 INVALID: Final = "sts-policy-invalid"
+WEBPKI_INVALID: Final = "sts-webpki-invalid"
+#: How a failure of the policy host's certificate is told.
+_CERTIFICATE: Final = re.compile(r"certificate verify failed|VerificationError|CertificateError")
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ class STSPolicies:
     :param config: gives the configuration in force.
     :param store: keeps policies on disk.
     :ivar changed: told of a domain that has another policy, or one at last.
+    :ivar unfetched: told of a domain whose policy could not be had, as RFC 8460 calls the reason, and in words.
     """
 
     _log = Logger()
@@ -131,6 +136,7 @@ class STSPolicies:
         self._sweep_at = 0.0
         self._stopped = False
         self.changed: Callable[[str], object] = lambda domain: None
+        self.unfetched: Callable[[str, str, str], object] = lambda domain, kind, reason: None
         wall.followers.append(self._clock_stepped)
 
     def start(self) -> None:
@@ -287,7 +293,8 @@ class STSPolicies:
         try:
             policy, text = await self._fetches.run(lambda: Deferred.fromCoroutine(self._fetch(domain)))
         except DeliveryError as error:
-            self._failed(domain, state, FETCH_ERROR, str(error))
+            kind = WEBPKI_INVALID if _CERTIFICATE.search(str(error)) else FETCH_ERROR
+            self._failed(domain, state, kind, str(error))
         except BadPolicy as error:
             self._failed(domain, state, INVALID, f"{policy_url(domain)}: {error}")
         else:
@@ -321,6 +328,7 @@ class STSPolicies:
         state.failures += 1
         state.retry_at = self._agenda.clock.seconds() + pause
         state.kind, state.problem = kind, reason
+        self.unfetched(domain, kind, reason)
         self._log.warn(
             "no MTA-STS policy of {domain}: {reason}; what is known of it, if anything, stays in force",
             domain=domain,

@@ -124,6 +124,7 @@ class Opening(Speaking):
     # What the peer says.
 
     def _greeted(self, event: ev.Greeted) -> None:
+        self._greeting = event.reply
         if not self._machine.over:
             self._put_in(Stage.READING_BANNER, self._hello, self._state_failed)
 

@@ -14,10 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import TLSUndecided
-from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED, TLS_UNDETERMINED, not_verified
+from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED, TLS_UNDETERMINED, TLSA_UNKNOWN, not_verified
 from ..policy.tls import CLEAR, TLSParameters, acceptable, told
 from ..smtp import events as ev
 from ..stages import Stage
+from .tls_telling import BROKEN, HANDSHAKE, NO_ANSWER, NOT_OFFERED, REFUSED, Problem, tell
 
 if TYPE_CHECKING:
     from ..interfaces.seams import ITLSFacts
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..queues.domain import Connection, DomainRecord
     from ..queues.message import Message
     from ..smtp.client import SMTPClientMachine
+    from ..smtp.replies import Reply
     from ..smtp.transcript import Transcript
     from .facilities import Facilities
     from .handle import ConnectionHandle
@@ -39,7 +41,7 @@ class Securing(ABC):
     does before and after is the other half, :class:`~momentum_tx.delivery.opening.Opening`.
     """
 
-    __slots__ = ("_encrypted", "_implicit", "_small_hello", "_tls")
+    __slots__ = ("_encrypted", "_greeting", "_implicit", "_local", "_shaking_hands", "_small_hello", "_tls")
 
     _log = Logger()
 
@@ -61,6 +63,12 @@ class Securing(ABC):
         #: Whether TLS begins with the first octet.
         self._implicit = False
         self._small_hello = False
+        #: Whether a handshake is under way.
+        self._shaking_hands = False
+        #: Our address, once TLS is a question that somebody counts the answers to.
+        self._local = ""
+        #: The peer's greeting, once it was read.
+        self._greeting: Reply | None = None
 
     # What the other half does.
 
@@ -109,6 +117,8 @@ class Securing(ABC):
         """
         # What we have to look up for it is not the peer's silence.
         self._protocol.hold()
+        if self._f.tls_told is not None:
+            self._local = self._protocol.transport.getHost().host
         connection = self._connection
         try:
             parameters = self._f.tls_requirements.parameters(
@@ -131,10 +141,12 @@ class Securing(ABC):
         elif offered and not self._sessions.tls_memory.is_broken(self._connection.peer, parameters):
             self._machine.starttls()
             self._protocol.flush()
-        elif parameters.mandatory:
-            self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
         else:
-            self._become_ready()
+            self._tell(BROKEN if offered else NOT_OFFERED)
+            if parameters.mandatory:
+                self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
+            else:
+                self._become_ready()
 
     def _undecided(self, failure: Failure) -> None:
         if self._machine.over or self.handle.leaving:
@@ -142,6 +154,8 @@ class Securing(ABC):
         note = TLS_UNDETERMINED
         if isinstance(failure.value, TLSUndecided):
             note = failure.value.note
+            if note == TLSA_UNKNOWN:
+                self._tell(NO_ANSWER)
         else:
             self._log.failure("what TLS {host} has to have cannot be told", failure, host=self._connection.host_name)
         self._fail_session(note, Stage.DURING_STARTTLS)
@@ -150,6 +164,7 @@ class Securing(ABC):
         self._shake_hands()
 
     def _tls_refused(self, event: ev.TLSRefused) -> None:
+        self._tell(REFUSED)
         if self._tls.clear_after_failure:
             self._become_ready()
         else:
@@ -157,6 +172,7 @@ class Securing(ABC):
 
     def _shake_hands(self) -> None:
         self._small_hello = self._sessions.tls_memory.small_hello(self._connection.peer)
+        self._shaking_hands = True
         try:
             self._protocol.start_tls(self._f.tls, self._tls, self._small_hello)
         except ValueError as error:
@@ -164,12 +180,15 @@ class Securing(ABC):
             self._f.hooks.log_error(self._f.wall(), "error", text)
             # It is not the peer that failed.
             self._tls = CLEAR
+            self._shaking_hands = False
             self._fail_session(TLS_UNDETERMINED, Stage.TLS_HANDSHAKE)
 
     def tls_established(self) -> None:
         self._encrypted = True
+        self._shaking_hands = False
         facts = self._connection.tls = self._protocol.tls_facts(self._f.tls)
         self.transcript.event(self._f.clock.seconds(), f"TLS: {told(facts)}")
+        self._tell(None, facts)
         note = self._refusal(facts)
         if note:
             self._fail_session(note, Stage.TLS_HANDSHAKE)
@@ -187,6 +206,17 @@ class Securing(ABC):
         will_do = acceptable(parameters, facts)
         return b"" if will_do else not_verified(facts.problem_kind)
 
+    def _tell(self, problem: Problem | None, facts: ITLSFacts | None = None) -> None:
+        """
+        Tell what came of TLS to whoever counts it.
+
+        :param problem: why there is none.
+        :param facts: what was negotiated, if it was.
+        """
+        if self._f.tls_told is not None:
+            connection = self._connection
+            tell(self._f, self.dr, self._slot, connection, self._local, self._greeting, problem, facts)
+
     def _tls_failed(self, stage: Stage) -> bool:
         """
         The session came to its end without having been ready; whether that was TLS, and
@@ -194,6 +224,8 @@ class Securing(ABC):
 
         :param stage: where the connection stood in the end.
         """
+        if self._shaking_hands:
+            self._tell(HANDSHAKE)
         if self._tls.use == "no":
             return False
         return self._sessions.tls_memory.failed(self._connection.peer, self._tls, stage, self._small_hello)

@@ -25,6 +25,7 @@ from ..policy.session_notes import NOT_IN_POLICY, TLSA_UNKNOWN
 from ..policy.tls import TLSParameters, same_session, stricter
 from ..smtp.addresses import canonical_domain, split_address
 from .dane import TLSAFound
+from .tls_telling import tell_refused
 
 if TYPE_CHECKING:
     from ..queues.domain import Connection, DomainRecord
@@ -125,6 +126,7 @@ class TLSPolicies:
             return b""
         assert self._f.sts is not None
         self._f.sts.suspect(dr.domain)
+        tell_refused(self._f, dr, slot, kept)
         return NOT_IN_POLICY
 
     def failed(self, dr: DomainRecord, demanded: TLSParameters) -> None:
@@ -292,6 +294,16 @@ class TLSPolicies:
         if tlsa is not None and tlsa.published:
             found = stricter(found, _by_records(tlsa, "" if dr.rolled else dr.domain))
         return found
+
+    def applying(self, dr: DomainRecord, slot: int, host: str) -> tuple[TLSAFound | None, KeptPolicy | None]:
+        """
+        What holds for one exchanger of *dr* by what is known now: TLSA records, and an
+        MTA-STS policy.
+        """
+        tlsa = None
+        if not self._why_no_dane(dr, slot, host):
+            tlsa = self._f.dane.known(host, self._port(dr, slot, host))
+        return tlsa, self.in_force(dr, slot)
 
     # What was decided.
 

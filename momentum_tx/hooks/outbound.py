@@ -62,6 +62,7 @@ class OutboundHooks:
             c.IOutboundSmtpAuthConfig, turn, Credentials
         )
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
+        self.smtp_tls_reporting = Notice[c.ISmtpTlsReporting](c.ISmtpTlsReporting, turn)
         self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)
         self._loggers: list[contracts.ILoggingInfrastructure] = []
 

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -30,6 +30,9 @@ from ..policy import signatures
 from ..queues.message import Reception
 from ..settings import DKIMSignature
 from ..smtp.addresses import canonical_domain
+
+if TYPE_CHECKING:
+    from .receiver import Receiver
 
 #: Octets of a message up to which it is signed in the reactor's thread, if the key is fast.
 INLINE: Final = 65536
@@ -59,15 +62,16 @@ class _Job:
     done: Deferred[bytes]
 
 
-def load_keys(config: IConfiguration) -> tuple[dict[str, SigningKey], list[str]]:
+def load_keys(config: IConfiguration, warnings: list[str]) -> dict[str, SigningKey]:
     """
     Read every key that a configuration names.
 
-    :returns: keys by file, and doubts about them, each with its place.
+    :param warnings: gets doubts about them, each with its place.
+    :returns: keys by file.
     :raises StartupError: some cannot be used, one line each.
     """
     keys: dict[str, SigningKey] = {}
-    mistakes, doubts = [], []
+    mistakes = []
     for path, place in config.signers.keyfiles().items():
         try:
             keys[path] = read_keyfile(path)
@@ -75,10 +79,10 @@ def load_keys(config: IConfiguration) -> tuple[dict[str, SigningKey], list[str]]
             mistakes.append(f"{place}: keyfile: {path} {error}")
             continue
         if keys[path].doubt:
-            doubts.append(f"{place}: keyfile: {path} {keys[path].doubt}")
+            warnings.append(f"{place}: keyfile: {path} {keys[path].doubt}")
     if mistakes:
         raise StartupError("\n".join(mistakes))
-    return keys, doubts
+    return keys
 
 
 class Signer:
@@ -114,12 +118,12 @@ class Signer:
         self._running = 0
         self._feeding = False
 
-    @property
-    def needed(self) -> bool:
+    def serve(self, receiver: Receiver) -> None:
         """
-        Whether any message may have to be signed.
+        Have *receiver* ask for signatures, if any message may have to be signed.
         """
-        return bool(self._config().signers) or bool(self._hooks.dkim_sign)
+        needed = bool(self._config().signers) or bool(self._hooks.dkim_sign)
+        receiver.signer = self if needed else None
 
     @property
     def busy(self) -> bool:

@@ -482,6 +482,27 @@ class IDkimSign(Interface):
         """
 
 
+class ISmtpTlsReporting(Interface):
+    """
+    Hook: what came of TLS in a session with a domain that has a policy for it.
+    Shape: *notice*.
+
+    Source: Momentum 5.1, hook ``smtp_tls_reporting``.
+    """
+
+    def smtp_tls_reporting(data: dict[str, object]) -> None:
+        """
+        Told once per session and policy (MTA-STS or DANE), whether or not reports
+        are sent.
+
+        :param data: as JSON has it: ``epoch``; ``type``, 0 for a failure and 1 for
+            a success; ``policy``, with ``policy-type``, ``policy-domain``,
+            ``policy-string`` and ``mx-host``; ``result-type`` and
+            ``failure-reason-code`` of a failure; ``sending-mta-ip``,
+            ``receiving-mx-hostname`` and ``receiving-ip`` as far as they are known.
+        """
+
+
 class ILoggingInfrastructure(Interface):
     """
     A whole logger, registered as a unit (Momentum: ``logging_infrastructure_1``).
