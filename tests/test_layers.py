@@ -107,6 +107,7 @@ REACTOR_TAKERS: Final = frozenset(
 
 #: Modules that have no test module of their own, and why.
 TESTED_ELSEWHERE: Final = {
+    "testing/proxies": "met by every story of test_proxied and test_egress",
     "delivery/facilities": "fields only; the tests of everything in delivery fill it",
     "delivery/handle": "made, held and closed by attempts: test_initiate",
     "delivery/opening": "the first half of a session: test_session",

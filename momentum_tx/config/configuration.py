@@ -416,6 +416,12 @@ class Configuration:
             settings.group_weight,
             settings.delayed_binding_domain_fuzz,
             own_total,
+            settings.ha_proxy_server,
+            settings.ha_proxy_src_addr,
+            settings.ha_proxy_ipv6_src_addr,
+            settings.socks_proxy_server,
+            settings.socks_proxy_user,
+            settings.socks_proxy_pass_file,
         )
 
     def _members(self) -> dict[str, tuple[int, ...]]:

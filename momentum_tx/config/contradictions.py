@@ -31,6 +31,7 @@ def check(found: Findings) -> None:
     Note what does not go together; mistakes first, for the doubts that are told have a bound.
     """
     _sources(found)
+    _proxies(found)
     _impossible(found)
     _families(found)
     _totals(found)
@@ -52,6 +53,25 @@ def _sources(found: Findings) -> None:
             found.refuse(
                 (*stanza.path, "bind_address_secondary"),
                 f"{second} is of the same family as bind_address, {first}; it must be of the other",
+            )
+
+
+def _proxies(found: Findings) -> None:
+    servers = ("ha_proxy_server", "socks_proxy_server")
+    for stanza in found.having(*servers):
+        option = servers[0] if servers[0] in stanza.values else servers[1]
+        if all(found.value(stanza, server) for server in servers):
+            other = servers[1] if option == servers[0] else servers[0]
+            found.refuse(
+                (*stanza.path, option), f"does not go with {found.told(stanza, other)}; a binding has one proxy"
+            )
+    sources = ("ha_proxy_src_addr", "ha_proxy_ipv6_src_addr")
+    for stanza in found.having(servers[0]):
+        decides = found.decides(stanza, servers[0]) is stanza and found.settled(stanza, *sources)
+        if decides and stanza.values[servers[0]] and not any(found.value(stanza, source) for source in sources):
+            found.refuse(
+                (*stanza.path, servers[0]),
+                "has no address to connect from: write ha_proxy_src_addr, or ha_proxy_ipv6_src_addr, or both",
             )
 
 

@@ -16,6 +16,7 @@ import idna
 from ..policy import shares, signatures, tracing
 from ..policy.credentials import PASSWORD_MECHANISMS, TOKEN_MECHANISMS, Credentials
 from ..policy.curfew import QuietHours
+from ..policy.next_hop import is_address, parse_next_hop
 from ..policy.reply_rules import ReplyRule
 from ..policy.tls_report import is_plain_address
 from ..policy.transcoding import compiled_pattern, parsed_replacement
@@ -117,6 +118,43 @@ def address(text: str) -> str:
     if found.is_multicast:
         raise ValueError("is a multicast address, from which no connection can leave")
     return str(found)
+
+
+def address4(text: str) -> str:
+    """
+    An IPv4 address, or empty.
+    """
+    found = address(text)
+    if ":" in found:
+        raise ValueError("is no IPv4 address")
+    return found
+
+
+def address6(text: str) -> str:
+    """
+    An IPv6 address, or empty.
+    """
+    found = address(text)
+    if found and ":" not in found:
+        raise ValueError("is no IPv6 address")
+    return found
+
+
+def proxy(text: str) -> str:
+    """
+    A proxy: address or name, and port; or empty.
+    """
+    if not text:
+        return ""
+    try:
+        host, port = parse_next_hop(text)
+    except ValueError:
+        raise ValueError("is no address and port, such as 10.0.0.1:8085 or proxy.example.com:8085") from None
+    if not port:
+        raise ValueError("has no port; write address:port")
+    if is_address(host):
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{full_name(host)}:{port}"
 
 
 def network(text: str) -> str:

@@ -17,6 +17,10 @@ from .stanzas import Stanza
 _USER: Final = "outbound_smtp_auth_user"
 _FILE: Final = "outbound_smtp_auth_pass_file"
 _TYPE: Final = "outbound_smtp_auth_type"
+_PROXY_USER: Final = "socks_proxy_user"
+_PROXY_FILE: Final = "socks_proxy_pass_file"
+#: RFC 1929 2: each has a length of one octet.
+_LONGEST_FOR_PROXY: Final = 255
 
 
 def check(found: Findings) -> None:
@@ -24,21 +28,24 @@ def check(found: Findings) -> None:
     Read all files, note what is wrong with them and with what they are for, and give
     the configuration what they hold.
     """
-    if not any(found.config.written(option) for option in (_USER, _FILE, _TYPE)):
+    if not any(found.config.written(option) for option in (_USER, _FILE, _TYPE, _PROXY_USER, _PROXY_FILE)):
         return
     secrets: dict[str, str] = {}
     wrong: set[str] = set()
     for stanza in found.config.stanzas():
-        path = str(stanza.values.get(_FILE, ""))
-        if not path or path in secrets or path in wrong:
-            continue
-        try:
-            secrets[path] = read_secret(path)
-        except ValueError as error:
-            wrong.add(path)
-            found.refuse((*stanza.path, _FILE), f"{path} {error}")
+        for option in (_FILE, _PROXY_FILE):
+            path = str(stanza.values.get(option, ""))
+            if not path or path in secrets or path in wrong:
+                continue
+            try:
+                secrets[path] = read_secret(path)
+            except ValueError as error:
+                wrong.add(path)
+                found.refuse((*stanza.path, option), f"{path} {error}")
     for stanza in found.having(_USER, _FILE, _TYPE):
         _together(found, stanza, secrets)
+    for stanza in found.having(_PROXY_USER, _PROXY_FILE):
+        _for_proxy(found, stanza, secrets)
     found.config.secrets = MappingProxyType(secrets)
 
 
@@ -107,3 +114,14 @@ def _together(found: Findings, stanza: Stanza, secrets: dict[str, str]) -> None:
             f"{found.told(stanza, 'tls')}, and without TLS nothing {'but ' + safe if safe else 'of it'} is used; mail"
             " for a server that offers no such thing waits",
         )
+
+
+def _for_proxy(found: Findings, stanza: Stanza, secrets: dict[str, str]) -> None:
+    user, path = str(found.value(stanza, _PROXY_USER)), str(found.value(stanza, _PROXY_FILE))
+    option = _PROXY_USER if _PROXY_USER in stanza.values else _PROXY_FILE
+    if bool(user) != bool(path) and found.settled(stanza, _PROXY_USER, _PROXY_FILE):
+        missing = _PROXY_FILE if user else _PROXY_USER
+        found.refuse((*stanza.path, option), f"does not go without {missing}; write both, or neither")
+    for what, value in (("user name", user), ("password", secrets.get(path, ""))):
+        if len(value.encode()) > _LONGEST_FOR_PROXY:
+            found.refuse((*stanza.path, option), f"the {what} has more than {_LONGEST_FOR_PROXY} octets")

@@ -102,6 +102,7 @@ class Delivery:
         self.facilities.plumbing.start(self._poke_those_with_mail)
         if self.facilities.sts is not None:
             self.facilities.sts.start()
+        self.facilities.egress.start(self._poke_those_with_mail)
         self._expire.arm(EXPIRE_INTERVAL)
 
     def _clock_stepped(self, seconds: float) -> None:
@@ -283,6 +284,7 @@ class Delivery:
         self.facilities.suspension.let_go()
         self.facilities.authentication.forget()
         self.facilities.plumbing.look()
+        self.facilities.egress.look()
         self.limits.reconfigured()
         in_delivery = [message for session in self.sessions for message in session.messages]
         self.rerouting.reconfigured(self.records, in_delivery, self.facilities.config)
@@ -324,6 +326,7 @@ class Delivery:
         self.held.stop()
         self._expire.disarm()
         self.facilities.plumbing.stop()
+        self.facilities.egress.stop()
         stopped = self.sessions.stop()
         for dr in self.records:
             for handles in list(dr.connections.values()):

@@ -15,7 +15,6 @@ from ..interfaces.services import IConfiguration, IResolver, ISpool
 from ..logs.traces import Traces
 from ..logs.transcripts import Transcripts
 from ..message.ids import MessageIds
-from ..policy.candidates import source_for
 from ..policy.prohibited import ProhibitedHosts
 from ..policy.skipped import SkippedHosts
 from ..policy.tls_report import TLSOutcome
@@ -23,6 +22,7 @@ from ..timers import Agenda
 from ..wall import WallClock
 from .authentication import Authentication
 from .dane import DANE
+from .egress import Egress
 from .mta_sts import STSPolicies
 from .plumbing import Plumbing
 from .staging import Staging
@@ -57,6 +57,7 @@ class Facilities:
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar threads: does what takes long and is nobody's turn.
     :ivar plumbing: knows the addresses that are not.
+    :ivar egress: knows which way connections leave.
     :ivar suspension: says where mail waits without an attempt.
     :ivar staging: puts messages into queues.
     :ivar sts: knows MTA-STS policies; ``None`` where there are none.
@@ -88,6 +89,7 @@ class Facilities:
     tls_told: Callable[[TLSOutcome], object] | None = None
     dane: DANE = field(init=False)
     plumbing: Plumbing = field(init=False)
+    egress: Egress = field(init=False)
     suspension: Suspension = field(init=False)
     staging: Staging = field(init=False)
     tls_policies: TLSPolicies = field(init=False)
@@ -98,6 +100,7 @@ class Facilities:
 
     def __post_init__(self) -> None:
         self.plumbing = Plumbing(self)
+        self.egress = Egress(self)
         self.suspension = Suspension(self)
         self.staging = Staging(self)
         self.dane = DANE(self.clock, self.resolver, lambda: self.config.global_settings.use_ipv6)
@@ -134,15 +137,3 @@ class Facilities:
         Whether an address of a host must not be connected to.
         """
         return self.skips(host.name, address) or (not host.trusted and self.prohibited.prohibits(address))
-
-    def source(self, slot: int, address: str) -> str | None:
-        """
-        Source of a connection from a binding slot to *address*; empty lets the
-        kernel choose, ``None`` if the binding has none of that family, or this
-        host has not got it while it has the other.
-        """
-        binding = self.config.bindings[slot]
-        source = source_for(address, binding.bind_address, binding.bind_address_secondary)
-        if source and self.plumbing.lacks(source) and not self.plumbing.absent(slot):
-            return None
-        return source

@@ -274,7 +274,7 @@ class _Attempt:
         g = f.config.global_settings
         found, refusal = eligible(
             dr.mxlist,
-            usable=lambda address: f.source(slot, address) is not None,
+            usable=lambda address: f.egress.source(slot, dr.domain, address) is not None,
             default_port=self._settings.port,
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
@@ -349,7 +349,7 @@ class _Attempt:
                 self._cause = ConnFlag.ERROR_HOST_MAX_REACHED
                 return False
             candidate = self._candidates.pop()
-            source = f.source(handle.binding_slot, candidate.address)
+            source = f.egress.source(handle.binding_slot, handle.dr.domain, candidate.address)
             # Until one was tried, what is full is known from the choice, which was made in this very turn.
             full = bool(handle.tries) and self._full(candidate.host)
             if source is None or full or self._forbidden(candidate) or self._veto(candidate.host):
@@ -373,7 +373,7 @@ class _Attempt:
         handle.tries.append(Try(candidate.host.name, candidate.address, candidate.port, now))
         hook = f.hooks.connection_post_bind
         try:
-            self._dial = f.dialer.dial(
+            self._dial = f.egress.dialer(handle.binding_slot, handle.dr.domain).dial(
                 candidate.address,
                 candidate.port,
                 source,
@@ -426,12 +426,10 @@ class _Attempt:
             self._end(now)
 
     def _timed_out(self) -> None:
-        self._drop_dial()
+        dial, self._dial = self._dial, None
+        assert dial is not None
         now = self._facilities.wall()
-        self._try_failed(
-            DialFailed(ConnFlag.ERROR_CONNECT_TIMEOUT, f"no connection within {self._settings.connect_timeout:g} s"),
-            now,
-        )
+        self._try_failed(dial.time_out(self._settings.connect_timeout), now)
         self._end(now)
 
     def _end(self, now: float) -> None:

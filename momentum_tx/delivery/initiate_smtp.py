@@ -204,9 +204,11 @@ class MailConnections:
             # No message can be tried before DNS answers: all of them wait.
             settlement.delay_domain(dr, dr.routing_note or LOOKUP_DEFERRED)
             return
-        if word & ConnFlag.ERROR_BIND and self._initiator.facilities.plumbing.impaired(slot):
-            # Our machine lacks the address: mail waits for it, and no message suffers.
-            return
+        if word & ConnFlag.ERROR_BIND:
+            f = self._initiator.facilities
+            if f.plumbing.impaired(slot) or f.egress.unusable(slot, dr.domain):
+                # Our machine lacks the address, or the proxy: mail waits for it, and no message suffers.
+                return
         if word & ConnFlag.ACTION_REQUEUE1:
             if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
                 settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
@@ -230,7 +232,7 @@ class MailConnections:
             (address, mx.port or port)
             for mx in dr.mxlist
             for address in mx.host.addresses
-            if f.source(slot, address) is not None and not left_out(mx.host.name, address)
+            if f.egress.source(slot, dr.domain, address) is not None and not left_out(mx.host.name, address)
         ]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for peer in peers:

@@ -206,7 +206,7 @@ class Siblings:
             return True
         found, _ = eligible(
             better,
-            usable=lambda address: f.source(slot, address) is not None,
+            usable=lambda address: f.egress.source(slot, dr.domain, address) is not None,
             default_port=settings.port,
             down=lambda address, port: self._records.down((address, port), slot, now, retry),
             full=lambda other: self._limits.host_full(other, dr, slot),

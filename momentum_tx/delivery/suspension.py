@@ -104,7 +104,7 @@ class Suspension:
             return inf
         if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
             return inf
-        if self._f.plumbing.absent(slot):
+        if self._f.plumbing.absent(slot) or self._f.egress.unusable(slot, domain):
             return inf
         until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
         if self._held and (left := self.held(slot, domain)):
@@ -127,6 +127,9 @@ class Suspension:
             return "default_binding is suspended"
         if self._f.plumbing.absent(slot):
             return f"{' and '.join(config.bindings[slot].addresses)} is not configured on this host"
+        unusable = self._f.egress.unusable(slot, domain)
+        if unusable:
+            return unusable
         until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
         if until:
             return f"curfew {_lasts(until)}"

@@ -61,6 +61,15 @@ class IDial(Interface):
         Stop; neither callback will run.  Harmless after the end.
         """
 
+    def time_out(seconds: float) -> DialFailed:
+        """
+        Stop, as by :meth:`cancel`, because it has taken too long.
+
+        :param seconds: how long that was, for people.
+        :returns: what that means: ``ERROR_CONNECT_TIMEOUT``, unless something on our side
+            of the destination was waited for.
+        """
+
 
 class IDialer(Interface):
     """

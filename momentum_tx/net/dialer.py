@@ -26,7 +26,7 @@ from zope.interface import implementer
 from ..errors import DialFailed
 from ..flags import ConnFlag
 from ..interfaces.seams import IConnectedStream, IDial, IDialer, IListener
-from .failures import connect_failure, local_failure
+from .failures import connect_failure, local_failure, timed_out
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorFDSet, IReactorSocket, IReactorTCP, IReactorTime
@@ -158,6 +158,10 @@ class _Dial:
         sock = self._take()
         if sock is not None:
             sock.close()
+
+    def time_out(self, seconds: float) -> DialFailed:
+        self.cancel()
+        return timed_out(seconds)
 
     def _take(self) -> socket.socket | None:
         sock, self._socket = self._socket, None

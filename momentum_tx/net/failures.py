@@ -45,6 +45,13 @@ def connect_failure(number: int) -> DialFailed:
     return DialFailed(flags, os.strerror(number))
 
 
+def timed_out(seconds: float) -> DialFailed:
+    """
+    The failure of a connect that had no answer for so long.
+    """
+    return DialFailed(ConnFlag.ERROR_CONNECT_TIMEOUT, f"no connection within {seconds:g} s")
+
+
 def local_failure(flags: ConnFlag, what: str, error: OSError) -> DialFailed:
     """
     A failure before ``connect()``: making, configuring or binding the socket.

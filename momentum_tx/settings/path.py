@@ -267,6 +267,12 @@ class PathSettings:
         differs="It is told once for messages of one client in a row, not before each; and of a client's name only what"
         " it called itself is known.",
     )
+    ha_proxy_bypass: bool = option(
+        False, "Whether connections leave from this host although ha_proxy_server names a proxy for them."
+    )
+    socks_proxy_bypass: bool = option(
+        False, "Whether connections leave from this host although socks_proxy_server names a proxy for them (ours)."
+    )
     transcript_slow: float = option(
         60.0,
         "How long an attempt may take before its dialogue is kept though it succeeded, like that of one that failed"

@@ -156,6 +156,37 @@ class BindingSettings:
         " empty: they do not.",
         scopes=(Level.BINDING,),
     )
+    ha_proxy_server: str = option(
+        "",
+        "Address or name, and port, of a proxy that connections leave by: HAProxy, or another that reads a header of"
+        " the PROXY protocol, version 2; empty: they leave from this host.",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
+    ha_proxy_src_addr: str = option(
+        "",
+        "IPv4 address the proxy is told to connect from; empty: there is no connection to hosts of that family.",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
+    ha_proxy_ipv6_src_addr: str = option(
+        "",
+        "IPv6 address the proxy is told to connect from; empty: there is no connection to hosts of that family.",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
+    socks_proxy_server: str = option(
+        "",
+        "Address or name, and port, of a SOCKS 5 proxy that connections leave by (ours).",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
+    socks_proxy_user: str = option(
+        "",
+        "Our user name to that proxy; empty: it asks for none (ours).",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
+    socks_proxy_pass_file: str = option(
+        "",
+        "File with our password, one line, which is read with the configuration; not everybody may read it (ours).",
+        scopes=(Level.BINDING, Level.BINDING_GROUP, Level.GLOBAL),
+    )
     delayed_binding_domain_fuzz: float = option(
         0.0,
         "Where all active mail of a domain is delayed at once, the time over which its next attempts are spread.",
@@ -192,6 +223,12 @@ class Binding:
     :ivar group: name of the binding group it is in, ``default`` if in none.
     :ivar bind_address: source address; empty lets the kernel choose.
     :ivar bind_address_secondary: source address of the other family; empty if there is none.
+    :ivar ha_proxy_server: a proxy that reads a PROXY header, and its port; empty for none.
+    :ivar ha_proxy_src_addr: the IPv4 address it connects from; empty for none.
+    :ivar ha_proxy_ipv6_src_addr: the IPv6 address it connects from; empty for none.
+    :ivar socks_proxy_server: a SOCKS 5 proxy, and its port; empty for none.
+    :ivar socks_proxy_user: our name to it; empty for none.
+    :ivar socks_proxy_pass_file: the file with our password.
     :ivar server_max_outbound_connections: most connections of it; ``None`` is no limit of its own.
     :ivar group_weight: how often chance takes it, compared with the others of its group.
     :ivar delayed_binding_domain_fuzz: seconds over which mail that was delayed at once is spread.
@@ -205,6 +242,12 @@ class Binding:
     group_weight: int = 1
     delayed_binding_domain_fuzz: float = 0.0
     server_max_outbound_connections: int | None = None
+    ha_proxy_server: str = ""
+    ha_proxy_src_addr: str = ""
+    ha_proxy_ipv6_src_addr: str = ""
+    socks_proxy_server: str = ""
+    socks_proxy_user: str = ""
+    socks_proxy_pass_file: str = ""
 
     @property
     def addresses(self) -> tuple[str, ...]:

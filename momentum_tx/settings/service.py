@@ -143,6 +143,32 @@ class GlobalSettings:
         " could not bind.",
     )
     binding_auto_replumb_interval: float = option(60.0, "How often it is looked.", "seconds", GLOBAL, minimum=1)
+    proxy_health_check_interval: float = option(
+        5.0,
+        "How often it is looked whether the proxies of bindings answer (Momentum: health_check_interval of"
+        " ha_proxy_client).",
+        "seconds",
+        GLOBAL,
+        minimum=0.1,
+    )
+    proxy_health_check_timeout: float = option(
+        1.0, "How long a proxy has to answer (health_check_timeout).", "seconds", GLOBAL, minimum=0.05
+    )
+    proxy_health_check_failure_threshold: int = option(
+        3,
+        "Checks in a row that fail before a proxy is taken for unusable, and mail of its bindings waits"
+        " (health_check_failure_threshold).",
+        "checks",
+        GLOBAL,
+        minimum=1,
+    )
+    proxy_health_check_success_threshold: int = option(
+        3,
+        "Checks in a row that succeed before it is used again (health_check_success_threshold).",
+        "checks",
+        GLOBAL,
+        minimum=1,
+    )
     default_binding: str = option(
         "normal",
         "What becomes of mail on the binding default: normal, it is delivered; suspended, it waits; none, what would"

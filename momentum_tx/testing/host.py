@@ -21,7 +21,7 @@ from ..errors import DialFailed
 from ..flags import ConnFlag
 from ..interfaces.seams import IConnectedStream, IDial, IDialer, IListener
 from ..net.endpoint import address_of
-from ..net.failures import connect_failure, local_failure
+from ..net.failures import connect_failure, local_failure, timed_out
 from .wire import Reach, VirtualTransport, connect
 
 if TYPE_CHECKING:
@@ -170,6 +170,13 @@ class VirtualDial:
         if not self.over:
             self._end()
             self._host.release(self._fd)
+
+    def time_out(self, seconds: float) -> DialFailed:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IDial`.
+        """
+        self.cancel()
+        return timed_out(seconds)
 
     def refused(self, number: int = errno.ECONNREFUSED) -> None:
         """

@@ -28,6 +28,7 @@ from momentum_tx.hooks.outbound import OutboundHooks
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.seams import IConnectedStream, IDial, IDialer, ITLSFacts, ITLSUpgrade
 from momentum_tx.message.ids import MessageIds
+from momentum_tx.net.failures import timed_out
 from momentum_tx.policy.prohibited import ProhibitedHosts
 from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.queues.domain import DomainRecord
@@ -92,6 +93,10 @@ class Dial:
 
     def cancel(self) -> None:
         self.cancelled = True
+
+    def time_out(self, seconds: float) -> DialFailed:
+        self.cancel()
+        return timed_out(seconds)
 
 
 @implementer(IDialer)

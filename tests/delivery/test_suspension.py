@@ -33,7 +33,11 @@ class SuspensionTests(SynchronousTestCase):
         """
         A suspension under a configuration, and what it is asked through.
         """
-        facilities = SimpleNamespace(config=parse(text), plumbing=SimpleNamespace(absent=self.unplumbed.__contains__))
+        facilities = SimpleNamespace(
+            config=parse(text),
+            plumbing=SimpleNamespace(absent=self.unplumbed.__contains__),
+            egress=SimpleNamespace(unusable=lambda slot, domain: ""),
+        )
         return Suspension(cast(Any, facilities)), facilities
 
     def test_nothingIsSuspended(self) -> None:

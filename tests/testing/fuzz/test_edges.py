@@ -11,7 +11,7 @@ from typing import Any
 from zope.interface.verify import verifyObject
 
 from momentum_tx.delivery import initiate
-from momentum_tx.delivery.facilities import Facilities
+from momentum_tx.delivery.egress import Egress
 from momentum_tx.delivery.initiate import _Attempt
 from momentum_tx.delivery.limits import Limits
 from momentum_tx.delivery.maintainer import Maintainer
@@ -173,7 +173,7 @@ class SourceTests(StoryCase):
             bindings=[("b0", "192.0.2.2")],
             tables={"binding.b0": {"bind_address_secondary": "2001:db8::1"}},
         )
-        fault = self.planted(plan, "wrong source", Facilities, "source", lambda facilities, slot, address: "")
+        fault = self.planted(plan, "wrong source", Egress, "source", lambda egress, slot, domain, address: "")
         self.assertIn(f"{DOMAIN} from slot 1: 192.0.2.1 to 198.51.100.1, the binding has", fault.text)
 
 
