@@ -114,7 +114,6 @@ TESTED_ELSEWHERE: Final = {
     "delivery/speaking": "lets others speak in a session: test_conversation",
     "operate/commands": "half of the service: test_service and the tests of each command",
     "delivery/securing": "how a session comes by TLS: test_sessions",
-    "delivery/sending": "the middle of a session: test_session and test_carriage",
     "interfaces/hooks": "contracts: every provider and double is verified where it is tested",
     "interfaces/records": "contracts, as above",
     "interfaces/seams": "contracts, as above",

@@ -65,19 +65,27 @@ class Carriage:
     :param seconds: the time, in the clock of the service.
     """
 
-    __slots__ = ("without_chunks", "without_groups")
+    __slots__ = ("without_chunks", "without_groups", "without_overlap")
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         #: Peers that were silent over a group of commands, or answered it wrongly.
         self.without_groups = PeerMemory(seconds)
         #: Peers that did not take BDAT.
         self.without_chunks = PeerMemory(seconds)
+        #: Peers that left a message in doubt when another one followed it at once.
+        self.without_overlap = PeerMemory(seconds)
 
     def groups(self, peer: Peer, settings: PathSettings) -> bool:
         """
         Whether commands may be sent in groups if *peer* offers it.
         """
         return settings.pipelining and not self.without_groups.has(peer)
+
+    def overlaps(self, peer: Peer, settings: PathSettings) -> bool:
+        """
+        Whether a transaction may begin behind the final dot of the one before.
+        """
+        return settings.overlap_transactions and self.groups(peer, settings) and not self.without_overlap.has(peer)
 
     def chunk_size(self, peer: Peer, settings: PathSettings, extensions: Extensions, octets: int, groups: bool) -> int:
         """

@@ -12,6 +12,7 @@ from ..net.smtp_client import SMTPClientProtocol
 from ..policy.session_notes import auth_failed
 from ..smtp import events as ev
 from ..smtp.client import Method, SMTPClientMachine
+from ..smtp.overlap import OverlappingMachine
 from ..smtp.transcript import Transcript
 from ..stages import Stage
 from .authentication import Unauthenticated
@@ -56,7 +57,8 @@ class Opening(Speaking):
         self._slot = handle.binding_slot
         # The generation it begins with serves it to its end, or until it migrates.
         self._settings = f.config.path(self._slot, self.dr.domain)
-        self._machine = SMTPClientMachine(Method(self._settings.delivery_method))
+        kind = OverlappingMachine if self._settings.overlap_transactions else SMTPClientMachine
+        self._machine = kind(Method(self._settings.delivery_method))
         listener: Any = self  # with its other half it provides ISMTPClientListener
         #: What is said, for whoever asks why it went wrong.
         self.transcript = self._connection.transcript = Transcript(f.clock.seconds())

@@ -4,6 +4,7 @@ The middle of a session: one transaction, from its first command to its last rep
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -13,6 +14,7 @@ from ..outcomes import Verdict
 from ..policy.lost_reply import POLICIES
 from ..policy.session_notes import UNSPEAKABLE
 from ..smtp import events as ev
+from ..smtp.overlap import OverlappingMachine
 from ..stages import Stage
 from .opening import Opening
 from .transaction import Transaction
@@ -31,19 +33,23 @@ class Sending(Opening):
 
     _log = Logger()
 
-    __slots__ = ("_leaving", "_transaction")
+    __slots__ = ("_ahead", "_leaving", "_transaction")
 
     def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
         super().__init__(sessions, handle)
         #: The transaction under way, or whose body is being read.
         self._transaction: Transaction | None = None
+        #: The one that was begun behind the final dot of that.
+        self._ahead: Transaction | None = None
         self._leaving = False
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """
-        The messages of the transaction under way, which are in no queue.
+        The messages of the transactions under way, which are in no queue.
         """
+        if self._ahead is not None:
+            return (*self._under_way.messages, *self._ahead.messages)
         return tuple(self._transaction.messages) if self._transaction is not None else ()
 
     def _begin(self, transaction: Transaction) -> None:
@@ -93,6 +99,8 @@ class Sending(Opening):
             else:
                 octets = self._protocol.send_body(transaction.body, transaction.chunk_size)
                 transaction.sent(event.accepted, octets)
+                if self._settings.overlap_transactions:
+                    self._begin_behind()
 
         transaction.intended = True
         messages = [transaction.messages[index] for index in event.accepted]
@@ -103,6 +111,73 @@ class Sending(Opening):
             transaction.lost_reply = POLICIES[self._settings.lost_final_reply]
             self._protocol.hold()
             self._f.spool.intent(messages, written, transaction.lost_reply)
+
+    def _begin_behind(self) -> None:
+        """
+        Begin the next transaction behind the final dot, if there is one that suits: with one
+        recipient, whose content is in memory, and nothing to be said before it.
+        """
+        machine, settings, connection, sessions = self._machine, self._settings, self._connection, self._sessions
+        if not (isinstance(machine, OverlappingMachine) and machine.may_overlap and self._may_go_on(1)):
+            return
+        if not sessions.carriage.overlaps(connection.peer, settings):
+            return
+        message = self.dr.mail_queue.peek_active(self._slot)
+        if message is None or message.reception.live > 1 or sessions.suspended(self.dr, self._slot):
+            return
+        body = self._f.spool.body(message.reception)
+        if not isinstance(body, bytes):
+            # It is being read now, and its turn comes when it is here.
+            body.addErrback(lambda failure: None)
+            return
+        if sessions.limits.message_room(self.dr, self._slot, self.handle.host) <= 0:
+            return
+        taken = sessions.next_active(self.dr, self._slot)
+        if taken is not message:
+            if taken is not None:
+                sessions.settlement.reinsert(taken)
+            return
+        if sessions.settlement.expired_unattempted(message, self._f.wall()):
+            return
+        transaction = Transaction(self._f, sessions.settlement, self.dr, connection, [message])
+        transaction.throttles = sessions.limits.promise_messages(self.handle, 1)
+        extensions = machine.extensions
+        refusal = transaction.prepare(body, extensions, settings)
+        if refusal:
+            transaction.settle_unsent(Verdict.PERMANENT, refusal)
+            return
+        transaction.begin()
+        try:
+            machine.transaction_behind(
+                transaction.sender,
+                transaction.recipients[0],
+                mail_parameters=transaction.mail_parameters(extensions),
+                recipient_parameters=transaction.recipient_parameters(extensions),
+            )
+        except LocalProtocolError:
+            self._log.failure("message {id} cannot be put into commands", id=message.id)
+            transaction.settle_unsent(Verdict.TRANSIENT, UNSPEAKABLE)
+            return
+        self._ahead = transaction
+        self._protocol.flush()
+
+    def _both_answered(self, event: ev.BothAnswered) -> None:
+        first, self._transaction, self._ahead = self._under_way, self._ahead, None
+        first.settle(event.first.results)
+        self._sessions.limits.proven(self.handle)
+        self.transcript.turn()
+        if isinstance(event.second, ev.BodyWanted):
+            self._body_wanted(event.second)
+        else:
+            self._transaction_ended(event.second)
+
+    @abstractmethod
+    def _may_go_on(self, pending: int) -> bool:
+        """
+        Whether a further message may be sent on this connection.
+
+        :param pending: messages whose reply to the final dot is awaited.
+        """
 
     def _chunk_taken(self, event: ev.ChunkTaken) -> None:
         self._protocol.next_chunk()
@@ -150,6 +225,13 @@ class Sending(Opening):
         results = self._machine.abandon(note)
         transaction, self._transaction = self._transaction, None
         if transaction is None:
+            return
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            # Whatever was read, it may not have been for the dot.
+            self._sessions.carriage.without_overlap.add(self._connection.peer)
+            transaction.settle(results, ambiguous=True)
+            ahead.give_back()
             return
         # By LMTP a reply is the answer for one recipient; those that had none are in doubt, whatever it was.
         lmtp = self._settings.delivery_method == "LMTP"

@@ -230,16 +230,8 @@ class Session(Sending):
         """
         if self._ended or self._leaving or self._transaction is not None or self._machine.over:
             return
-        connection, settings = self._connection, self._settings
-        if (
-            self._sessions.stopping
-            or self.handle.way != self.dr.way
-            or self._machine.broken
-            or 0 < settings.max_deliveries_per_connection <= connection.deliveries
-            or 0 < settings.max_recipients_per_connection <= connection.recipients
-            or not self._f.spool.writable()
-            or self._sessions.limits.claimed(self.handle)
-        ):
+        connection = self._connection
+        if not self._may_go_on(0):
             self.leave()
             return
         if self._machine.needs_reset:
@@ -260,6 +252,21 @@ class Session(Sending):
             # While a body was read, nothing was timed.
             self._protocol.flush()
             self._sessions.went_idle(self)
+
+    def _may_go_on(self, pending: int) -> bool:
+        connection, settings = self._connection, self._settings
+        if (
+            self._sessions.stopping
+            or self.handle.way != self.dr.way
+            or self._machine.broken
+            or 0 < settings.max_deliveries_per_connection <= connection.deliveries + pending
+            or 0 < settings.max_recipients_per_connection <= connection.recipients
+            or not self._f.spool.writable()
+            or self._sessions.limits.claimed(self.handle)
+        ):
+            return False
+        # Behind a dot nothing can be said before a message.
+        return not pending or not (self._introduction.needed or self._f.hooks.smtp_client_state)
 
     def _take(self) -> bool:
         """
@@ -390,6 +397,7 @@ _ON: Final[dict[type, Callable[[Session, Any], None]]] = {
     ev.ChunkTaken: Session._chunk_taken,
     ev.ChunkingRefused: Session._chunking_refused,
     ev.TransactionEnded: Session._transaction_ended,
+    ev.BothAnswered: Session._both_answered,
     ev.ResetDone: Session._reset_done,
     ev.QuitDone: Session._quit_done,
     ev.Dismissed: Session._dismissed,

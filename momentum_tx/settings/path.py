@@ -285,6 +285,12 @@ class PathSettings:
         "Whether commands are grouped where the peer offers PIPELINING; a peer that has kept silent over a group gets"
         " one command at a time for an hour (ours).",
     )
+    overlap_transactions: bool = option(
+        False,
+        "Whether MAIL, RCPT and DATA of the next message leave behind the final dot of the one before, where commands"
+        " are grouped: a round trip less for each. If the connection fails then, or the peer does not answer all of it"
+        " in order, the first message is in doubt (ours).",
+    )
     chunking: str = option(
         "ifavailable",
         "Whether content goes by BDAT and not by DATA where the peer offers CHUNKING: if it is as large as"

@@ -157,6 +157,17 @@ class TransactionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class BothAnswered:
+    """
+    A transaction is decided, and the one that was begun behind its final dot has come
+    to where its content is wanted, or is decided as well.
+    """
+
+    first: TransactionEnded
+    second: BodyWanted | TransactionEnded
+
+
+@dataclass(frozen=True, slots=True)
 class ResetDone:
     """
     RSET was answered.
@@ -217,6 +228,7 @@ Event = (
     | ChunkTaken
     | ChunkingRefused
     | TransactionEnded
+    | BothAnswered
     | ResetDone
     | QuitDone
     | Dismissed

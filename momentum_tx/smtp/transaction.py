@@ -191,6 +191,12 @@ class Transaction:
             self._beyond.append(self.index)
         self.index += 1
 
+    def own_note(self, index: int) -> bytes:
+        """
+        What was said of a recipient that was refused.
+        """
+        return self._own[index].note
+
     def answer(self, result: RecipientResult) -> None:
         """
         A reply to the final dot is for the next of the accepted (RFC 2033 4.2).

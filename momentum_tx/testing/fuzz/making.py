@@ -261,6 +261,7 @@ class _Making:
                 reply = dice.choice(("503 5.5.1 No BDAT", "451 4.3.0 Later", "552 5.3.4 Too large"))
                 args = {"point": "BDAT", "answer": {"reply": reply}, "share": dice.choice((0.2, 1.0))}
                 dice.choice(plan.hosts).behaviours.append(Part("BrokenAt", args))
+        self._sometimes(0.25, overlap_transactions=True)
         if dice.random() < 0.2 and not plan.calm:
             policy = plan.settings["lost_final_reply"] = dice.choice(("assume_delivered", "hold", "hold"))
             for _ in range(dice.choice((0, 1, 3)) if policy == "hold" else 0):

@@ -131,6 +131,7 @@ class MakePlanTests(SynchronousTestCase):
         self.assertEqual({host.extensions.get("chunking", False) for host in hosts}, {True, False})
         points = {part.args.get("point") for host in hosts for part in host.behaviours}
         self.assertIn("BDAT", points)
+        self.assertTrue(any("overlap_transactions" in plan.settings for plan in self.plans))
         policies = {plan.settings.get("lost_final_reply") for plan in self.plans}
         self.assertEqual(policies, {None, "assume_delivered", "hold"})
         self.assertTrue(any("body_minimum_rate" in plan.settings for plan in self.plans))
