@@ -32,10 +32,12 @@ from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override
 from momentum_tx.hooks.waiting import Inquiry
 from momentum_tx.interfaces import hooks as contracts
 from momentum_tx.interfaces.services import IConnectionInitiator
+from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.queues.message import Reception
 from momentum_tx.smtp.extensions import NO_EXTENSIONS
 from momentum_tx.testing import behaviours
+from momentum_tx.testing.tls import ModelledFacts
 
 ROOT = Path(__file__).parent.parent
 DOC = ROOT / "doc"
@@ -348,6 +350,7 @@ class HookPageTests(SynchronousTestCase):
             "domain": "letters.example",
             "dr": self.dr,
             "err": ConnFlag.ERROR_CONNECT_TIMEOUT | ConnFlag.ACTION_REQUEUE1,
+            "facts": ModelledFacts(verified="host"),
             "fd": self.socket.fileno(),
             "format": "%d %s",
             "goal": 9,
@@ -359,7 +362,9 @@ class HookPageTests(SynchronousTestCase):
             "msg": self.message,
             "note": b"550 5.1.1 no such user",
             "now": 1700007200.0,
+            "params": TLSParameters(use="ifavailable"),
             "phase": 13,
+            "preverify_ok": True,
             "queued": 40,
             "refused": b"535 5.7.8 expired",
             "session": ClientSession(self.handle),

@@ -14,8 +14,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import TLSUndecided
-from ..policy.session_notes import NO_GO_AHEAD, TLS_NOT_OFFERED, TLS_UNDETERMINED, TLSA_UNKNOWN, not_verified
-from ..policy.tls import CLEAR, TLSParameters, acceptable, told
+from ..policy.session_notes import (
+    NO_GO_AHEAD,
+    TLS_FAILED,
+    TLS_NOT_OFFERED,
+    TLS_UNDETERMINED,
+    TLSA_UNKNOWN,
+    not_verified,
+)
+from ..policy.tls import CLEAR, TLSParameters, acceptable, same_session, told
 from ..smtp import events as ev
 from ..stages import Stage
 from .tls_telling import BROKEN, HANDSHAKE, NO_ANSWER, NOT_OFFERED, REFUSED, Problem, tell
@@ -41,7 +48,17 @@ class Securing(ABC):
     does before and after is the other half, :class:`~momentum_tx.delivery.opening.Opening`.
     """
 
-    __slots__ = ("_encrypted", "_greeting", "_implicit", "_local", "_shaking_hands", "_small_hello", "_tls")
+    __slots__ = (
+        "_encrypted",
+        "_greeting",
+        "_implicit",
+        "_local",
+        "_opened_for",
+        "_shaking_hands",
+        "_small_hello",
+        "_tls",
+        "_wished",
+    )
 
     _log = Logger()
 
@@ -59,6 +76,9 @@ class Securing(ABC):
     def __init__(self) -> None:
         #: What is wanted of TLS, once that is known.
         self._tls = CLEAR
+        #: The same without what policies of the domain add, and the message it was wanted for.
+        self._wished = CLEAR
+        self._opened_for: Message | None = None
         self._encrypted = False
         #: Whether TLS begins with the first octet.
         self._implicit = False
@@ -102,9 +122,23 @@ class Securing(ABC):
         """
         Whether TLS begins with the first octet, which no look-up changes.
         """
-        wished = self._f.tls_requirements.wished(self.dr, self._slot, self._connection.host_name, self._first())
-        self._implicit = wished.use == "implicit"
+        self._implicit = self._wish(self._first()).use == "implicit"
         return self._implicit
+
+    def _wish(self, message: Message | None) -> TLSParameters:
+        return self._f.tls_requirements.wished(self.dr, self._slot, self._connection.host_name, message)
+
+    # Message after message.
+
+    def _same_tls(self, message: Message) -> bool:
+        """
+        Whether a message wants of TLS what the session was opened with.
+        """
+        # Whatever a hook answers the second time: a session sends the message it was opened for.
+        opened_for, self._opened_for = self._opened_for, None
+        if message is opened_for or not self._f.tls_requirements.per_message:
+            return True
+        return same_session(self._wished, self._wish(message), self._connection.tls)
 
     # From EHLO, or the first octet, to TLS.
 
@@ -119,10 +153,11 @@ class Securing(ABC):
         self._protocol.hold()
         if self._f.tls_told is not None:
             self._local = self._protocol.transport.getHost().host
-        connection = self._connection
+        connection, first = self._connection, self._first()
+        self._opened_for, self._wished = first, self._wish(first)
         try:
             parameters = self._f.tls_requirements.parameters(
-                self.dr, self._slot, connection.host_name, connection.address, self._first()
+                self.dr, self._slot, connection.host_name, connection.address, first, self._wished
             )
         except Exception:
             self._undecided(Failure())
@@ -203,8 +238,16 @@ class Securing(ABC):
         Why the certificate will not do; empty if it will.
         """
         parameters = self._tls
-        will_do = acceptable(parameters, facts)
-        return b"" if will_do else not_verified(facts.problem_kind)
+        will_do = verified = acceptable(parameters, facts)
+        hook = self._f.hooks.outbound_smtp_tls_verify_callback
+        if hook and parameters.verify != "no":
+            answer = hook.override(
+                lambda provider: provider.outbound_smtp_tls_verify_callback(self.handle, parameters, facts, verified)
+            )
+            will_do = verified if answer is None else answer
+        if will_do:
+            return b""
+        return TLS_FAILED if verified else not_verified(facts.problem_kind)
 
     def _tell(self, problem: Problem | None, facts: ITLSFacts | None = None) -> None:
         """

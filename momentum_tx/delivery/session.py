@@ -295,6 +295,9 @@ class Session(Sending):
         connection.in_use = 1
         messages = self._sessions.batch(message, self._settings, connection, room)
         transaction = self._transaction = Transaction(self._f, settlement, self.dr, connection, messages)
+        if not self._same_tls(message):
+            self._change_connection(transaction)
+            return True
         transaction.throttles = limits.promise_messages(self.handle, len(messages))
         body = self._f.spool.body(message.reception)
         if isinstance(body, bytes):

@@ -272,6 +272,7 @@ class Sessions:
                 # One RCPT per transaction and address, however it is written; the twin goes in the next.
                 and (mailbox := same_mailbox(sibling.recipient)) not in taken
                 and not (dr.rolled and self.facilities.tls_policies.stray(sibling, dr))
+                and self.facilities.tls_requirements.alike(message, sibling, dr, connection.host_name)
             ):
                 queue.take(sibling)
                 taken.add(mailbox)

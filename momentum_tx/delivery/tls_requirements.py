@@ -1,9 +1,10 @@
 """
-What TLS a connection has to have: as the options say.
+What TLS a connection has to have: as the options say, a hook, and policies of domains.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,40 @@ class TLSRequirements:
 
     def wished(self, dr: DomainRecord, slot: int, host: str, message: Message | None) -> TLSParameters:
         """
-        What the options want, which is known at once.  No more is asked for than whether TLS
-        begins with the first octet: all else is decided by :meth:`parameters`.
+        What the options and the hook ``get_outbound_tls_parameters`` want, which is known
+        at once; policies of the domain want more (:meth:`parameters`).
         """
-        return as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
+        wished = as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
+        hook = self._f.hooks.get_outbound_tls_parameters
+        if not hook or message is None:
+            return wished
+        changed = hook.fold(wished, lambda provider, found: provider.get_outbound_tls_parameters(message, found))
+        return wished if changed == wished else replace(changed, origin="hook")
+
+    @property
+    def per_message(self) -> bool:
+        """
+        Whether messages of one domain may want different things.
+        """
+        return bool(self._f.hooks.get_outbound_tls_parameters)
+
+    def alike(self, one: Message, other: Message, dr: DomainRecord, host: str) -> bool:
+        """
+        Whether two messages of *dr* want the same.
+        """
+        if not self.per_message:
+            return True
+        slot = one.binding_slot
+        return self.wished(dr, slot, host, one) == self.wished(dr, slot, host, other)
 
     def parameters(
-        self, dr: DomainRecord, slot: int, host: str, address: str, message: Message | None
+        self,
+        dr: DomainRecord,
+        slot: int,
+        host: str,
+        address: str,
+        message: Message | None,
+        wished: TLSParameters | None = None,
     ) -> TLSParameters | Deferred[TLSParameters]:
         """
         What is wanted of TLS on a connection.
@@ -48,11 +76,14 @@ class TLSRequirements:
         :param host: name of the exchanger; an address where it has none.
         :param address: numeric address of the peer.
         :param message: what will be sent next, if that is known.
+        :param wished: what :meth:`wished` has answered, if it was asked.
         :returns: that, or a Deferred that fires with it; it fails with
             :class:`~momentum_tx.errors.TLSUndecided` where mail has to wait because it
             cannot be decided.
         """
-        return self._f.tls_policies.applied(self.wished(dr, slot, host, message), dr, slot, host)
+        if wished is None:
+            wished = self.wished(dr, slot, host, message)
+        return self._f.tls_policies.applied(wished, dr, slot, host)
 
 
 @lru_cache(4096)

@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 from ..errors import StartupError
 from ..interfaces import hooks as contracts
 from ..policy.credentials import Credentials
+from ..policy.tls import TLSParameters
 from ..settings import DKIMSignature
 from ..stages import Stage
 from .loggers import LoggerProvider
@@ -60,6 +61,12 @@ class OutboundHooks:
         )
         self.outbound_smtp_auth_config = Inquiry[c.IOutboundSmtpAuthConfig, Credentials](
             c.IOutboundSmtpAuthConfig, turn, Credentials
+        )
+        self.get_outbound_tls_parameters = Fold[c.IGetOutboundTlsParameters, TLSParameters](
+            c.IGetOutboundTlsParameters, turn, TLSParameters
+        )
+        self.outbound_smtp_tls_verify_callback = Override[c.IOutboundSmtpTlsVerifyCallback, bool](
+            c.IOutboundSmtpTlsVerifyCallback, turn, bool
         )
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self.smtp_tls_reporting = Notice[c.ISmtpTlsReporting](c.ISmtpTlsReporting, turn)

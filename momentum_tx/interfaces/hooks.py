@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from ..flags import ConnFlag
     from ..policy.credentials import Credentials
+    from ..policy.tls import TLSParameters
     from ..settings import DKIMSignature
     from ..stages import Stage
     from .records import IClientSession, IConnectionHandle, IDomainRecord, IMessage, IReception
+    from .seams import ITLSFacts
 
 
 class ILogClientConnectionFailure(Interface):
@@ -500,6 +502,50 @@ class ISmtpTlsReporting(Interface):
             ``policy-string`` and ``mx-host``; ``result-type`` and
             ``failure-reason-code`` of a failure; ``sending-mta-ip``,
             ``receiving-mx-hostname`` and ``receiving-ip`` as far as they are known.
+        """
+
+
+class IGetOutboundTlsParameters(Interface):
+    """
+    Hook: what shall be wanted of TLS for a message?  Shape: *fold*.
+
+    Source: Momentum, hook ``get_outbound_tls_parameters``.
+    """
+
+    def get_outbound_tls_parameters(msg: IMessage, params: TLSParameters) -> TLSParameters:
+        """
+        Asked for the message that a session is opened for, and for every further one that
+        it is about to send; perhaps more than once for the same.  One that wants something
+        else than the session was opened with goes on another connection.  What policies of
+        the domain demand (MTA-STS, DANE) comes on top.
+
+        :param msg: the message.
+        :param params: what is wanted so far: as the options say, then as the provider
+            before answered.  Its values are frozen; ``dataclasses.replace`` makes others.
+        :returns: what is wanted.  Certificates and keys are names of files that an option
+            names, which are read already, or PEM texts.
+        """
+
+
+class IOutboundSmtpTlsVerifyCallback(Interface):
+    """
+    Hook: will this peer do?  Shape: *override*.
+
+    Source: Momentum, hook ``outbound_smtp_tls_verify_callback``.
+    """
+
+    def outbound_smtp_tls_verify_callback(
+        handle: IConnectionHandle, params: TLSParameters, facts: ITLSFacts, preverify_ok: bool
+    ) -> bool | None:
+        """
+        Asked once per handshake when it is done, before anything is said; not where
+        ``params.verify`` is ``no``.
+
+        :param handle: the connection.
+        :param params: what was wanted.
+        :param facts: what was negotiated, and how far the certificate was verified or why not.
+        :param preverify_ok: whether it will do without this hook.
+        :returns: whether it will do, or ``None`` for no opinion.
         """
 
 

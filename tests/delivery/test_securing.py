@@ -6,10 +6,15 @@ content with, and what happens if it is not.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
+from zope.interface import implementer
+
+from momentum_tx.config.report import toml_value
 from momentum_tx.delivery.session import Session
-from momentum_tx.policy.tls import MODERN
+from momentum_tx.interfaces.hooks import IGetOutboundTlsParameters, IOutboundSmtpTlsVerifyCallback
+from momentum_tx.policy.tls import MODERN, TLSParameters
 from momentum_tx.testing.answers import RESET
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.tls import ModelledCertificate
@@ -33,15 +38,12 @@ class TLSCase(WorldCase):
     A world whose mail goes by TLS.
     """
 
-    def tls_world(self, **options: object) -> World:
+    def tls_world(self, *providers: object, **options: object) -> World:
         """
-        Options of everybody.
+        Hooks, and options of everybody.
         """
-        lines = [
-            f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}"
-            for name, value in options.items()
-        ]
-        return self.world("\n".join(["[global]", "host_failure_retry = 600", *lines]))
+        lines = [f"{name} = {toml_value(value)}" for name, value in options.items()]
+        return self.world("\n".join(["[global]", "host_failure_retry = 600", *lines]), providers=providers)
 
     def mx(self, world: World, **fields: Any) -> Receiver:
         """
@@ -432,3 +434,200 @@ class MaterialTests(TLSCase):
         self.assertEqual(self.last(world, "T")["note"], "451 4.7.5 [internal] tls parameters cannot be determined")
         self.assertEqual(told, ["TLS to mx1.example.com cannot begin: no such file"])
         self.assertEqual(mx.connections, 1)
+
+
+@implementer(IGetOutboundTlsParameters)
+class BySubject:
+    """
+    Has mail of some tenants go by verified TLS.
+    """
+
+    def __init__(self, **wanted: Any) -> None:
+        self.wanted = wanted
+        self.asked: list[str] = []
+
+    def get_outbound_tls_parameters(self, msg: Any, params: TLSParameters) -> TLSParameters:
+        self.asked.append(msg.recipient.decode())
+        return replace(params, **self.wanted) if msg.recipient.startswith(b"x") else params
+
+
+class ParametersHookTests(TLSCase):
+    """
+    ``get_outbound_tls_parameters``.
+    """
+
+    def test_each_its_own(self) -> None:
+        """
+        Messages that want different things go on different connections, those that want
+        the same on one; none is given up, and no retry is counted.
+        """
+        hook = BySubject(use="required")
+        world = self.tls_world(hook, tls="no", max_outbound_connections=1)
+        mx = self.mx(world)
+        for name in ("a", "b", "x1", "x2", "c"):
+            world.send("a@sender.example", [f"{name}@example.com"], world.message(name))
+        world.advance(20)
+        self.assertEqual(
+            {each.recipients[0].partition(b"@")[0]: each.encrypted for each in mx.ledger},
+            {b"a": False, b"b": False, b"x1": True, b"x2": True, b"c": False},
+        )
+        first = [each.recipients[0][:1] for each in mx.ledger if each.connection == 1]
+        self.assertEqual(first, [b"a", b"b"])
+        for number in range(1, mx.connections + 1):
+            self.assertEqual(len({each.encrypted for each in mx.ledger if each.connection == number}), 1)
+        self.assertEqual(world.mainlog("TP"), [])
+
+    def test_one_reception(self) -> None:
+        """
+        Recipients of one message that want different things are no batch.
+        """
+        world = self.tls_world(BySubject(use="required"), tls="no", max_outbound_connections=1)
+        mx = self.mx(world)
+        self.accept(world, ["a@example.com", "x@example.com", "b@example.com"])
+        world.advance(20)
+        found = {each.encrypted: set(each.recipients) for each in mx.ledger}
+        self.assertEqual(found, {False: {b"a@example.com", b"b@example.com"}, True: {b"x@example.com"}})
+
+    def test_idle(self) -> None:
+        """
+        Nor does one go on a connection that is idle, if that is another's; the same is used again.
+        """
+        world = self.tls_world(BySubject(verify="host"), tls="required", idle_timeout=60.0)
+        mx = self.mx(world)
+        for name in ("a", "b", "x", "x2"):
+            self.accept(world, [f"{name}@example.com"])
+            world.advance(2)
+        self.assertEqual([each.connection for each in mx.ledger], [1, 1, 2, 2])
+
+    def test_implicit(self) -> None:
+        """
+        It may have TLS begin with the first octet.
+        """
+        world = self.tls_world(BySubject(use="implicit"), remote_smtp_port=2465)
+        mx = world.exchanger("example.com", port=2465)
+        mx.implicit_tls = True
+        self.accept(world, ["x@example.com"])
+        world.advance(5)
+        self.assertEqual([each.encrypted for each in mx.ledger], [True])
+
+    def test_fickle(self) -> None:
+        """
+        A hook that never answers twice the same keeps no mail up: a session sends what it was opened for.
+        """
+
+        class Fickle(BySubject):
+            def get_outbound_tls_parameters(self, msg: Any, params: TLSParameters) -> TLSParameters:
+                self.asked.append("")
+                return replace(params, sni=f"n{len(self.asked)}.example")
+
+        world = self.tls_world(implementer(IGetOutboundTlsParameters)(Fickle)(), tls="required")
+        mx = self.mx(world)
+        for _ in range(3):
+            self.accept(world)
+        world.advance(30)
+        self.assertEqual(len(mx.ledger), 3)
+
+    def test_wrong(self) -> None:
+        """
+        One that raises, wants what there is not, or answers with something else has had no say.
+        """
+        for wrong in (
+            lambda params: replace(params, use="maybe"),
+            lambda params: {"use": "no"},
+            lambda params: replace(params, verify="dane"),
+        ):
+
+            @implementer(IGetOutboundTlsParameters)
+            class Wrong:
+                def get_outbound_tls_parameters(self, msg: Any, params: TLSParameters) -> Any:
+                    return wrong(params)  # noqa: B023
+
+            world = self.tls_world(Wrong(), tls="required")
+            mx = self.mx(world)
+            self.accept(world)
+            world.advance(5)
+            self.assertEqual([each.encrypted for each in mx.ledger], [True])
+        self.assertTrue(self.flushLoggedErrors(ValueError))
+
+    def test_origin(self) -> None:
+        """
+        It is kept who wanted it.
+        """
+        world = self.tls_world(BySubject(use="required"), tls="ifavailable")
+        self.mx(world)
+        self.accept(world, ["a@example.com", "x@example.com"])
+        world.advance(5)
+        self.assertEqual({wanted.origin for wanted, _ in world.tls.wanted}, {"setting", "hook"})
+
+    def test_siblings(self) -> None:
+        """
+        A connection of another domain is gone on with only if that message would have had it.
+        """
+        for second, connections in (("b@two.example", 1), ("x@two.example", 2)):
+            world = self.tls_world(BySubject(use="required"), tls="no")
+            mx = world.receiver()
+            mx.starttls = True
+            world.resolver.addresses["mx.shared.example"] = [mx.address]
+            for domain in ("one.example", "two.example"):
+                world.resolver.mx[domain] = [(10, "mx.shared.example")]
+            for recipient in ("a@one.example", second):
+                self.accept(world, [recipient])
+                world.advance(2)
+            self.assertEqual(mx.connections, connections)
+            self.assertEqual(len(mx.ledger), 2)
+
+
+class VerifyHookTests(TLSCase):
+    """
+    ``outbound_smtp_tls_verify_callback``.
+    """
+
+    def outcome(self, answer: object, certificate: ModelledCertificate | None, verify: str = "host") -> str:
+        """
+        ``tls`` if the message got there, else its note.
+        """
+        asked: list[Any] = []
+        self.asked = asked
+
+        @implementer(IOutboundSmtpTlsVerifyCallback)
+        class Says:
+            def outbound_smtp_tls_verify_callback(
+                self, handle: Any, params: TLSParameters, facts: Any, preverify_ok: bool
+            ) -> Any:
+                asked.append((handle.connection.host_name, params.verify, facts.verified, preverify_ok))
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+        world = self.tls_world(Says(), tls="required", tls_verify=verify)
+        mx = self.mx(world, certificate=certificate)
+        self.accept(world)
+        world.advance(20)
+        return "tls" if mx.ledger else str(self.last(world, "T")["note"])
+
+    asked: list[Any]
+
+    def test_table(self) -> None:
+        """
+        It may overrule the verdict either way, or have no opinion; one that raises has none.
+        """
+        for answer, good, bad in (
+            (None, "tls", NOT_NAMED),
+            (True, "tls", "tls"),
+            (False, FAILED, NOT_NAMED),
+            (ValueError("oops"), "tls", NOT_NAMED),
+            ("yes", "tls", NOT_NAMED),
+        ):
+            self.assertEqual(self.outcome(answer, None), good, answer)
+            self.assertEqual(self.asked, [("mx1.example.com", "host", "host", True)])
+            self.assertEqual(self.outcome(answer, WRONG_NAME), bad, answer)
+            self.assertEqual(self.asked, [("mx1.example.com", "host", "ca", False)])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+    def test_optional(self) -> None:
+        """
+        It is asked where verification is optional, and not where there is none.
+        """
+        self.assertEqual(self.outcome(False, WRONG_NAME, "optional"), FAILED)
+        self.assertEqual(self.outcome(False, WRONG_NAME, "no"), "tls")
+        self.assertEqual(self.asked, [])

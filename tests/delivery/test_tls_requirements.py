@@ -94,7 +94,7 @@ class WaitingTests(WorldCase):
         self.answers: list[Deferred[TLSParameters]] = []
 
         def parameters(
-            this: TLSRequirements, dr: Any, slot: int, host: str, address: str, message: Any
+            this: TLSRequirements, dr: Any, slot: int, host: str, address: str, message: Any, wished: Any
         ) -> Deferred[TLSParameters]:
             self.asked.append((dr.domain, slot, host, address, message.recipient))
             self.answers.append(Deferred())
