@@ -316,6 +316,8 @@ class SwitchTests(DailyCase):
         world.advance(REST + DAY)
         self.assertEqual((self.posted(world), world.report_files.names()), ([], []))
         self.assertIsNone(world.service.configuration.binding_slot("tlsrpt"))
+        # Sessions need not even tell.
+        self.assertIsNone(world.service.delivery.facilities.tls_told)
 
     def test_reload(self) -> None:
         """
