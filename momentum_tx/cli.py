@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.failure import Failure
 
+from . import tls_explain
 from .config import load as config_load
 from .config.configuration import Configuration
 from .config.report import dump, explanation
@@ -292,6 +293,9 @@ COMMANDS: Final[dict[str, Command]] = {
         _config,
     ),
     "dkim": Command(dkim.HELP, dkim.arguments, lambda options: dkim.run(options, _texts)),
+    "tls": Command(
+        tls_explain.HELP, tls_explain.arguments, lambda options: tls_explain.run(options, _reactor(), _loaded(options))
+    ),
 }
 
 

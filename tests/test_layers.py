@@ -49,6 +49,8 @@ FLOORS: Final = {
     "reports": 6,
     "seams": 6,
     "service": 7,
+    # It makes a service, and starts none.
+    "tls_explain": 8,
     # Its virtual world runs the whole service.
     "testing": 8,
     # It runs the service as well.

@@ -175,6 +175,13 @@ class STSPolicies:
         state = self._domains.get(domain)
         return ("", "") if state is None else (state.kind, state.problem)
 
+    def looking(self, domain: str) -> bool:
+        """
+        Whether a look at *domain* is under way.
+        """
+        state = self._domains.get(domain)
+        return state is not None and state.look is not None
+
     def unsettled(self, domain: str) -> bool:
         """
         Whether it is being found out if the policy that mail has failed of is still that.

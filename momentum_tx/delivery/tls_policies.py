@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Decisions that are remembered, one for each domain and exchanger.
 MOST_DECISIONS: Final = 10_000
+#: The most frequent reason why TLSA records do not count.
+USE_DANE_OFF: Final = "use_dane is off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ class TLSPolicies:
     Applies policies of domains.
 
     :param facilities: configuration, policies, TLSA records.
+    :ivar remember_all: whether decisions are remembered that no policy could have changed.
     """
 
     def __init__(self, facilities: Facilities) -> None:
         self._f = facilities
         self._decisions: OrderedDict[tuple[str, str], TLSDecision] = OrderedDict()
+        self.remember_all = False
 
     # MTA-STS.
 
@@ -113,6 +117,15 @@ class TLSPolicies:
             return skips
         matches = kept.policy.matches
         return lambda host, address: not matches(host) or skips(host, address)
+
+    def why_left_out(self, dr: DomainRecord, slot: int, host: str) -> str:
+        """
+        Why mail of *dr* does not go by an exchanger; empty if it may.
+        """
+        kept = self.in_force(dr, slot)
+        if kept is not None and kept.policy.mode == "enforce" and not kept.policy.matches(host):
+            return "it is not in the MTA-STS policy"
+        return "skip_hosts has its name" if self._f.skips(host, "") else ""
 
     def refusal(self, dr: DomainRecord, slot: int) -> bytes:
         """
@@ -182,7 +195,7 @@ class TLSPolicies:
         """
         settings = self._f.config.path(slot, dr.domain)
         if not self._f.config.domain(dr.domain).use_dane:
-            return "use_dane is off"
+            return USE_DANE_OFF
         if not settings.enable_dane:
             return "enable_dane is off"
         if settings.delivery_method == "LMTP":
@@ -225,7 +238,7 @@ class TLSPolicies:
             self._f.sts.check(dr.domain)
         reason = self._why_no_dane(dr, slot, host)
         if reason:
-            if sts is None and reason == "use_dane is off":
+            if reason == USE_DANE_OFF and not self._looks(dr) and not self.remember_all:
                 # Nobody has asked for any of this, and nobody will ask why.
                 return wished
             return self._decide(wished, dr, slot, host, None, reason, sts)

@@ -6,7 +6,7 @@ mail and reading its configuration anew.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..config.configuration import Configuration
 from ..delivery.delivery import Delivery
@@ -16,6 +16,8 @@ from ..hooks.outbound import OutboundHooks
 from ..logs.traces import Traces
 from ..logs.transcripts import Attempt
 from ..policy.tracing import ANY, Trace
+from ..settings import DEFAULT_SLOT
+from .tls_policy import told
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -78,6 +80,21 @@ class Commands:
         ended = self._traces.remove(number)
         self.delivery.trace()
         return ended
+
+    def tls_policy(self, domain: str, binding: str = "") -> dict[str, Any]:
+        """
+        What TLS mail of a domain has to have, as far as that was decided while mail for it
+        was sent; see :func:`momentum_tx.operate.tls_policy.told`.  The command
+        ``momentum-tx tls explain`` looks it up anew.
+
+        :param domain: the routing domain.
+        :param binding: name of the binding it leaves from; empty for the default.
+        :raises ValueError: there is no such binding.
+        """
+        slot = self._config.binding_slot(binding) if binding else DEFAULT_SLOT
+        if slot is None:
+            raise ValueError(f"there is no binding {binding}")
+        return told(self._facilities, self.delivery.records.find(domain), domain, slot)
 
     def reopen_logs(self) -> None:
         """

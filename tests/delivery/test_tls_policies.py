@@ -12,8 +12,10 @@ from momentum_tx.errors import DeliveryError, LookupFailed
 from momentum_tx.interfaces.services import MXKind
 from momentum_tx.policy.mta_sts import policy_url
 from momentum_tx.policy.session_notes import NOT_IN_POLICY, TLS_NOT_OFFERED, TLSA_UNKNOWN
+from momentum_tx.policy.tls import TLSAssociation
 from momentum_tx.testing.dns import Fault
 from momentum_tx.testing.peers import Receiver
+from momentum_tx.testing.tls import ModelledCertificate
 
 from ..worlds import SENDER, WorldCase
 
@@ -114,6 +116,57 @@ class DANETests(PolicyCase):
         found = self.decision().demanded
         assert found is not None
         self.assertEqual(found.names, (HOST, ONE))
+
+    def test_certificates(self) -> None:
+        """
+        Who shows a certificate of the records gets mail, whatever it is called and however old
+        it is; who shows another gets none, in clear or otherwise (T05, T09).
+        """
+        right = ModelledCertificate(("x.example",), trusted=False, expired=True, tlsa=(TLSAssociation(*RIGHT),))
+        for records, certificate, goes in (
+            ((RIGHT,), right, True),
+            ((WRONG, RIGHT), right, True),
+            ((WRONG,), right, False),
+            ((RIGHT,), ModelledCertificate(), False),
+        ):
+            self.mx.ledger.clear()
+            self.mx.certificate = certificate
+            self.sign(*records)
+            self.w.advance(3600)
+            before = len(self.w.mainlog("T"))
+            self.send()
+            self.assertEqual((self.encrypted(), len(self.w.mainlog("T")) - before), ([True] * goes, not goes))
+            self.w.service.flush()
+            self.w.advance(60)
+        self.assertEqual(self.encrypted(), [])
+
+    def test_names_by_issuer(self) -> None:
+        """
+        A certificate of an issuer in the records needs a name and has to be valid (T05).
+        """
+        issuer = (2, 1, 1, b"i" * 32)
+        self.sign(issuer)
+        for names, expired, goes in (
+            ((HOST,), False, True),
+            ((ONE,), False, True),
+            (("x.example",), False, False),
+            ((HOST,), True, False),
+        ):
+            self.mx.ledger.clear()
+            self.mx.certificate = ModelledCertificate(names, False, expired, tlsa=(TLSAssociation(*issuer),))
+            self.w.advance(3600)
+            self.send()
+            self.assertEqual(self.encrypted()[:1], [True] * goes, names)
+
+    def test_handshake(self) -> None:
+        """
+        A handshake that fails is no reason to go on in clear.
+        """
+        self.sign(RIGHT)
+        self.w.tls.failing.add(HOST)
+        self.send(count=2)
+        self.w.advance(3600)
+        self.assertEqual(self.encrypted(), [])
 
     def test_stripped(self) -> None:
         """
@@ -289,6 +342,41 @@ class EnforceTests(PolicyCase):
         self.mx.starttls = False
         self.send()
         self.assertEqual((self.encrypted(), self.deferred()), ([], TLS_NOT_OFFERED))
+
+    def test_certificates(self) -> None:
+        """
+        One with another name, of an unknown issuer, or that is over will not do, and none of
+        this goes on in clear; by ``testing`` all of it does in TLS (T05, T14).
+        """
+        for bad in (
+            ModelledCertificate(("x.example",)),
+            ModelledCertificate((ONE,)),
+            ModelledCertificate(trusted=False),
+            ModelledCertificate(expired=True),
+            ModelledCertificate(self_signed=True),
+        ):
+            self.mx.certificate = bad
+            self.publish(ENFORCE)
+            self.send()
+            self.assertEqual(self.encrypted(), [])
+            self.assertIn("451 4.7.5", "".join(record["note"] for record in self.w.mainlog("T")[-3:]))
+            self.w.advance(400)
+        self.publish(TESTING, "2")
+        self.w.advance(400)
+        self.send()
+        self.assertEqual(set(self.encrypted()), {True})
+
+    def test_handshake(self) -> None:
+        """
+        A handshake that fails is no reason to go on in clear; by ``testing`` it is one.
+        """
+        self.publish()
+        self.w.tls.failing.add(HOST)
+        self.send()
+        self.assertEqual(self.encrypted(), [])
+        self.publish(TESTING, "2")
+        self.w.advance(3600 * 2)
+        self.assertEqual(self.encrypted(), [False])
 
     def test_another_exchanger(self) -> None:
         """
