@@ -56,6 +56,7 @@ class Securing(ABC):
         "_opened_for",
         "_shaking_hands",
         "_small_hello",
+        "_spoilt_at",
         "_tls",
         "_wished",
     )
@@ -83,6 +84,8 @@ class Securing(ABC):
         #: Whether TLS begins with the first octet.
         self._implicit = False
         self._small_hello = False
+        #: Where the peer broke the protocol, if it did.
+        self._spoilt_at: Stage | None = None
         #: Whether a handshake is under way.
         self._shaking_hands = False
         #: Our address, once TLS is a question that somebody counts the answers to.
@@ -267,10 +270,12 @@ class Securing(ABC):
 
         :param stage: where the connection stood in the end.
         """
-        if self._shaking_hands:
-            self._tell(HANDSHAKE)
+        if self._spoilt_at is not None:
+            stage = self._spoilt_at
         if self._tls.use == "no":
             return False
+        if self._shaking_hands or stage is Stage.AFTER_STARTTLS:
+            self._tell(HANDSHAKE)
         return self._sessions.tls_memory.failed(self._connection.peer, self._tls, stage, self._small_hello)
 
 

@@ -141,7 +141,7 @@ class Session(Sending):
 
     def _violated(self, event: ev.Violated) -> None:
         self._note = violation(event.text)
-        self._failed_at = event.stage
+        self._failed_at = self._spoilt_at = event.stage
         self._sessions.carriage.failed(self._connection.peer, event.stage, self._machine.grouped)
         self._sessions.address_failed(self.handle)
         self._abandon(self._note, answered=False, stage=event.stage)

@@ -352,6 +352,19 @@ class TLSTests(WorldCase):
         self.assertEqual(world.tls.upgrades, [])
         self.assertIn("protocol error", self.last(world, "T")["note"])
 
+    def test_plain_text_where_clear_will_do(self) -> None:
+        """
+        Where mail may go in clear, a peer that does so gets it like one whose handshake failed.
+        """
+        world = self.tls_world("ifavailable")
+        mx = world.exchanger("example.com")
+        mx.starttls = True
+        mx.on("STARTTLS", b"220 Go ahead\r\n250-evil\r\n250 SIZE 1")
+        self.accept(world)
+        world.advance(10)
+        self.assertEqual(world.tls.upgrades, [])
+        self.assertEqual([(taken.connection, taken.encrypted) for taken in mx.ledger], [(2, False)])
+
 
 class NeverServedTests(WorldCase):
     """
