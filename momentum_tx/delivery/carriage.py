@@ -50,6 +50,12 @@ class PeerMemory:
             del until[next(iter(until))]
         until[peer] = now + MEMORY
 
+    def forget(self, peer: Peer) -> None:
+        """
+        Remember *peer* no longer.
+        """
+        self._until.pop(peer, None)
+
     def has(self, peer: Peer) -> bool:
         """
         Whether *peer* is remembered.

@@ -23,6 +23,7 @@ from ..wall import WallClock
 from .authentication import Authentication
 from .dane import DANE
 from .egress import Egress
+from .message_tls import MessageTLS
 from .mta_sts import STSPolicies
 from .plumbing import Plumbing
 from .staging import Staging
@@ -65,6 +66,7 @@ class Facilities:
     :ivar dane: looks up TLSA records.
     :ivar tls_policies: says what both mean for a connection.
     :ivar authentication: says who we are.
+    :ivar message_tls: says what single messages want of it.
     :ivar tls_requirements: says what TLS a connection has to have.
     """
 
@@ -94,6 +96,7 @@ class Facilities:
     staging: Staging = field(init=False)
     tls_policies: TLSPolicies = field(init=False)
     authentication: Authentication = field(init=False)
+    message_tls: MessageTLS = field(init=False)
     tls_requirements: TLSRequirements = field(init=False)
     _skipped: SkippedHosts = field(init=False, default=SkippedHosts(()))
     _skip_hosts: tuple[str, ...] = field(init=False, default=())
@@ -106,6 +109,7 @@ class Facilities:
         self.dane = DANE(self.clock, self.resolver, lambda: self.config.global_settings.use_ipv6)
         self.tls_policies = TLSPolicies(self)
         self.authentication = Authentication(self)
+        self.message_tls = MessageTLS(self)
         self.tls_requirements = TLSRequirements(self)
 
     def suspended(self, slot: int, domain: str) -> bool:

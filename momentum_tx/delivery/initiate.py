@@ -279,7 +279,7 @@ class _Attempt:
             down=lambda address, port: records.down((address, port), slot, now, retry),
             full=self._full,
             probed=lambda address, port: self._probes.busy((address, port), slot),
-            skipped=f.tls_policies.left_out(dr, slot),
+            skipped=f.message_tls.left_out(dr, slot),
         )
         if refusal & ConnFlag.ERROR_HOST_MAX_REACHED:
             self._limits.wait_for_hosts([mx.host for mx in dr.mxlist], dr, slot)

@@ -54,6 +54,7 @@ class Securing(ABC):
         "_implicit",
         "_local",
         "_opened_for",
+        "_relaxed",
         "_shaking_hands",
         "_small_hello",
         "_spoilt_at",
@@ -80,6 +81,8 @@ class Securing(ABC):
         #: The same without what policies of the domain add, and the message it was wanted for.
         self._wished = CLEAR
         self._opened_for: Message | None = None
+        #: Whether it was opened for a message for which policies of the domain do not count.
+        self._relaxed = False
         self._encrypted = False
         #: Whether TLS begins with the first octet.
         self._implicit = False
@@ -139,9 +142,26 @@ class Securing(ABC):
         """
         # Whatever a hook answers the second time: a session sends the message it was opened for.
         opened_for, self._opened_for = self._opened_for, None
-        if message is opened_for or not self._f.tls_requirements.per_message:
+        if message is opened_for:
+            return True
+        terms = message.reception.terms
+        if self._relaxed and not terms.tls_optional:
+            # The policies of the domain do not count here.
+            return False
+        if terms.require_tls and self._tls.verify in ("no", "ca"):
+            # Who the peer is was not looked at.
+            return False
+        if not self._f.tls_requirements.per_message:
             return True
         return same_session(self._wished, self._wish(message), self._connection.tls)
+
+    def _plain_tls(self, message: Message) -> bool:
+        """
+        Whether it need not be asked what a message wants of TLS, since nobody has said
+        anything about it or this session.
+        """
+        required = message.reception.terms.require_tls
+        return not (required or self._relaxed or self._f.tls_requirements.per_message)
 
     # From EHLO, or the first octet, to TLS.
 
@@ -158,6 +178,7 @@ class Securing(ABC):
             self._local = self._protocol.transport.getHost().host
         connection, first = self._connection, self._first()
         self._opened_for, self._wished = first, self._wish(first)
+        self._relaxed = self._f.message_tls.relaxes(self.dr, self._slot, first)
         try:
             parameters = self._f.tls_requirements.parameters(
                 self.dr, self._slot, connection.host_name, connection.address, first, self._wished
@@ -259,7 +280,7 @@ class Securing(ABC):
         :param problem: why there is none.
         :param facts: what was negotiated, if it was.
         """
-        if self._f.tls_told is not None:
+        if self._f.tls_told is not None and not self._relaxed:
             connection = self._connection
             tell(self._f, self.dr, self._slot, connection, self._local, self._greeting, problem, facts)
 

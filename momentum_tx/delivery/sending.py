@@ -123,7 +123,9 @@ class Sending(Opening):
         if not sessions.carriage.overlaps(connection.peer, settings):
             return
         message = self.dr.mail_queue.peek_active(self._slot)
-        if message is None or message.reception.live > 1 or sessions.suspended(self.dr, self._slot):
+        if message is None or not self._plain_tls(message):
+            return
+        if message.reception.live > 1 or sessions.suspended(self.dr, self._slot):
             return
         body = self._f.spool.body(message.reception)
         if not isinstance(body, bytes):

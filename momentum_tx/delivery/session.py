@@ -333,12 +333,31 @@ class Session(Sending):
                 Stage.AFTER_XCLIENT, lambda: self._transact(transaction, body), partial(self._not_passed, transaction)
             )
             return
+        if transaction.reception.terms.require_tls and not self._safe(transaction):
+            return
         extensions = self._machine.extensions
         refusal = transaction.prepare(body, extensions, self._settings)
         if refusal:
             self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
             return
         self._begin(transaction)
+
+    def _safe(self, transaction: Transaction) -> bool:
+        """
+        Whether a message that asks for it is safe with the peer (RFC 8689); if not, it goes
+        to another one, or has ended.
+        """
+        f, connection = self._f, self._connection
+        found = f.message_tls.unfit(self.dr, self._slot, connection, self._machine.extensions)
+        if found is None:
+            return True
+        ended = f.message_tls.give_up(self.dr, self._slot, connection, found, self._sessions.records)
+        if ended is None:
+            self._change_connection(transaction)
+        else:
+            note, final = ended
+            self._settle_unsent(transaction, Verdict.PERMANENT if final else Verdict.TRANSIENT, note)
+        return False
 
     def _not_passed(self, transaction: Transaction, note: bytes) -> None:
         self._transaction = None

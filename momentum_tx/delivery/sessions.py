@@ -78,7 +78,7 @@ class Sessions:
 
     def __init__(self, facilities: Facilities, records: Records, settlement: Settlement, limits: Limits) -> None:
         self.facilities = facilities
-        self._records = records
+        self.records = records
         self.settlement = settlement
         self.limits = limits
         self.siblings = Siblings(facilities, records, limits)
@@ -183,10 +183,10 @@ class Sessions:
             self.facilities.suspension.hold(slot, dr.domain, failed.hold, reason)
             self.keeper.poke(dr)
             return
-        self._records.address_failed(peer, slot, now)
+        self.records.address_failed(peer, slot, now)
         if self._wants_connection(dr, slot):
             retry = self.facilities.config.domain(dr.domain).host_failure_retry
-            if self._records.down(peer, slot, now, retry):
+            if self.records.down(peer, slot, now, retry):
                 self.connections.attempt(dr, slot, now, failed)
             else:
                 # The address is not left alone at all: the message is, or this would never end.
@@ -230,7 +230,7 @@ class Sessions:
         """
         session = handle.user_data
         if isinstance(session, Session) and session.ready:
-            self._records.address_failed(handle.connection.peer, handle.binding_slot, self.facilities.wall())
+            self.records.address_failed(handle.connection.peer, handle.binding_slot, self.facilities.wall())
 
     def next_active(self, dr: DomainRecord, slot: int) -> Message | None:
         """

@@ -37,6 +37,8 @@ class TLSRequirements:
         at once; policies of the domain want more (:meth:`parameters`).
         """
         wished = as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
+        if message is not None and message.reception.require_tls:
+            wished = self._f.message_tls.wish(wished, host, message)
         hook = self._f.hooks.get_outbound_tls_parameters
         if not hook or message is None:
             return wished
@@ -83,6 +85,8 @@ class TLSRequirements:
         """
         if wished is None:
             wished = self.wished(dr, slot, host, message)
+        if self._f.message_tls.relaxes(dr, slot, message):
+            return self._f.message_tls.relaxed(wished)
         return self._f.tls_policies.applied(wished, dr, slot, host)
 
 

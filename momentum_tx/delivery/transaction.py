@@ -15,7 +15,7 @@ from ..message.eight_bit import Unencodable, encode, signed, strip
 from ..message.headers import is_international
 from ..outcomes import Scope, Verdict
 from ..policy.lost_reply import LostReply
-from ..policy.session_notes import REQUIRETLS_NOT_OFFERED, TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
+from ..policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
 from ..queues.domain import Connection, DomainRecord
 from ..queues.message import Message
 from ..settings import PathSettings
@@ -122,8 +122,6 @@ class Transaction:
         reception = self.reception
         self.body = body
         self.slow = settings.transcript_slow
-        if reception.terms.require_tls and b"REQUIRETLS" not in extensions.keywords:
-            return REQUIRETLS_NOT_OFFERED
         self.smtputf8 = reception.smtputf8 and extensions.smtputf8
         if self.smtputf8:
             # It goes as it is, or it would not be the message that was meant.

@@ -38,8 +38,6 @@ NO_CREDENTIALS: Final = b"451 4.7.0 [internal] no credentials for AUTH"
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"
 #: RFC 6531 section 3.2: the address needs what the peer does not offer.
 UTF8_NOT_OFFERED: Final = b"553 5.6.7 [internal] SMTPUTF8 required but not advertised"
-#: RFC 8689 5: the peer does not promise to go on as the sender asks.
-REQUIRETLS_NOT_OFFERED: Final = b"554 5.7.30 [internal] REQUIRETLS support required"
 #: The envelope does not fit into commands; the message is kept.
 UNSPEAKABLE: Final = b"451 4.3.0 [internal] envelope does not fit into commands"
 #: The spool could not give the message back; it is kept.
@@ -69,6 +67,16 @@ def conversion_refused(reason: str, prohibited: bool) -> bytes:
     :param prohibited: whether it could, were it not forbidden.
     """
     return b"554 5.6.%d [internal] 8BITMIME required but not advertised: " % (2 if prohibited else 3) + reason.encode()
+
+
+def requiretls_impossible(reason: str, final: bool) -> bytes:
+    """
+    The status text of a message with REQUIRETLS that no exchanger may have (RFC 8689 5).
+
+    :param reason: why the last one may not.
+    :param final: whether that is how it is, and not only out of order.
+    """
+    return (b"554 5" if final else b"451 4") + b".7.30 [internal] REQUIRETLS support required: " + _plain(reason)
 
 
 def xclient_refused(note: bytes) -> bytes:
