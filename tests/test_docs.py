@@ -35,6 +35,7 @@ from momentum_tx.interfaces.services import IConnectionInitiator
 from momentum_tx.policy.tls import TLSParameters
 from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.queues.message import Reception
+from momentum_tx.smtp.arguments import CommandArguments
 from momentum_tx.smtp.extensions import NO_EXTENSIONS
 from momentum_tx.testing import behaviours
 from momentum_tx.testing.tls import ModelledFacts
@@ -330,15 +331,15 @@ class HookPageTests(SynchronousTestCase):
         globalLogPublisher.addObserver(self.complaints)
         self.addCleanup(globalLogPublisher.removeObserver, self.complaints)
 
-    def sample(self, name: str) -> object:
+    def sample(self, name: str, point: str) -> object:
         """
-        A value for an argument of that name.
+        A value for an argument of that name of a hook.
         """
         values: dict[str, object] = {
             "ac": self.reception,
             "after": Stage.TLS_HANDSHAKE,
             "addr": IPv4Address("TCP", "198.51.100.25", 25),
-            "args": (550, "5.7.1 Relaying denied"),
+            "args": CommandArguments(b"SIZE=10") if point.startswith("smtp_client") else (550, "5.7.1 Relaying denied"),
             "binding_id": 1,
             "binding_slot": 1,
             "content": b"From: news@letters.example\r\n\r\nHello.\r\n",
@@ -377,7 +378,8 @@ class HookPageTests(SynchronousTestCase):
         Call a hook as the service does.
         """
         values = [
-            InboundSession() if (point.name, name) == ("log_rejection", "ac") else self.sample(name) for name in names
+            InboundSession() if (point.name, name) == ("log_rejection", "ac") else self.sample(name, point.name)
+            for name in names
         ]
         called = []
 

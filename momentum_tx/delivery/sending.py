@@ -5,6 +5,7 @@ The middle of a session: one transaction, from its first command to its last rep
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -16,11 +17,15 @@ from ..policy.session_notes import UNSPEAKABLE
 from ..smtp import events as ev
 from ..smtp.overlap import OverlappingMachine
 from ..stages import Stage
+from .arguments import ArgumentsFailed, mail_arguments, recipient_arguments
 from .opening import Opening
+from .quota import Quota
 from .transaction import Transaction
 
 if TYPE_CHECKING:
     from ..queues.message import Message
+    from ..smtp.events import RecipientResult
+    from ..smtp.extensions import Extensions
     from .handle import ConnectionHandle
     from .sessions import Sessions
 
@@ -33,7 +38,7 @@ class Sending(Opening):
 
     _log = Logger()
 
-    __slots__ = ("_ahead", "_leaving", "_transaction")
+    __slots__ = ("_ahead", "_leaving", "_quota", "_transaction")
 
     def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
         super().__init__(sessions, handle)
@@ -41,6 +46,8 @@ class Sending(Opening):
         self._transaction: Transaction | None = None
         #: The one that was begun behind the final dot of that.
         self._ahead: Transaction | None = None
+        #: What the peer has taken of what it takes on one session.
+        self._quota = Quota()
         self._leaving = False
 
     @property
@@ -56,9 +63,15 @@ class Sending(Opening):
         """
         Tell the peer of a transaction whose content is at hand.
         """
-        extensions, peer = self._machine.extensions, self._connection.peer
+        extensions, peer = transaction.understood(self._machine.extensions), self._connection.peer
         carriage = self._sessions.carriage
+        try:
+            mail_parameters, recipient_parameters = self._parameters(transaction, extensions)
+        except ArgumentsFailed as failed:
+            self._settle_unsent(transaction, Verdict.TRANSIENT, failed.note)
+            return
         transaction.begin()
+        self._quota.begun(extensions, transaction.messages)
         self.transcript.turn()
         groups = carriage.groups(peer, self._settings)
         chunk_size = carriage.chunk_size(peer, self._settings, extensions, len(transaction.body), groups)
@@ -67,8 +80,8 @@ class Sending(Opening):
             self._machine.transaction(
                 transaction.sender,
                 transaction.recipients,
-                mail_parameters=transaction.mail_parameters(extensions),
-                recipient_parameters=transaction.recipient_parameters(extensions),
+                mail_parameters=mail_parameters,
+                recipient_parameters=recipient_parameters,
                 pipeline=groups,
                 chunked=chunk_size > 0,
             )
@@ -78,6 +91,24 @@ class Sending(Opening):
             self._settle_unsent(transaction, Verdict.TRANSIENT, UNSPEAKABLE)
             return
         self._protocol.flush()
+
+    def _parameters(self, transaction: Transaction, extensions: Extensions) -> tuple[bytes, Sequence[bytes]]:
+        """
+        What follows the paths, when everybody has had a say who is asked.
+
+        :raises ArgumentsFailed: nothing can be said of the message, or of no recipient.
+        """
+        mail = transaction.mail_parameters(extensions)
+        each = transaction.recipient_parameters(extensions)
+        hooks = self._f.hooks
+        if not transaction.bare:
+            # With a peer that stumbles over parameters nobody adds any.
+            if hooks.smtp_client_mailfrom_args:
+                mail = mail_arguments(hooks, self, mail)
+            if hooks.smtp_client_rcptto_args:
+                each = transaction.reduced(recipient_arguments(hooks, self, transaction.messages, each))
+        transaction.parameters = mail, each
+        return mail, each
 
     def _settle_unsent(self, transaction: Transaction, verdict: Verdict, note: bytes) -> None:
         self._transaction = None
@@ -148,13 +179,15 @@ class Sending(Opening):
         if refusal:
             transaction.settle_unsent(Verdict.PERMANENT, refusal)
             return
+        mail_parameters, recipient_parameters = self._parameters(transaction, extensions)
         transaction.begin()
+        self._quota.begun(extensions, transaction.messages)
         try:
             machine.transaction_behind(
                 transaction.sender,
                 transaction.recipients[0],
-                mail_parameters=transaction.mail_parameters(extensions),
-                recipient_parameters=transaction.recipient_parameters(extensions),
+                mail_parameters=mail_parameters,
+                recipient_parameters=recipient_parameters,
             )
         except LocalProtocolError:
             self._log.failure("message {id} cannot be put into commands", id=message.id)
@@ -205,13 +238,38 @@ class Sending(Opening):
 
     def _transaction_ended(self, event: ev.TransactionEnded) -> None:
         transaction, self._transaction = self._under_way, None
-        transaction.settle(event.results)
+        results: Sequence[RecipientResult] = event.results
+        stumbled = transaction.stumbled(results)
+        if stumbled and not (self._machine.broken or self._quota.used_up(self._machine.extensions)):
+            self._transaction, results = transaction.split(stumbled, results)
+        transaction.settle(results)
         self._sessions.limits.proven(self.handle)
         if self._machine.broken:
             self._leaving = True
             self._protocol.leave()
-        else:
+        elif self._transaction is None:
             self.next()
+        elif self._machine.needs_reset:
+            self._machine.reset()
+            self._protocol.flush()
+        else:
+            self._repeat(self._transaction)
+
+    def _repeat(self, transaction: Transaction) -> None:
+        """
+        Say once more, without parameters, what the peer stumbled over (RFC 5321 4.1.1.11).
+        """
+        if self._sessions.stopping:
+            self._transaction = None
+            transaction.give_back()
+            self.next()
+            return
+        extensions = transaction.understood(self._machine.extensions)
+        refusal = transaction.prepare(transaction.body, extensions, self._settings)
+        if refusal:
+            self._settle_unsent(transaction, Verdict.PERMANENT, refusal)
+        else:
+            self._begin(transaction)
 
     @property
     def _under_way(self) -> Transaction:

@@ -22,6 +22,7 @@ from ..outcomes import Verdict
 from ..policy.session_notes import (
     BODY_UNREADABLE,
     CLOSED,
+    RESET_REFUSED,
     TLS_FAILED,
     XCLIENT_NOT_OFFERED,
     no_response,
@@ -31,6 +32,7 @@ from ..policy.session_notes import (
 from ..policy.tls import TLSParameters
 from ..smtp import events as ev
 from ..stages import Stage
+from .arguments import ArgumentsFailed, xclient_arguments
 from .bulk import BULK_SLICE
 from .initiate_smtp import FailedSession
 from .introduction import Due, Introduction
@@ -122,10 +124,16 @@ class Session(Sending):
             self._transact(transaction, transaction.body)
 
     def _reset_done(self, event: ev.ResetDone) -> None:
-        if event.ok:
+        transaction = self._transaction
+        if event.ok and transaction is not None:
+            self._repeat(transaction)
+        elif event.ok:
             self.next()
         else:
+            self._transaction = None
             self.leave()
+            if transaction is not None:
+                transaction.settle_unsent(Verdict.TRANSIENT, RESET_REFUSED, Stage.AFTER_RSET)
 
     def _quit_done(self, event: ev.QuitDone) -> None:
         self._protocol.leave()
@@ -259,14 +267,19 @@ class Session(Sending):
             self._sessions.stopping
             or self.handle.way != self.dr.way
             or self._machine.broken
+            or self._quota.used_up(self._machine.extensions)
             or 0 < settings.max_deliveries_per_connection <= connection.deliveries + pending
             or 0 < settings.max_recipients_per_connection <= connection.recipients
             or not self._f.spool.writable()
             or self._sessions.limits.claimed(self.handle)
         ):
             return False
-        # Behind a dot nothing can be said before a message.
-        return not pending or not (self._introduction.needed or self._f.hooks.smtp_client_state)
+        if not pending:
+            return True
+        # Behind a dot nothing can be said before a message, and nobody is asked what to say.
+        hooks = self._f.hooks
+        asked = hooks.smtp_client_state or hooks.smtp_client_mailfrom_args or hooks.smtp_client_rcptto_args
+        return not (self._introduction.needed or asked or self._machine.extensions.most_domains)
 
     def _take(self) -> bool:
         """
@@ -291,9 +304,17 @@ class Session(Sending):
         else:
             self._later()
             return True
-        connection = self._connection
+        connection, extensions = self._connection, self._machine.extensions
+        admits = self._quota.admission(extensions)
+        if admits is not None and not admits(message):
+            # It goes on another connection; on this one went others.
+            settlement.reinsert(message)
+            self.leave()
+            return True
         connection.in_use = 1
-        messages = self._sessions.batch(message, self._settings, connection, room)
+        if extensions.most_recipients:
+            room = min(room, extensions.most_recipients)
+        messages = self._sessions.batch(message, self._settings, connection, room, admits)
         transaction = self._transaction = Transaction(self._f, settlement, self.dr, connection, messages)
         if not self._same_tls(message):
             self._change_connection(transaction)
@@ -371,8 +392,13 @@ class Session(Sending):
         """
         due = self._introduction.due(transaction.reception, body, self._machine.extensions.xclient)
         if due is Due.TELL:
+            try:
+                words = xclient_arguments(self._f.hooks, self, self._introduction.words)
+            except ArgumentsFailed as failed:
+                self._settle_unsent(transaction, Verdict.TRANSIENT, failed.note)
+                return False
             transaction.body = body
-            self._machine.xclient(self._introduction.words)
+            self._machine.xclient(words)
             self._protocol.flush()
         elif due is Due.FAIL:
             self._settle_unsent(transaction, Verdict.TRANSIENT, XCLIENT_NOT_OFFERED)

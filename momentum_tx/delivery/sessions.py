@@ -5,7 +5,7 @@ failed one means for the host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
@@ -245,12 +245,20 @@ class Sessions:
             message = dr.mail_queue.next_active(slot)
         return message
 
-    def batch(self, message: Message, settings: PathSettings, connection: Connection, room: int) -> list[Message]:
+    def batch(
+        self,
+        message: Message,
+        settings: PathSettings,
+        connection: Connection,
+        room: int,
+        admits: Callable[[Message], bool] | None = None,
+    ) -> list[Message]:
         """
         *message* and those of its reception that may share its transaction:
         same domain, same binding, due as well (Momentum: ``assess_batch``).
 
         :param room: most messages there may be.
+        :param admits: says of each further one whether it may go along; asked last.
         """
         messages = [message]
         dr, reception = message.domain, message.reception
@@ -273,6 +281,7 @@ class Sessions:
                 and (mailbox := same_mailbox(sibling.recipient)) not in taken
                 and not (dr.rolled and self.facilities.tls_policies.stray(sibling, dr))
                 and self.facilities.tls_requirements.alike(message, sibling, dr, connection.host_name)
+                and (admits is None or admits(sibling))
             ):
                 queue.take(sibling)
                 taken.add(mailbox)

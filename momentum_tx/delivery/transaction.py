@@ -6,7 +6,8 @@ them until each is settled or given back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
@@ -24,12 +25,19 @@ from ..smtp.events import RecipientResult
 from ..smtp.extensions import Extensions
 from ..smtp.international import ascii_form, needs_smtputf8
 from ..stages import Stage
+from .arguments import ArgumentsFailed
 from .dialogues import keep_transaction
 
 if TYPE_CHECKING:
     from .facilities import Facilities
     from .settle import Settlement
     from .throttles import Throttle
+
+
+#: Replies by which a peer says that it does not take a parameter, or cannot read it (RFC 5321 4.1.1.11, 4.2.4).
+_STUMBLES: Final = (b"555", b"501")
+#: Parameters without which a message must not be sent (RFC 8689 4.2.1).
+_NEEDED: Final = (b"REQUIRETLS",)
 
 
 class Transaction:
@@ -51,6 +59,7 @@ class Transaction:
         "_dr",
         "_f",
         "_settlement",
+        "bare",
         "begun",
         "body",
         "chunk_size",
@@ -59,6 +68,7 @@ class Transaction:
         "intended",
         "lost_reply",
         "messages",
+        "parameters",
         "prefaced",
         "reception",
         "recipients",
@@ -96,6 +106,10 @@ class Transaction:
         #: Whether the peer has been told of it.
         self.begun = False
         self.ended = False
+        #: Whether it is to be said without any parameter that can be done without.
+        self.bare = False
+        #: What follows the path in MAIL, and in each RCPT; the latter may be nothing at all.
+        self.parameters: tuple[bytes, Sequence[bytes]] = b"", ()
         #: Whether all was said that comes before a message.
         self.prefaced = False
         #: Whether an intent is on record, or about to be.
@@ -155,15 +169,16 @@ class Transaction:
         if len(refused) == len(self.messages):
             return UTF8_NOT_OFFERED
         if refused:
-            self._leave_out(refused, UTF8_NOT_OFFERED)
+            self._leave_out(refused, UTF8_NOT_OFFERED, Verdict.PERMANENT)
         self.sender = ascii_form(self.sender)
         self.recipients = [ascii_form(message.recipient) for message in self.messages]
         return b""
 
-    def _leave_out(self, refused: Sequence[Message], note: bytes) -> None:
+    def _leave_out(self, refused: Sequence[Message], note: bytes, verdict: Verdict) -> None:
         """
-        Fail some of the messages for ever, before the peer is told of any.
+        Fail some of the messages, before the peer is told of any.
         """
+        settle = self._settlement.permanent if verdict is Verdict.PERMANENT else self._settlement.transient
         self.messages = [message for message in self.messages if message not in refused]
         for throttle in self.throttles:
             throttle.withdraw(len(refused))
@@ -171,7 +186,7 @@ class Transaction:
         now = self._f.wall()
         for message in refused:
             try:
-                self._settlement.permanent(message, note, Stage.IDLE, now)
+                settle(message, note, Stage.IDLE, now)
             except Exception:
                 self._log.failure("settling {id} failed", id=message.id)
                 self._settlement.keep(message, now)
@@ -219,6 +234,77 @@ class Transaction:
             return ()
         return [_recipient_parameters(terms.of(message.index)) for message in self.messages]
 
+    def reduced(self, found: Sequence[bytes | ArgumentsFailed]) -> Sequence[bytes]:
+        """
+        Leave out the recipients of whom nothing can be said; they fail for now.
+
+        :param found: what is said behind each path, or why nothing can be.
+        :returns: what is said of the others.
+        :raises ArgumentsFailed: there are no others.
+        """
+        failed = [
+            (message, said) for message, said in zip(self.messages, found, strict=False) if not isinstance(said, bytes)
+        ]
+        said = [said for said in found if isinstance(said, bytes)]
+        if not failed:
+            return said
+        if not said:
+            raise failed[0][1]
+        left_out = {id(message) for message, _ in failed}
+        pairs = zip(self.messages, self.recipients, strict=True)
+        self.recipients = [path for message, path in pairs if id(message) not in left_out]
+        for message, error in failed:
+            self._leave_out([message], error.note, Verdict.TRANSIENT)
+        return said
+
+    def understood(self, extensions: Extensions) -> Extensions:
+        """
+        What is to be used of what the peer offers.
+        """
+        if not self.bare:
+            return extensions
+        return replace(extensions, size_offered=False, eight_bit=False, smtputf8=False, dsn=False)
+
+    def stumbled(self, results: Sequence[RecipientResult]) -> list[int]:
+        """
+        Whom the peer refused for parameters that can be left out, by index.
+
+        :param results: one per message, in their order.
+        """
+        if self.bare:
+            return []
+        mail, each = self.parameters
+        return [
+            index
+            for index, result in enumerate(results)
+            if result.verdict is Verdict.PERMANENT
+            and result.note[:3] in _STUMBLES
+            and (
+                any(word not in _NEEDED for word in mail.split())
+                if result.stage is Stage.AFTER_MAIL_FROM
+                else result.stage is Stage.AFTER_RCPT_TO and index < len(each) and each[index]
+            )
+        ]
+
+    def split(
+        self, indices: Sequence[int], results: Sequence[RecipientResult]
+    ) -> tuple[Transaction, Sequence[RecipientResult]]:
+        """
+        Try some of the messages again, without parameters; they are no longer of this
+        transaction, and it does not count as another attempt.
+
+        :param results: one per message.
+        :returns: their transaction, and the results of the others.
+        """
+        moving = set(indices)
+        moved = [message for index, message in enumerate(self.messages) if index in moving]
+        self.messages = [message for index, message in enumerate(self.messages) if index not in moving]
+        self._dr.in_flight -= len(moved)
+        self._dr.attempts -= len(moved)
+        again = Transaction(self._f, self._settlement, self._dr, self._connection, moved)
+        again.body, again.bare, again.prefaced = self.body, True, True
+        return again, [result for index, result in enumerate(results) if index not in moving]
+
     def begin(self) -> None:
         """
         The peer is about to be told: from here on it is an attempt.
@@ -231,7 +317,7 @@ class Transaction:
         self._dr.attempts += count
         self._connection.recipients += count
         hook = self._f.hooks.log_attempt_v1
-        if not hook:
+        if not hook or self.bare:
             return
         now, dr = self._f.wall(), self._dr
         host = f"{self._connection.host_name} [{self._connection.address}]".encode()
@@ -259,7 +345,7 @@ class Transaction:
         """
         self._end()
         now = self._f.wall()
-        if self.begun:
+        if self.begun and results:
             # First: whoever is put away to wait shall not be taken out again for its name.
             self._keep_dialogue(results, ambiguous)
         if len(results) > 1 and any(result.beyond for result in results):

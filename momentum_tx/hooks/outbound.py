@@ -68,6 +68,9 @@ class OutboundHooks:
         self.outbound_smtp_tls_verify_callback = Override[c.IOutboundSmtpTlsVerifyCallback, bool](
             c.IOutboundSmtpTlsVerifyCallback, turn, bool
         )
+        self.smtp_client_mailfrom_args = Veto[c.ISmtpClientMailfromArgs](c.ISmtpClientMailfromArgs, turn)
+        self.smtp_client_rcptto_args = Veto[c.ISmtpClientRcpttoArgs](c.ISmtpClientRcpttoArgs, turn)
+        self.smtp_client_xclient_args = Veto[c.ISmtpClientXclientArgs](c.ISmtpClientXclientArgs, turn)
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self.smtp_tls_reporting = Notice[c.ISmtpTlsReporting](c.ISmtpTlsReporting, turn)
         self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..policy.tls import TLSParameters
     from ..settings import DKIMSignature
     from ..stages import Stage
-    from .records import IClientSession, IConnectionHandle, IDomainRecord, IMessage, IReception
+    from .records import IClientSession, ICommandArguments, IConnectionHandle, IDomainRecord, IMessage, IReception
     from .seams import ITLSFacts
 
 
@@ -429,6 +429,60 @@ class IMessageHeld(Interface):
         :param dr: the domain record it was queued under.
         :param now: wall time in epoch seconds; ``None`` means that nobody has looked.
         :param note: what happened in place of the reply.
+        """
+
+
+class ISmtpClientMailfromArgs(Interface):
+    """
+    Hook: what is said behind MAIL FROM?  Shape: *veto*.
+
+    Source: Momentum, hook ``smtp_client_mailfrom_args``.
+    """
+
+    def smtp_client_mailfrom_args(session: IClientSession, args: ICommandArguments) -> bool | None:
+        """
+        Asked before MAIL FROM of each transaction.
+
+        :param session: where; ``session.extensions`` says what the peer understands,
+            which nobody checks again, and ``session.message`` is the message.
+        :param args: what would be said; change it.
+        :returns: true if the message shall fail for now instead.
+        """
+
+
+class ISmtpClientRcpttoArgs(Interface):
+    """
+    Hook: what is said behind RCPT TO?  Shape: *veto*.
+
+    Source: Momentum, hook ``smtp_client_rcptto_args``.
+    """
+
+    def smtp_client_rcptto_args(session: IClientSession, msg: IMessage, args: ICommandArguments) -> bool | None:
+        """
+        Asked before RCPT TO, for each recipient of a transaction.
+
+        :param session: as for :class:`ISmtpClientMailfromArgs`.
+        :param msg: the message with this recipient.
+        :param args: what would be said; change it.
+        :returns: true if this recipient's message shall fail for now instead.
+        """
+
+
+class ISmtpClientXclientArgs(Interface):
+    """
+    Hook: what is said behind XCLIENT?  Shape: *veto*.
+
+    Source: Momentum, hook ``smtp_client_xclient_args``.
+    """
+
+    def smtp_client_xclient_args(session: IClientSession, args: ICommandArguments) -> bool | None:
+        """
+        Asked before XCLIENT.
+
+        :param session: as for :class:`ISmtpClientMailfromArgs`; ``extensions.xclient``
+            says what the peer wants to know.
+        :param args: what would be said; change it.
+        :returns: true if the message shall fail for now instead.
         """
 
 

@@ -203,3 +203,40 @@ class IClientSession(Interface):
     )
     encrypted: bool = Attribute("Whether TLS is in use.")
     message: IMessage | None = Attribute("The message that is about to be sent; ``None`` while the session opens.")
+
+
+class ICommandArguments(Interface):
+    """
+    What follows a command, in its order; names in any case of letters.
+    """
+
+    def add(name: bytes, value: bytes | None = None) -> None:
+        """
+        Say *name* too, or with another value.
+
+        :param name: the keyword.
+        :param value: already encoded, as xtext where the extension wants that; ``None``
+            says the name alone.
+        :raises ValueError: it cannot be said.
+        """
+
+    def delete(name: bytes) -> None:
+        """
+        Do not say *name*; harmless if nobody would.
+
+        :param name: the keyword.
+        """
+
+    def fetch(name: bytes) -> bytes | None:
+        """
+        The value of *name*; ``None`` if it has none, or is not there.
+
+        :param name: the keyword.
+        """
+
+    def __contains__(name: bytes) -> bool:
+        """
+        Whether *name* would be said.
+
+        :param name: the keyword.
+        """

@@ -34,6 +34,13 @@ AUTH_NOT_OFFERED: Final = b"451 4.7.6 [internal] AUTH required but not advertise
 AUTH_NEEDS_TLS: Final = b"451 4.7.11 [internal] AUTH required but not safe without TLS"
 #: Whoever has the credentials does not give them.
 NO_CREDENTIALS: Final = b"451 4.7.0 [internal] no credentials for AUTH"
+MAIL_HOOK_FAILED: Final = _INTERNAL + b"MAIL FROM argument hook failed"
+RCPT_HOOK_FAILED: Final = _INTERNAL + b"RCPT TO argument hook failed"
+XCLIENT_HOOK_FAILED: Final = _INTERNAL + b"XCLIENT argument hook failed"
+MAIL_TOO_LONG: Final = _INTERNAL + b"MAIL FROM arguments too long"
+RCPT_TOO_LONG: Final = _INTERNAL + b"RCPT TO arguments too long"
+#: The peer would not forget a transaction, so that no other can begin.
+RESET_REFUSED: Final = _INTERNAL + b"RSET refused"
 #: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.
 TOO_LARGE: Final = b"552 5.3.4 [internal] message is larger than the peer accepts"
 #: RFC 6531 section 3.2: the address needs what the peer does not offer.

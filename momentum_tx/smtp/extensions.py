@@ -13,6 +13,8 @@ MAX_OFFER: Final = 1024
 _OFFER: Final = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?: +([\x20-\x7e]*))?\Z")
 #: RFC 1870 3: one to twenty digits.
 _SIZE: Final = re.compile(rb"[0-9]{1,20}\Z")
+#: RFC 9422 4: one to six digits that do not begin with zero.
+_LIMIT: Final = re.compile(rb"[1-9][0-9]{0,5}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class Extensions:
     :ivar dsn: RFC 3461.
     :ivar auth: mechanisms offered, upper case (RFC 4954).
     :ivar xclient: attributes of a client that may be told, upper case (Postfix).
+    :ivar most_recipients: recipients of one transaction (RFC 9422, RCPTMAX); 0 if it names no limit.
+    :ivar most_transactions: MAIL commands of one session (MAILMAX); 0 if it names no limit.
+    :ivar most_domains: different domains of recipients in one session (RCPTDOMAINMAX); 0 if
+        it names no limit.
     :ivar keywords: everything offered: keyword in upper case, parameters as sent.
     """
 
@@ -46,6 +52,9 @@ class Extensions:
     dsn: bool = False
     auth: tuple[bytes, ...] = ()
     xclient: tuple[bytes, ...] = ()
+    most_recipients: int = 0
+    most_transactions: int = 0
+    most_domains: int = 0
     keywords: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
@@ -64,6 +73,7 @@ def parse_extensions(lines: Sequence[bytes]) -> Extensions:
         found = _OFFER.match(line) if len(line) <= MAX_OFFER else None
         if found is not None:
             keywords.setdefault(found[1].upper(), (found[2] or b"").strip())
+    limits = _limits(keywords.get(b"LIMITS", b""))
     size = keywords.get(b"SIZE")
     if size and not _SIZE.match(size):
         size = None
@@ -80,5 +90,21 @@ def parse_extensions(lines: Sequence[bytes]) -> Extensions:
         dsn=b"DSN" in keywords,
         auth=tuple(keywords.get(b"AUTH", b"").upper().split()),
         xclient=tuple(keywords.get(b"XCLIENT", b"").upper().split()),
+        most_recipients=limits.get(b"RCPTMAX", 0),
+        most_transactions=limits.get(b"MAILMAX", 0),
+        most_domains=limits.get(b"RCPTDOMAINMAX", 0),
         keywords=keywords,
     )
+
+
+def _limits(text: bytes) -> dict[bytes, int]:
+    """
+    The limits a peer names (RFC 9422 3); what is no limit is none, and a name that
+    comes twice counts once.
+    """
+    found: dict[bytes, int] = {}
+    for word in text.split():
+        name, _, value = word.partition(b"=")
+        if _LIMIT.match(value):
+            found.setdefault(name.upper(), int(value))
+    return found

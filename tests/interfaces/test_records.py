@@ -38,8 +38,10 @@ class RecordContractTests(contracts.Documented):
             records.IConnection: Connection(),
             records.IConnectionHandle: ConnectionHandle(record, 0, None),
         }
-        # Two are verified where they are made: test_conversation, test_transcript.
-        self.assertEqual({*kept, records.IClientSession, records.ITranscript}, set(self.contracts))
+        # Others are verified where they are made: test_conversation, test_arguments, test_transcript.
+        self.assertEqual(
+            {*kept, records.IClientSession, records.ICommandArguments, records.ITranscript}, set(self.contracts)
+        )
         for contract, found in kept.items():
             verifyObject(contract, found)
             self.assertTrue(contract.implementedBy(type(found)), contract)

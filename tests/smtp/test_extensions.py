@@ -119,3 +119,42 @@ class ExtensionsTests(SynchronousTestCase):
         """
         found = self.offers(*[b"X%d" % number for number in range(998)], b"PIPELINING")
         self.assertTrue(found.pipelining)
+
+
+class LimitsTests(SynchronousTestCase):
+    """
+    LIMITS (RFC 9422).
+    """
+
+    def limits(self, text: bytes) -> tuple[int, int, int]:
+        """
+        What is taken from an offer.
+        """
+        offers = parse_extensions([b"mx.example", text])
+        return offers.most_recipients, offers.most_transactions, offers.most_domains
+
+    def test_named(self) -> None:
+        """
+        Each limit is a word of its own, in any order and case of letters.
+        """
+        self.assertEqual(self.limits(b"LIMITS RCPTMAX=20 MAILMAX=5 RCPTDOMAINMAX=1"), (20, 5, 1))
+        self.assertEqual(self.limits(b"limits rcptdomainmax=999999 mailmax=1"), (0, 1, 999999))
+        self.assertEqual(self.limits(b"LIMITS"), (0, 0, 0))
+        self.assertEqual(self.limits(b"SIZE 10"), (0, 0, 0))
+
+    def test_bogus(self) -> None:
+        """
+        What is no limit, or none of these, is ignored, and the others count.
+        """
+        for bogus in (
+            b"RCPTMAX=0",
+            b"RCPTMAX=-1",
+            b"RCPTMAX=01",
+            b"RCPTMAX=1000000",
+            b"RCPTMAX=",
+            b"RCPTMAX",
+            b"=5",
+            b"X=5",
+        ):
+            self.assertEqual(self.limits(b"LIMITS " + bogus + b" MAILMAX=7"), (0, 7, 0), bogus)
+        self.assertEqual(self.limits(b"LIMITS RCPTMAX=3 RCPTMAX=9"), (3, 0, 0))
