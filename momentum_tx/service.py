@@ -420,6 +420,7 @@ class OutboundService(Service, Commands):
         while (len(self._injection) or self._signer.busy) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05, lambda: None)
         self._injection.interrupt()
+        self._signer.stop()
         await self.reports.stop()
         await self.spool.stop()
         self._close()

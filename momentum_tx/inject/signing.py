@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -117,6 +117,8 @@ class Signer:
         self._waiting: deque[_Job] = deque()
         self._running = 0
         self._feeding = False
+        #: Questions that providers take their time to answer.
+        self._asking: set[Deferred[Any]] = set()
 
     def serve(self, receiver: Receiver) -> None:
         """
@@ -130,7 +132,14 @@ class Signer:
         """
         Whether a message is being signed, or waits to be.
         """
-        return bool(self._running or self._waiting)
+        return bool(self._running or self._waiting or self._asking)
+
+    def stop(self) -> None:
+        """
+        Wait for no provider any more: what it was asked about is refused for now.
+        """
+        for asking in list(self._asking):
+            asking.cancel()
 
     def use(self, keys: dict[str, SigningKey]) -> None:
         """
@@ -159,12 +168,18 @@ class Signer:
                 patience = self._config().global_settings.hook_timeout
                 answer = hook.inquire(lambda each: each.dkim_sign(reception, content, domain), self._clock, patience)
             if isinstance(answer, Deferred):
+                self._asking.add(answer)
+                answer.addBoth(self._answered, answer)
                 waiting: Deferred[bytes] = answer.addCallback(self._chosen, domain, content)
                 return waiting.addErrback(self._failed, reception, content)
             signed = self._chosen(answer, domain, content)
         except Exception:
             return self._failed(Failure(), reception, content)
         return signed.addErrback(self._failed, reception, content) if isinstance(signed, Deferred) else signed
+
+    def _answered(self, result: Any, asking: Deferred[Any]) -> Any:
+        self._asking.discard(asking)
+        return result
 
     def _chosen(self, answer: Sequence[DKIMSignature] | None, domain: str, content: bytes) -> bytes | Deferred[bytes]:
         """

@@ -473,6 +473,19 @@ class HookTests(SigningCase):
             },
         )
 
+    def test_stop(self) -> None:
+        """
+        A service that stops waits five seconds for a provider, and leaves nothing behind;
+        what it was asked about is refused for now.
+        """
+        world = self.hooked(lambda: Deferred())
+        sending = world.send(SENDER, [BOB], world.message())
+        world.advance(1)
+        self.assertNoResult(sending)
+        world.stop()
+        self.assertEqual(world.leftovers(), [])
+        self.assertEqual(self.failureResultOf(sending, MessageRefused).value.code, 451)
+
     def test_keys_are_remembered(self) -> None:
         """
         A provider's key is read once, in a thread; of too many the oldest is forgotten.

@@ -25,8 +25,8 @@ STS = AppliedPolicy(
     ("*.mail.company-y.example",),
 )
 
-#: The report of RFC 8460 appendix B, but for its id, which is whoever reports', and with mx-host as a list, as the
-#: errata have it.
+#: The report of RFC 8460 appendix B, but for its id and the optional link to more information, which are whoever
+#: reports', and with mx-host as a list, as its text has it and not the example.
 EXAMPLE = {
     "organization-name": "Company-X",
     "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "2016-04-01T23:59:59Z"},

@@ -271,7 +271,7 @@ class _Making:
 
     def _providers(self) -> None:
         dice = self.dice
-        kinds = ("raise", "nonsense", "coroutine", "reenter", "veto", "goal", "throttle", "choose", "talkative")
+        kinds = ("raise", "nonsense", "coroutine", "reenter", "veto", "goal", "throttle", "choose", "talkative", "sign")
         for kind in dice.sample(kinds, dice.choice((1, 1, 2, 3))):
             args: dict[str, Any] = {"share": dice.choice((0.1, 0.5, 1.0))}
             if kind == "throttle":

@@ -7,13 +7,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from ...errors import HookReentered
 from ...interfaces import hooks
+from ...settings import DKIMSignature
 from .plan import Part
 
 if TYPE_CHECKING:
@@ -304,6 +307,46 @@ class Talkative:
         self._send()
 
 
+@implementer(hooks.IDkimSign)
+class Signing:
+    """
+    Has mail signed, at once or after a while; sometimes not at all, with a key that is
+    none, or by an answer that never comes.
+    """
+
+    def __init__(self, stage: Stage, chance: Random, args: dict[str, Any]) -> None:
+        self._stage = stage
+        self._chance = chance
+        self._share = float(args.get("share", 0.5))
+
+    def dkim_sign(self, ac: Any, content: bytes, domain: str) -> Any:
+        chance = self._chance
+        if not self._stage.storming or chance.random() > self._share:
+            return [_SIGNATURE]
+        later: Deferred[Any] = Deferred()
+        what = chance.choice(("none", "nobody", "raise", "nonsense", "bad key", "later", "later", "never"))
+        if what == "later":
+            seconds = chance.choice((0.0, 0.5, 5.0, 9.9, 20.0))
+            call = self._stage.world.process.callLater(seconds, lambda: later.callback([_SIGNATURE]))
+            # Whoever is not waited for any more leaves nothing behind.
+            later = Deferred(lambda _: call.cancel())
+        self._stage.books.count(f"hooks asked for a signature: {what}")
+        answers: dict[str, Any] = {
+            "none": (),
+            "nobody": None,
+            "nonsense": ["a signature"],
+            "bad key": [replace(_SIGNATURE, key="none")],
+            "later": later,
+            "never": later,
+        }
+        if what == "raise":
+            raise RuntimeError("dkim_sign does not feel well")
+        return answers[what]
+
+
+#: A key that is nobody's.
+_SIGNATURE: Final = DKIMSignature("sender.example", "s", key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+
 _KINDS: Final[dict[str, Callable[[Stage, Random, dict[str, Any]], object]]] = {
     "raise": Raising,
     "nonsense": TalkingNonsense,
@@ -314,6 +357,7 @@ _KINDS: Final[dict[str, Callable[[Stage, Random, dict[str, Any]], object]]] = {
     "throttle": Throttling,
     "choose": Choosing,
     "talkative": Talkative,
+    "sign": Signing,
 }
 
 

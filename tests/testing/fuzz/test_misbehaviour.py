@@ -121,6 +121,21 @@ class StoryTests(StoryCase):
         fault = self.guilty(self.plan("reenter"), "hooks")
         self.assertIn("was not refused inside an asked hook", fault.text)
 
+    def test_signing(self) -> None:
+        """
+        A provider that is asked for signatures: what it fails at is refused, all else is delivered.
+        """
+        letters = [mail(number, at=float(number), how=("call", "smtp")[number % 2]) for number in range(1, 60)]
+        plan = small_plan(*letters, providers=(Part("sign", {"share": 1.0}),), storm=100.0)
+        result = play(plan)
+        self.flushLoggedErrors()
+        self.assertEqual([str(fault) for fault in result.faults], [])
+        for what in ("none", "nobody", "raise", "nonsense", "bad key", "later", "never"):
+            self.assertGreater(result.counts[f"hooks asked for a signature: {what}"], 0)
+        self.assertGreater(result.counts["refused"], 10)
+        self.assertGreater(result.counts["delivered"], 10)
+        self.assertEqual(result.counts["delivered"], result.counts["taken"])
+
     def test_veto(self) -> None:
         """
         A provider that forbids every host; until the storm is over nothing moves.
