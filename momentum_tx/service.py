@@ -174,18 +174,12 @@ class OutboundService(Service, Commands):
         self._signer = Signer(self._current, self.hooks, seams.threads, reactor, clock)
         self._signer.use(load_keys(config, config.warnings))
         self.reports = TLSReports(
-            lambda: self._current().global_settings,
-            self._agenda,
-            clock,
+            self._facilities,
             seams.threads,
-            self._resolver,
             self.https,
             self.receiver,
             CountStore(seams.files(os.path.join(settings.state_dir, "tlsrpt")), seams.threads),
-            self.hooks,
-            self._hostname,
         )
-        self._facilities.tls_told = self.reports.told
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)
         self._injection = SMTPInjection(
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname

@@ -11,20 +11,17 @@ Source: RFC 8460 sections 3 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from ..delivery.facilities import Facilities
 from ..errors import DeliveryError, LookupFailed, MessageRefused
-from ..hooks.outbound import OutboundHooks
 from ..interfaces.seams import IHTTPSFetch, IThreadExecutor
-from ..interfaces.services import IReceiver, IResolver, Submission
+from ..interfaces.services import IReceiver, Submission
 from ..policy.tls_report import DAY, NO_POLICY, TLSOutcome, day_of, due, next_try, report_targets
 from ..settings import REPORTS_BINDING, GlobalSettings
-from ..timers import Agenda
-from ..wall import WallClock
 from .counts import DomainCounts, TLSCounts
 from .document import MEDIA_TYPE, Report, Reporter
 from .store import CountStore, Entry
@@ -48,48 +45,39 @@ class TLSReports:
     """
     Counts sessions and sends the reports on them.
 
-    :param settings: gives the options in force.
-    :param agenda: times everything.
-    :param wall: wall time.
+    :param facilities: clocks, DNS, hooks, options; asked to tell of sessions while
+        anybody wants to hear of them.
     :param threads: pack reports.
-    :param resolver: says where domains want them.
     :param https: posts them.
     :param receiver: takes those that go by mail.
     :param store: keeps what was counted.
-    :param hooks: told of every session with a policy.
-    :param hostname: our name.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        settings: Callable[[], GlobalSettings],
-        agenda: Agenda,
-        wall: WallClock,
+        facilities: Facilities,
         threads: IThreadExecutor,
-        resolver: IResolver,
         https: IHTTPSFetch,
         receiver: IReceiver,
         store: CountStore,
-        hooks: OutboundHooks,
-        hostname: str,
     ) -> None:
-        self._settings = settings
-        self._wall = wall
+        self._f = facilities
+        self._wall = facilities.wall
         self._threads = threads
-        self._resolver = resolver
         self._https = https
         self._receiver = receiver
         self._store = store
-        self._hooks = hooks
-        self._hostname = hostname
-        self._saver = agenda.alarm(self._save)
-        self._looker = agenda.alarm(self._look)
+        self._saver = facilities.agenda.alarm(self._save)
+        self._looker = facilities.agenda.alarm(self._look)
         self._under_way: dict[tuple[int, str], Deferred[None]] = {}
         self._loading: Deferred[None] | None = None
         self._running = False
         self.counts = TLSCounts()
+
+    def _settings(self) -> GlobalSettings:
+        return self._f.config.global_settings
 
     # Life.
 
@@ -102,10 +90,12 @@ class TLSReports:
 
     def configure(self) -> None:
         """
-        The options may have changed.
+        The options, or who listens, may have changed.
         """
         if not self._running:
             return
+        wanted = self._settings().tlsrpt or self._f.hooks.smtp_tls_reporting
+        self._f.tls_told = self.told if wanted else None
         if not self._settings().tlsrpt:
             # What was counted would be reported of half a day.
             self._looker.disarm()
@@ -163,7 +153,7 @@ class TLSReports:
         What came of TLS in a session.
         """
         now = self._wall()
-        hook = self._hooks.smtp_tls_reporting
+        hook = self._f.hooks.smtp_tls_reporting
         if hook and outcome.policy.kind != NO_POLICY:
             point = outcome.data_point(now)
             hook.notify(lambda provider: provider.smtp_tls_reporting(point))
@@ -205,7 +195,7 @@ class TLSReports:
             if (day, domain) in self._under_way:
                 continue
             if not counts.next:
-                counts.next = due(day, domain, self._hostname, spread)
+                counts.next = due(day, domain, self._f.hostname, spread)
             wait = counts.next - now
             if wait > 0:
                 pause = min(pause, wait)
@@ -246,7 +236,7 @@ class TLSReports:
         self.counts.dirty.add((day, domain))
         reason = ""
         try:
-            answer = await self._resolver.lookup_txt(RECORD_HOST + domain)
+            answer = await self._f.resolver.lookup_txt(RECORD_HOST + domain)
         except LookupFailed as error:
             reason = str(error)
         else:
@@ -273,9 +263,9 @@ class TLSReports:
 
     def _reporter(self) -> Reporter:
         settings = self._settings()
-        sender = settings.tlsrpt_from or f"tlsrpt@{self._hostname}"
+        sender = settings.tlsrpt_from or f"tlsrpt@{self._f.hostname}"
         return Reporter(
-            settings.tlsrpt_organization or self._hostname,
+            settings.tlsrpt_organization or self._f.hostname,
             settings.tlsrpt_contact or sender,
             sender,
             sender.rpartition("@")[2].lower(),

@@ -147,6 +147,18 @@ class WithoutPolicyTests(TellingCase):
         world.advance(5)
         self.assertEqual((self.outcomes, [each.encrypted for each in self.mx.ledger]), ([], [True]))
 
+    def test_rolled_up(self) -> None:
+        """
+        A session for a set of domains is nobody's.
+        """
+        for more in ("rollup_by_mx_set = true\n", f'[host."{HOST}"]\nrollup_mx = true\n'):
+            world = self.telling(TLS + more)
+            world.resolver.mx["other.example"] = world.resolver.mx[DOMAIN]
+            for domain in (DOMAIN, "other.example"):
+                world.send(SENDER, [f"bob@{domain}"], world.message())
+            world.advance(5)
+            self.assertEqual((len(self.mx.ledger), self.outcomes), (2, []), more)
+
 
 class DANETests(TellingCase):
     """

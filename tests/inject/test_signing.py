@@ -336,6 +336,7 @@ class ThreadTests(SigningCase):
         """
         Where no thread is to be had, thousands that wait are refused, one by one and without a crash.
         """
+        self.patch(signing, "BATCH", 1)
         world = self.signing_world(self.config("rsa", top="dkim_threads = 1"))
         world.threads.delay = 1.0
         sent = [world.send(SENDER, [BOB], world.message(str(number))) for number in range(3000)]

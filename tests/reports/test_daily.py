@@ -153,6 +153,26 @@ class StoryTests(DailyCase):
         record = key("ed25519").record().encode()
         self.assertTrue(dkimpy.verify(mx.ledger[0].content, dnsfunc=lambda name, timeout=5: record))
 
+    def test_broken_tls(self) -> None:
+        """
+        A report arrives at the very domain whose policy nobody can fulfil, while its other mail waits.
+        """
+        world = self.daily(PROMPT + "use_mta_sts = true\n", "mailto:tls@example.com")
+        mx = world.exchanger("example.com")
+        world.publish_policy("example.com", b"version: STSv1\nmode: enforce\nmx: mx1.example.com\nmax_age: 604800\n")
+        self.accept(world)
+        world.advance(REST + 60)
+        ((_, report),) = self.mailed(mx)
+        sts = report["policies"][0]
+        self.assertEqual(sts["policy"]["policy-type"], "sts")
+        self.assertEqual({each["result-type"] for each in sts["failure-details"]}, {"starttls-not-supported"})
+        self.assertEqual(world.queued(), 1)
+        # The session that took it is not in the next one.
+        world.advance(DAY)
+        reports = [report for _, report in self.mailed(mx)]
+        kinds = {policy["policy"]["policy-type"] for report in reports for policy in report["policies"]}
+        self.assertEqual((len(reports), kinds), (2, {"sts"}))
+
     def test_everywhere(self) -> None:
         """
         Who names several addresses gets it at each, once, although one fails at first.
@@ -316,6 +336,8 @@ class SwitchTests(DailyCase):
         world.advance(REST + DAY)
         self.assertEqual((self.posted(world), world.report_files.names()), ([], []))
         self.assertIsNone(world.service.configuration.binding_slot("tlsrpt"))
+        # Sessions need not even tell.
+        self.assertIsNone(world.service.delivery.facilities.tls_told)
 
     def test_reload(self) -> None:
         """
