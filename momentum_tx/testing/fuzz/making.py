@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from ..world import EPOCH
+from .demands import draw_demands
 from .habits import Habits
 from .operator import write_policy
 from .plan import Domain, Host, Part, Plan, Step
@@ -83,6 +84,7 @@ class _Making:
         self._method()
         self._carriage()
         draw_said(plan)
+        draw_demands(plan)
         plan.steps.sort(key=lambda step: step.at)
 
     def step(self, at: float, kind: str, **args: Any) -> None:

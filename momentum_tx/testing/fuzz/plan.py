@@ -91,6 +91,7 @@ class Plan:
     :ivar bindings: (name, address) pairs.
     :ivar hosts: the receivers.
     :ivar domains: the recipients' domains.
+    :ivar demands: what domains want of TLS: ``dane``, ``enforce`` or ``testing``, by name.
     :ivar providers: hook providers that are registered.
     :ivar steps: what happens, in the order of time.
     """
@@ -106,6 +107,7 @@ class Plan:
     bindings: list[tuple[str, str]] = field(default_factory=list)
     hosts: list[Host] = field(default_factory=list)
     domains: list[Domain] = field(default_factory=list)
+    demands: dict[str, str] = field(default_factory=dict)
     providers: list[Part] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 

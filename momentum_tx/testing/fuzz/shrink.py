@@ -93,6 +93,8 @@ class _Shrinking:
         yield lambda plan: setattr(plan, "storm", min(plan.storm, last + 1.0))
         for name in list(plan.settings):
             yield lambda plan, name=name: plan.settings.pop(name)  # type: ignore[misc]
+        for name in list(plan.demands):
+            yield lambda plan, name=name: plan.demands.pop(name)  # type: ignore[misc]
         for header in list(plan.tables):
             yield lambda plan, header=header: plan.tables.pop(header)  # type: ignore[misc]
         for index, host in enumerate(plan.hosts):

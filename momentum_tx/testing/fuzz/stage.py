@@ -26,6 +26,7 @@ from .attempts import AttemptWatch
 from .binding_watch import BindingWatch
 from .books import SYNC_WINDOW, Books
 from .clients import Clients
+from .demands import DemandWatch
 from .edges import LMTP_PORT, SMTP_PORT, Edge, Ends, WireWatch, suspended
 from .events import Events
 from .journal_watch import JournalWatch, survived
@@ -131,6 +132,7 @@ class Stage:
             self._receiver(host)
         for domain in plan.domains:
             self.write_domain(domain.name)
+        self.demands = DemandWatch(self)
         self._start()
 
     def seconds(self) -> float:
@@ -417,6 +419,7 @@ class Stage:
                 for taken in ledger[seen:]:
                     self.trace("taken", address, taken.connection, taken.content)
                     self.books.taken(address, taken)
+                    self.demands.taken(address, taken)
         self.clients.look()
         if self._readying is not None and self._readying.called:
             self._have_read()
