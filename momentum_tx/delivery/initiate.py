@@ -276,7 +276,7 @@ class _Attempt:
             dr.mxlist,
             usable=lambda address: f.egress.source(slot, dr.domain, address) is not None,
             default_port=self._settings.port,
-            down=lambda address, port: records.down((address, port), slot, now, retry),
+            down=lambda address, port: records.down((address, port), slot, now, retry, dr.domain),
             full=self._full,
             probed=lambda address, port: self._probes.busy((address, port), slot),
             skipped=f.message_tls.left_out(dr, slot),

@@ -51,6 +51,8 @@ class FailedSession:
     :ivar note: status text; empty for a connection that was never established.
     :ivar stage: where it stood.
     :ivar connection: the connection, ``None`` if no address was chosen.
+    :ivar demanded: whether it was what this domain demands of TLS that was not met, which
+        is nobody else's business.
     :ivar hold: seconds for which the domain and binding are left alone, since it is no
         fault of the host's.
     """
@@ -59,6 +61,7 @@ class FailedSession:
     stage: Stage
     connection: Connection | None
     hold: float = 0.0
+    demanded: bool = False
 
 
 #: Refused before any address was chosen, or at once by all of them.
@@ -125,7 +128,7 @@ class MailConnections:
         """
         dr, slot = handle.dr, handle.binding_slot
         f = self._initiator.facilities
-        self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).port))
+        self._initiator.records.contacted(dr.peers(f.config.path(slot, dr.domain).port), dr.domain, slot)
         self._initiator.probes.end(handle)
         if dr.mail_queue.release() or dr.contact_failing_since:
             dr.contact_failing_since = 0.0
@@ -236,10 +239,10 @@ class MailConnections:
         ]
         if word & ConnFlag.ERROR_NO_MXS_REACHABLE:
             for peer in peers:
-                records.count_failure(peer)
+                records.count_failure(peer, dr.domain, slot)
         settings = f.config.domain(dr.domain)
         most = settings.mx_failures_to_delay
-        if most and peers and all(records.failures(peer) >= most for peer in peers):
+        if most and peers and all(records.failures(peer, dr.domain, slot) >= most for peer in peers):
             self._settlement.delay_domain(dr, TOO_MANY_FAILURES)
         if not dr.contact_failing_since:
             dr.contact_failing_since = now

@@ -192,4 +192,5 @@ class Opening(Speaking):
     def _take_mail(self) -> None:
         self.ready = True
         self._sessions.connections.contacted(self.handle)
+        self._sessions.demands_met(self.handle)
         self.next()

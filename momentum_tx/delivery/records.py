@@ -38,6 +38,8 @@ class Records:
         self._metrics: dict[tuple[Peer, int], AddressMetrics] = {}
         #: Failures in a row by address; those without any are left out.
         self._failures: dict[Peer, int] = {}
+        #: When an address did not meet what one domain demands of its hosts, and how often in a row.
+        self._shunned: dict[tuple[str, Peer, int], tuple[float, int]] = {}
         #: Connections of the whole server, open or being opened, and who waits for one.
         self.server: Places[DomainRecord] = Places()
 
@@ -88,13 +90,27 @@ class Records:
             metrics = self._metrics[peer, slot] = AddressMetrics()
         return metrics
 
-    def down(self, peer: Peer, slot: int, now: float, host_failure_retry: float) -> bool:
+    def down(self, peer: Peer, slot: int, now: float, host_failure_retry: float, domain: str = "") -> bool:
         """
         Whether the address failed less than *host_failure_retry* seconds ago.
         A failure from the future (the wall clock went back) does not count.
+
+        :param domain: whose mail is asked for, since an address may have failed what
+            that domain demands, and nobody else.
         """
         metrics = self._metrics.get((peer, slot))
-        return metrics is not None and metrics.failed_at > 0 and 0 <= now - metrics.failed_at < host_failure_retry
+        if metrics is not None and metrics.failed_at > 0 and 0 <= now - metrics.failed_at < host_failure_retry:
+            return True
+        shunned = self._shunned.get((domain, peer, slot)) if self._shunned else None
+        return shunned is not None and 0 <= now - shunned[0] < host_failure_retry
+
+    def shun(self, domain: str, peer: Peer, slot: int, now: float) -> None:
+        """
+        The address did not meet what *domain* demands of it, such as TLS or a
+        certificate: that domain leaves it alone for a while, and others are none the
+        wiser.
+        """
+        self._shunned[domain, peer, slot] = now, self._shunned.get((domain, peer, slot), (0.0, 0))[1] + 1
 
     def failed(self, peer: Peer, slot: int) -> bool:
         """
@@ -103,25 +119,43 @@ class Records:
         metrics = self._metrics.get((peer, slot))
         return metrics is not None and metrics.failed_at > 0
 
-    def failures(self, peer: Peer) -> int:
+    def failures(self, peer: Peer, domain: str = "", slot: int = 0) -> int:
         """
-        Failures of the address in a row, from whatever binding.
+        Failures of the address in a row, from whatever binding, and of those that
+        concern *domain* alone those from one.
         """
-        return self._failures.get(peer, 0)
+        count = self._failures.get(peer, 0)
+        shunned = self._shunned.get((domain, peer, slot)) if self._shunned else None
+        return count if shunned is None else count + shunned[1]
 
-    def count_failure(self, peer: Peer) -> None:
+    def count_failure(self, peer: Peer, domain: str = "", slot: int = 0) -> None:
         """
-        One more failure of the address in a row.
+        One more failure of the address in a row; where *domain* shuns it, of that
+        domain's alone.
         """
-        self._failures[peer] = self._failures.get(peer, 0) + 1
+        shunned = self._shunned.get((domain, peer, slot)) if self._shunned else None
+        if shunned is None:
+            self._failures[peer] = self._failures.get(peer, 0) + 1
+        else:
+            self._shunned[domain, peer, slot] = shunned[0], shunned[1] + 1
 
-    def contacted(self, peers: Iterable[Peer]) -> None:
+    def contacted(self, peers: Iterable[Peer], domain: str = "", slot: int = 0) -> None:
         """
         A domain that has these addresses was reached at one of them: their
         failures are no longer in a row.
         """
         for peer in peers:
             self._failures.pop(peer, None)
+            shunned = self._shunned.get((domain, peer, slot)) if self._shunned else None
+            if shunned is not None:
+                self._shunned[domain, peer, slot] = shunned[0], 0
+
+    def demands_met(self, domain: str, peer: Peer, slot: int) -> None:
+        """
+        The address has what *domain* demands.
+        """
+        if self._shunned:
+            self._shunned.pop((domain, peer, slot), None)
 
     def address_failed(self, peer: Peer, slot: int, now: float) -> None:
         """
@@ -153,6 +187,7 @@ class Records:
             metrics.updated_at += seconds
             if metrics.failed_at:
                 metrics.failed_at += seconds
+        self._shunned = {key: (when + seconds, count) for key, (when, count) in self._shunned.items()}
 
     def expire(self, now: float, lifetime: float) -> None:
         """
@@ -161,6 +196,7 @@ class Records:
         those whose look-ups failed lately a while later.
         """
         self._metrics = {key: metrics for key, metrics in self._metrics.items() if now - metrics.updated_at < lifetime}
+        self._shunned = {key: known for key, known in self._shunned.items() if now - known[0] < lifetime}
         known = {peer[0] for peer, _ in self._metrics}
         known.update(address for dr in self._domains.values() for mx in dr.mxlist for address in mx.host.addresses)
         self._failures = {peer: count for peer, count in self._failures.items() if peer[0] in known}

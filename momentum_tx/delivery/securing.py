@@ -59,6 +59,7 @@ class Securing(ABC):
         "_small_hello",
         "_spoilt_at",
         "_tls",
+        "_unmet",
         "_wished",
     )
 
@@ -93,6 +94,8 @@ class Securing(ABC):
         self._shaking_hands = False
         #: Our address, once TLS is a question that somebody counts the answers to.
         self._local = ""
+        #: Whether the session ends because what is demanded of TLS was not met.
+        self._unmet = False
         #: The peer's greeting, once it was read.
         self._greeting: Reply | None = None
 
@@ -203,7 +206,7 @@ class Securing(ABC):
         else:
             self._tell(BROKEN if offered else NOT_OFFERED)
             if parameters.mandatory:
-                self._fail_session(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
+                self._fall_short(TLS_NOT_OFFERED, Stage.DURING_STARTTLS)
             else:
                 self._become_ready()
 
@@ -217,7 +220,7 @@ class Securing(ABC):
                 self._tell(NO_ANSWER)
         else:
             self._log.failure("what TLS {host} has to have cannot be told", failure, host=self._connection.host_name)
-        self._fail_session(note, Stage.DURING_STARTTLS)
+        self._fall_short(note, Stage.DURING_STARTTLS)
 
     def _tls_go_ahead(self, event: ev.TLSGoAhead) -> None:
         self._shake_hands()
@@ -227,7 +230,7 @@ class Securing(ABC):
         if self._tls.clear_after_failure:
             self._become_ready()
         else:
-            self._fail_session(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
+            self._fall_short(NO_GO_AHEAD, Stage.AFTER_STARTTLS)
 
     def _shake_hands(self) -> None:
         self._small_hello = self._sessions.tls_memory.small_hello(self._connection.peer)
@@ -240,7 +243,7 @@ class Securing(ABC):
             # It is not the peer that failed.
             self._tls = CLEAR
             self._shaking_hands = False
-            self._fail_session(TLS_UNDETERMINED, Stage.TLS_HANDSHAKE)
+            self._fall_short(TLS_UNDETERMINED, Stage.TLS_HANDSHAKE)
 
     def tls_established(self) -> None:
         self._encrypted = True
@@ -250,12 +253,19 @@ class Securing(ABC):
         self._tell(None, facts)
         note = self._refusal(facts)
         if note:
-            self._fail_session(note, Stage.TLS_HANDSHAKE)
+            self._fall_short(note, Stage.TLS_HANDSHAKE)
         elif self._implicit:
             # The greeting is awaited.
             self._protocol.flush()
         else:
             self._hello()
+
+    def _fall_short(self, note: bytes, stage: Stage) -> None:
+        """
+        What is demanded here was not met; others may demand less of the host.
+        """
+        self._unmet = True
+        self._fail_session(note, stage)
 
     def _refusal(self, facts: ITLSFacts) -> bytes:
         """

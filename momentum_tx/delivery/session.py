@@ -105,7 +105,9 @@ class Session(Sending):
             self._log.failure("messages of an ended session could not be settled")
         failed = None
         if not self.ready and not self._sessions.stopping:
-            failed = FailedSession(note, self._failed_at or stage, self._connection, self._hold)
+            where = self._failed_at or stage
+            demanded = self._unmet or where in (Stage.AFTER_STARTTLS, Stage.TLS_HANDSHAKE)
+            failed = FailedSession(note, where, self._connection, self._hold, demanded)
             self._f.tls_policies.failed(self.dr, self._tls)
         self._sessions.session_ended(self, failed, failed is not None and self._tls_failed(stage))
 

@@ -183,10 +183,13 @@ class Sessions:
             self.facilities.suspension.hold(slot, dr.domain, failed.hold, reason)
             self.keeper.poke(dr)
             return
-        self.records.address_failed(peer, slot, now)
+        if failed.demanded:
+            self.records.shun(dr.domain, peer, slot, now)
+        else:
+            self.records.address_failed(peer, slot, now)
         if self._wants_connection(dr, slot):
             retry = self.facilities.config.domain(dr.domain).host_failure_retry
-            if self.records.down(peer, slot, now, retry):
+            if self.records.down(peer, slot, now, retry, dr.domain):
                 self.connections.attempt(dr, slot, now, failed)
             else:
                 # The address is not left alone at all: the message is, or this would never end.
@@ -222,6 +225,12 @@ class Sessions:
 
     def _of(self, dr: DomainRecord, slot: int) -> list[Session]:
         return [handle.user_data for handle in dr.connections.get(slot, ()) if isinstance(handle.user_data, Session)]
+
+    def demands_met(self, handle: ConnectionHandle) -> None:
+        """
+        The peer has what the domain of *handle* demands of TLS.
+        """
+        self.records.demands_met(handle.dr.domain, handle.connection.peer, handle.binding_slot)
 
     def address_failed(self, handle: ConnectionHandle) -> None:
         """

@@ -199,7 +199,7 @@ class Siblings:
             return False
         now = f.wall()
         retry = f.config.domain(dr.domain).host_failure_retry
-        if self._records.down(peer, slot, now, retry):
+        if self._records.down(peer, slot, now, retry, dr.domain):
             return False
         better = [mx for mx in dr.mxlist if mx.preference < min(preferences)]
         if not better:
@@ -208,7 +208,7 @@ class Siblings:
             better,
             usable=lambda address: f.egress.source(slot, dr.domain, address) is not None,
             default_port=settings.port,
-            down=lambda address, port: self._records.down((address, port), slot, now, retry),
+            down=lambda address, port: self._records.down((address, port), slot, now, retry, dr.domain),
             full=lambda other: self._limits.host_full(other, dr, slot),
             skipped=f.tls_policies.left_out(dr, slot),
         )

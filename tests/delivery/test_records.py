@@ -199,6 +199,45 @@ class MetricsTests(SynchronousTestCase):
         failures = [self.records.failures((f"192.0.2.{number}", 25)) for number in (1, 2, 3, 9)]
         self.assertEqual(failures, [0, 0, 1, 0])
 
+    def test_shunned(self) -> None:
+        """
+        What one domain demands in vain is held against the address for its mail and
+        its binding, as long as other failures are, and by nobody else.
+        """
+        peer = ("192.0.2.1", 25)
+        self.records.shun("example.com", peer, 3, NOW)
+        for domain, slot, later, down in (
+            ("example.com", 3, 0, True),
+            ("example.com", 3, 119, True),
+            ("example.com", 3, 120, False),
+            ("example.com", 3, -1, False),
+            ("example.com", 4, 0, False),
+            ("example.org", 3, 0, False),
+            ("", 3, 0, False),
+        ):
+            self.assertIs(self.records.down(peer, slot, NOW + later, 120, domain), down, (domain, slot, later))
+        self.records.count_failure(peer, "example.com", 3)
+        self.assertEqual(self.records.failures(peer, "example.com", 3), 2)
+        self.assertEqual(self.records.failures(peer), 0)
+        self.records.contacted([peer], "example.com", 3)
+        self.assertEqual(self.records.failures(peer, "example.com", 3), 0)
+        self.assertTrue(self.records.down(peer, 3, NOW, 120, "example.com"))
+        self.records.demands_met("example.com", peer, 3)
+        self.assertFalse(self.records.down(peer, 3, NOW, 120, "example.com"))
+
+    def test_shunned_in_time(self) -> None:
+        """
+        It moves with the clock, and is forgotten with the rest.
+        """
+        peer = ("192.0.2.1", 25)
+        self.records.shun("example.com", peer, 0, NOW)
+        self.records.shift(-3600)
+        self.assertTrue(self.records.down(peer, 0, NOW - 3600, 120, "example.com"))
+        self.records.expire(NOW - 3600 + 1799, 1800)
+        self.assertEqual(len(self.records._shunned), 1)
+        self.records.expire(NOW - 3600 + 1800, 1800)
+        self.assertEqual(self.records._shunned, {})
+
     def test_mean(self) -> None:
         """
         The time to connect is a decayed mean: the first sample counts in full, each later one a fifth.

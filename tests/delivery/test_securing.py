@@ -631,3 +631,79 @@ class VerifyHookTests(TLSCase):
         self.assertEqual(self.outcome(False, WRONG_NAME, "optional"), FAILED)
         self.assertEqual(self.outcome(False, WRONG_NAME, "no"), "tls")
         self.assertEqual(self.asked, [])
+
+
+class NeighbourTests(TLSCase):
+    """
+    Two domains at the same exchanger, one of which demands what it does not have.
+    """
+
+    def neighbours(self, more: str = "") -> tuple[World, Receiver]:
+        """
+        ``example.com`` demands a certificate, ``example.org`` nothing.
+        """
+        world = self.world(
+            f'[domain."example.com"]\ntls = "required"\ntls_verify = "host"\n{more}\n'
+            "[global]\nhost_failure_retry = 600\n"
+        )
+        mx = self.mx(world, certificate=WRONG_NAME)
+        world.resolver.mx["example.org"] = world.resolver.mx["example.com"]
+        return world, mx
+
+    def test_unharmed(self) -> None:
+        """
+        The one waits and tries again; the other notices nothing, however often that
+        was.
+        """
+        world, mx = self.neighbours("retry_intervals = ['60s']")
+        for number in range(4):
+            self.accept(world, ["bob@example.com"], subject=f"demanding {number}")
+            world.advance(2)
+            self.accept(world, ["eve@example.org"], subject=f"content {number}")
+            world.advance(2)
+            self.assertEqual(len(mx.ledger), number + 1)
+        self.assertEqual({record["domain"] for record in world.mainlog("T")}, {"example.com"})
+        self.assertEqual({recipient for taken in mx.ledger for recipient in taken.recipients}, {b"eve@example.org"})
+
+    def test_shunned(self) -> None:
+        """
+        The one leaves the host alone for ``host_failure_retry``; what was tried in
+        vain counts for its own ``mx_failures_to_delay`` and for nobody else's.
+        """
+        world, mx = self.neighbours("mx_failures_to_delay = 3\nretry_intervals = ['10s']")
+        self.accept(world, ["bob@example.com"])
+        world.advance(300)
+        self.assertEqual(mx.connections, 1)
+        notes = [record["note"] for record in world.mainlog("T")]
+        self.assertEqual(notes[0], NOT_NAMED)
+        peer, records = (mx.address, 25), world.service.delivery.records
+        self.assertEqual(records.failures(peer), 0)
+        self.assertGreater(records.failures(peer, "example.com"), 3)
+        self.assertTrue(records.down(peer, 0, world.wall(), 600, "example.com"))
+        self.assertFalse(records.down(peer, 0, world.wall(), 600, "example.org"))
+
+    def test_mended(self) -> None:
+        """
+        When the host has what is demanded the mail goes, and nothing is held against
+        it any more.
+        """
+        world, mx = self.neighbours("retry_intervals = ['60s']")
+        self.accept(world, ["bob@example.com"])
+        world.advance(10)
+        mx.certificate = ModelledCertificate(names=("mx1.example.com",))
+        world.advance(1500)
+        self.assertEqual(self.kinds(world)[-1], "D")
+        self.assertEqual(world.service.delivery.records.failures((mx.address, 25), "example.com"), 0)
+
+    def test_broken_handshake(self) -> None:
+        """
+        The same where the handshake itself fails.
+        """
+        world, mx = self.neighbours()
+        mx.on("TLS", RESET)
+        self.accept(world, ["bob@example.com"])
+        world.advance(5)
+        self.accept(world, ["eve@example.org"])
+        world.advance(5)
+        self.assertEqual({record["domain"] for record in world.mainlog("T")}, {"example.com"})
+        self.assertEqual(len(mx.ledger), 1)

@@ -332,7 +332,7 @@ class Invariants:
             dr.mxlist,
             usable=lambda address: source_for(address, *_sources(config, slot)) is not None,
             default_port=settings.port,
-            down=lambda address, port: records.down((address, port), slot, wall, retry),
+            down=lambda address, port: records.down((address, port), slot, wall, retry, dr.domain),
             full=lambda host: False,
             skipped=SkippedHosts(config.global_settings.skip_hosts).skips,
         )
