@@ -35,7 +35,7 @@ class ConnFlag(enum.IntFlag, boundary=enum.STRICT):
     ERROR_SOCKET = 1 << 6
     #: The socket could not be made non-blocking.
     ERROR_IOCTL = 1 << 7
-    #: The binding's source address could not be used, or ``connection_post_bind`` forbade the attempt.
+    #: The binding's source address, or its proxy, could not be used, or ``connection_post_bind`` forbade the attempt.
     ERROR_BIND = 1 << 8
     #: ``connect()`` failed for a reason that has no name of its own here.
     ERROR_CONNECT = 1 << 9

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
+from momentum_tx import open_connection
 from momentum_tx.errors import ConfigError
 from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces.hooks import IConnectionPostBind, ILogClientConnectionFailure
@@ -159,6 +161,34 @@ class WayTests(EgressCase):
             self.send(world)
             world.advance(1)
             self.assertEqual([(taken.source, taken.encrypted) for taken in self.mx.ledger], [(SEEN, True)])
+
+    def test_own_protocol(self) -> None:
+        """
+        A connection of an embedder's own goes the same way, and its protocol hears the exchanger alone.
+        """
+        for config, kind in ((HEADER, HeaderProxy), (SOCKS, SocksProxy)):
+            world = self.made(config, kind)
+            dr = world.service.delivery.domain_record("example.com")
+            opening = open_connection(dr, 1)
+            with_addresses = opening.addErrback(lambda failure: None)
+            world.advance(1)
+            handle = self.successResultOf(with_addresses)
+            if handle is None:
+                # The exchangers were not known yet; now they are.
+                opening = open_connection(dr, 1)
+                world.advance(1)
+                handle = self.successResultOf(opening)
+            heard: list[bytes] = []
+            protocol: Any = Protocol()
+            protocol.dataReceived = heard.append
+            stream: Any = handle.connection.stream
+            stream.start(protocol)
+            world.advance(1)
+            self.assertEqual(b"".join(heard)[:4], b"220 ")
+            self.assertEqual((handle.connection.address, self.mx.open[0].client), (self.mx.address, SEEN))
+            protocol.transport.loseConnection()
+            handle.close()
+            world.advance(1)
 
     def test_prohibited(self) -> None:
         """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor, ssl
@@ -29,6 +31,10 @@ from momentum_tx.net.tls import OpenSSLUpgrade
 from momentum_tx.policy.tls import TLSParameters
 from tests.net.certificates import server_context
 from tests.net.test_dialer import open_sockets
+
+from .needs import require
+from .running import free_port, until
+from .test_service import SHORT, ServiceCase
 
 HERE = "127.0.0.1"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -322,3 +328,58 @@ class ProxyTests(TestCase):
             assert isinstance(failure, DialFailed)
             self.assertEqual((failure.flags, len(self.doubts)), (flags, doubts), failure.reason)
         await self.at_rest()
+
+
+class ForeignProxyTests(ServiceCase):
+    """
+    A service behind proxies that others have written.
+    """
+
+    async def through(self, options: str, program: list[str], heard: bytes) -> None:
+        """
+        Deliver three messages by way of a program.
+
+        :param heard: what the program says of a connection.
+        """
+        sink, port = await self.sink()
+        log = Path(self.directory, "proxy.log")
+        with log.open("wb") as out, subprocess.Popen(program, stdout=out, stderr=subprocess.STDOUT) as process:
+            try:
+                self.configure(f'[domain."proxied.test"]\nroutes = ["127.0.0.1:{port}"]\n', SHORT + options)
+                await self.start()
+                await self.inject_all([(f"u{number}@proxied.test", b"Subject: x\n\nx\n") for number in range(3)])
+                await until(lambda: len(self.records("D")) == 3, f"three D records: {log.read_bytes()!r}")
+                await self.stop()
+            finally:
+                process.terminate()
+        self.assertEqual(len(sink.arrived), 3)
+        self.assertIn(heard, log.read_bytes())
+        self.assertEqual((self.records("T"), self.records("P")), ([], []))
+
+    async def test_haproxy(self) -> None:
+        """
+        HAProxy, which connects to where the header says.
+        """
+        program, port = require("haproxy"), free_port()
+        config = Path(self.directory, "haproxy.cfg")
+        config.write_text(
+            "global\n  log stdout format raw local0\ndefaults\n  mode tcp\n  log global\n  option tcplog\n"
+            "  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n"
+            f"listen mail_out\n  bind 127.0.0.1:{port} accept-proxy\n  server out 0.0.0.0\n"
+        )
+        options = f'ha_proxy_server = "127.0.0.1:{port}"\nha_proxy_src_addr = "127.0.0.1"\n'
+        await self.through(options, [program, "-db", "-f", str(config)], b"mail_out/out")
+
+    async def test_microsocks(self) -> None:
+        """
+        microsocks, which wants a user name and a password.
+        """
+        program, port = require("microsocks"), free_port()
+        secret = Path(self.directory, "secret")
+        secret.write_text("s3cret\n")
+        secret.chmod(0o600)
+        options = (
+            f'socks_proxy_server = "127.0.0.1:{port}"\nsocks_proxy_user = "mta"\nsocks_proxy_pass_file = "{secret}"\n'
+        )
+        arguments = ["-i", "127.0.0.1", "-p", str(port), "-u", "mta", "-P", "s3cret"]
+        await self.through(options, [program, *arguments], b"connected to 127.0.0.1")
