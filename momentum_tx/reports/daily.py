@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from ..delivery.facilities import Facilities
+from ..envelope import Notify, RecipientTerms, Terms
 from ..errors import DeliveryError, LookupFailed, MessageRefused
 from ..interfaces.seams import IHTTPSFetch, IThreadExecutor
 from ..interfaces.services import IReceiver, Submission
@@ -37,6 +38,8 @@ POST_TIMEOUT: Final = 60.0
 POST_ANSWER: Final = 65536
 #: Name under which a domain says where it wants its reports (RFC 8460 3).
 RECORD_HOST: Final = "_smtp._tls."
+#: It shall arrive rather than be safe, and nobody waits for news of it.
+_TERMS: Final = Terms(tls_optional=True, recipients={0: RecipientTerms(Notify.NEVER)})
 #: HTTP statuses of refusals that say "not now".
 _LATER: Final = frozenset({408, 425, 429})
 
@@ -304,6 +307,7 @@ class TLSReports:
             binding=REPORTS_BINDING,
             # From here on our queue tries again, for as long as we would.
             expires=max(now + 3600.0, (report.day + 2) * DAY),
+            terms=_TERMS,
         )
         try:
             await self._receiver.receive(submission)

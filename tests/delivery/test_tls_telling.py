@@ -247,6 +247,16 @@ class STSTests(TellingCase):
             self.assertEqual(self.send(world), [("sts", "certificate-expired")])
             self.assertEqual(len(self.mx.ledger), delivered)
 
+    def test_set_aside(self) -> None:
+        """
+        Of a session for mail with ``TLS-Required: No``, which no policy holds, nothing is told.
+        """
+        world = self.policed(b"enforce", ModelledCertificate(expired=True))
+        world.inject(SENDER, [f"bob@{DOMAIN}"], world.message(TLS_Required="No"))
+        world.advance(30)
+        self.assertEqual((len(self.mx.ledger), self.outcomes), (1, []))
+        self.assertEqual(self.send(world), [("sts", "certificate-expired")])
+
     def test_not_listed(self) -> None:
         """
         An exchanger that the policy does not list: told of the session where that is only

@@ -9,6 +9,8 @@ import ctypes
 import hashlib
 import re
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from momentum_tx.settings import DKIMSignature
 
 from ..message.dkim_keys import key, pem
 from .needs import require
+from .test_resolver import CONFIGURATION, ZONE, free_port
 
 #: The library that OpenDKIM's programs use.
 LIBRARY = "libopendkim.so.11"
@@ -201,3 +204,60 @@ class OpenDKIMTests(SynchronousTestCase):
         algorithm = hashes.SHA1() if digest == "sha1" else hashes.SHA256()
         # Raises if it is not.
         private.public_key().verify(base64.b64decode(tags[b"b"]), data, padding.PKCS1v15(), algorithm)
+
+
+class PublishedTests(SynchronousTestCase):
+    """
+    Records that a name server serves.
+    """
+
+    def test_check(self) -> None:
+        """
+        What ``momentum-tx dkim key`` prints is a line of a zone; once it is served, ``dkim
+        check`` finds every key good, and one that is another's not.
+        """
+        nsd = require("nsd")
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        lines = []
+        for kind, selector in (("rsa", "r"), ("ed25519", "e"), ("ed25519", "other")):
+            made = ("key", "--type", kind, "--domain", "example.test", "--selector", selector)
+            lines.append(self.command(*made, str(directory / f"{selector}.pem"))[0])
+        port = free_port()
+        (directory / "example.test.zone").write_text(ZONE + "".join(lines))
+        (directory / "nsd.conf").write_text(CONFIGURATION.format(port=port, directory=directory))
+        (directory / "config.toml").write_text(
+            f'[global]\nnameservers = ["127.0.0.1:{port}"]\n'
+            f'[dkim."example.test".selector.r]\nkeyfile = "{directory}/r.pem"\n'
+            f'[dkim."example.test".selector.e]\nkeyfile = "{directory}/e.pem"\n'
+            f'[dkim."example.test".selector.other]\nkeyfile = "{directory}/e.pem"\n'
+        )
+        running = subprocess.Popen([nsd, "-d", "-c", str(directory / "nsd.conf")], stderr=subprocess.DEVNULL)
+        self.addCleanup(running.wait)
+        self.addCleanup(running.terminate)
+        told, status = "", 0
+        for _ in range(100):
+            told, status = self.command("check", "--config", str(directory / "config.toml"))
+            if "good" in told:
+                break
+            self.assertIsNone(running.poll(), "nsd did not start")
+            time.sleep(0.05)
+        self.assertEqual(
+            [line.partition(": ")[2] for line in told.splitlines()],
+            [
+                "r._domainkey.example.test: good",
+                "e._domainkey.example.test: good",
+                "other._domainkey.example.test: is published with another key",
+            ],
+        )
+        self.assertEqual(status, 1)
+
+    def command(self, *arguments: str) -> tuple[str, int]:
+        """
+        What ``momentum-tx dkim`` says, and its exit status.
+        """
+        program = "import sys; from momentum_tx.cli import main; sys.exit(main(sys.argv[1:]))"
+        words = [sys.executable, "-c", program, "dkim", *arguments]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        self.assertEqual(ended.stderr, "")
+        return ended.stdout, ended.returncode
