@@ -34,7 +34,6 @@ _SOURCES: Final = {"binding": "X-Binding", "binding_group": "X-Binding-Group"}
 FIELDS: Final = frozenset(field.lower().encode() for field in (*_SOURCES.values(), *_NAMES.values(), *_TIMES.values()))
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,14}(?:\.[0-9]{1,9})?")
-_TLS_REQUIRED: Final = re.compile(rb"^TLS-Required[ \t]*:", re.IGNORECASE | re.MULTILINE)
 # A zone that its reader may not know would be taken for UTC.
 _ZONE: Final = re.compile(r"(?:[+-][0-9]{4}|GMT|UTC?)(?:\s*\([^()]*\))?$", re.ASCII)
 
@@ -136,7 +135,7 @@ def terms_of(submission: Submission, content: bytes) -> Terms:
 
 def _tls_optional(content: bytes) -> bool:
     # One look is enough for most mail.
-    if _TLS_REQUIRED.search(content, 0, header_end(content)) is None:
+    if b"tls-required" not in content[: header_end(content)].lower():
         return False
     return any(value.lower() == b"no" for value in HeaderBlock(content).get_all(b"TLS-Required"))
 
