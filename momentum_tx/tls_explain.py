@@ -221,7 +221,7 @@ class Explanation:
             # Mail would not wait so long; whoever asks wants to know.
             await self._until(lambda: not sts.looking(self.domain))
         for mx in dr.mxlist:
-            if not self._f.tls_policies.why_left_out(dr, self._slot, mx.host.name):
+            if not self._f.tls_policies.why_left_out(dr, self._slot, mx.host):
                 await self._demanded(dr, mx.host)
         found = self._service.tls_policy(self.domain, self._f.config.bindings[self._slot].name)
         found["mta_sts"]["kept"] = self._kept()

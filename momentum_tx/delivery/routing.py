@@ -183,6 +183,8 @@ class Router:
     async def _load(self, dr: DomainRecord) -> None:
         dr.routes = routes = self._exchangers.routes(dr.domain)
         operator_named = dr.operator_named
+        # Both at once: what a policy takes is not to be added to what DNS takes.
+        policy = self._f.tls_policies.ready(dr)
         try:
             found = await self._find(dr, bool(routes))
             if operator_named and found.kind in (MXType.NULL, MXType.BROKEN):
@@ -191,7 +193,7 @@ class Router:
             if dr.rolled and not any(mx.host.addresses for mx in found.exchangers):
                 # The domains whose mail is here may be as well as can be.
                 raise LookupHindered(f"{dr.domain}, to which domains are rolled up, takes no mail")
-            await self._f.tls_policies.ready(dr)
+            await policy
             rollup = await self._rollups.choose(dr, found)
         except LookupFailed as error:
             self._lookup_failed(dr, str(error))

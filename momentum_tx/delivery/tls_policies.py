@@ -28,7 +28,7 @@ from .dane import TLSAFound
 from .tls_telling import tell_refused
 
 if TYPE_CHECKING:
-    from ..queues.domain import Connection, DomainRecord
+    from ..queues.domain import Connection, DomainRecord, HostRecord
     from ..queues.message import Message
     from .facilities import Facilities
 
@@ -118,14 +118,15 @@ class TLSPolicies:
         matches = kept.policy.matches
         return lambda host, address: not matches(host) or skips(host, address)
 
-    def why_left_out(self, dr: DomainRecord, slot: int, host: str) -> str:
+    def why_left_out(self, dr: DomainRecord, slot: int, host: HostRecord) -> str:
         """
         Why mail of *dr* does not go by an exchanger; empty if it may.
         """
         kept = self.in_force(dr, slot)
-        if kept is not None and kept.policy.mode == "enforce" and not kept.policy.matches(host):
+        if kept is not None and kept.policy.mode == "enforce" and not kept.policy.matches(host.name):
             return "it is not in the MTA-STS policy"
-        return "skip_hosts has its name" if self._f.skips(host, "") else ""
+        skipped = host.addresses and all(self._f.skips(host.name, address) for address in host.addresses)
+        return "skip_hosts says so" if skipped else ""
 
     def refusal(self, dr: DomainRecord, slot: int) -> bytes:
         """

@@ -45,7 +45,7 @@ def told(facilities: Facilities, dr: DomainRecord | None, domain: str, slot: int
                 "host": mx.host.name,
                 "preference": mx.preference,
                 "addresses": list(mx.host.addresses),
-                "left_out": policies.why_left_out(dr, slot, mx.host.name),
+                "left_out": policies.why_left_out(dr, slot, mx.host),
                 "decision": None,
             }
             decision = decisions.get(mx.host.name)

@@ -83,7 +83,8 @@ class DomainSettings:
         "Whether the MTA-STS policy of a domain is looked for, fetched and kept; enable_mta_sts says where it is"
         " obeyed.",
         scopes=DOMAIN_WIDE,
-        differs="A domain with a policy in force, and one whose exchangers DANE protects, keeps a queue of its own.",
+        differs="A domain with a policy in force, and one whose exchangers DANE protects, keeps a queue of its own."
+        " Policy hosts are verified with mta_sts_ca, not tls_ca.",
     )
     use_dane: bool = option(
         False,

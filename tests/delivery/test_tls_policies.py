@@ -477,6 +477,21 @@ class EnforceTests(PolicyCase):
         self.send()
         self.assertEqual(self.encrypted(), [False, True])
 
+    def test_at_once(self) -> None:
+        """
+        The policy is looked for while the exchangers are, not after them.
+        """
+        self.publish()
+        self.w.resolver.delays[ONE] = 5.0
+        self.w.https.held = True
+        self.send()
+        self.assertEqual(self.w.https.waiting, [policy_url(ONE)])
+        self.w.advance(4)
+        self.assertEqual(self.encrypted(), [])
+        self.w.https.release()
+        self.w.advance(2)
+        self.assertEqual(self.encrypted(), [True])
+
     def test_sessions_end(self) -> None:
         """
         A connection from before the policy was known serves no mail after.

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -317,6 +318,11 @@ class PostfixTests(DNSSECCase):
         trial = Program([self.unshare, "-m", "true"])
         if await trial.ended:
             raise SkipTest(f"no mount namespace can be made here: {trial.err.decode(errors='replace').strip()}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial_port:
+            try:
+                trial_port.bind((SYSTEM_SERVER, 53))
+            except OSError as error:
+                raise SkipTest(f"port 53, the only one that resolv.conf knows, cannot be had: {error}") from None
         await super()._start()
 
     async def judged(self, domain: str) -> str:

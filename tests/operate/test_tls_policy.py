@@ -90,6 +90,20 @@ class ToldTests(WorldCase):
         self.assertIn("demanded: nothing is sent, mail waits", text)
         self.assertIn("TLSA: ", text)
 
+    def test_skipped(self) -> None:
+        """
+        What an operator leaves out, by name or by address; others are not.
+        """
+        for skipped, left_out in (
+            ('"192.0.2.0/24"', ""),
+            ('"198.51.100.0/24"', "skip_hosts"),
+            (f'"{HOST}"', "skip_hosts"),
+        ):
+            world = self.world(f"{CONFIG}skip_hosts = [{skipped}]\n")
+            world.exchanger(DOMAIN)
+            (exchanger,) = self.sent(world).service.tls_policy(DOMAIN)["exchangers"]
+            self.assertEqual(exchanger["left_out"][:10], left_out)
+
     def test_problem(self) -> None:
         """
         What is wrong with a policy, and with the domain.
