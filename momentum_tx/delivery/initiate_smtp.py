@@ -55,6 +55,7 @@ class FailedSession:
         is nobody else's business.
     :ivar hold: seconds for which the domain and binding are left alone, since it is no
         fault of the host's.
+    :ivar final: whether mail fails for ever if there is no other way.
     """
 
     note: bytes
@@ -62,6 +63,7 @@ class FailedSession:
     connection: Connection | None
     hold: float = 0.0
     demanded: bool = False
+    final: bool = False
 
 
 #: Refused before any address was chosen, or at once by all of them.
@@ -213,7 +215,9 @@ class MailConnections:
                 # Our machine lacks the address, or the proxy: mail waits for it, and no message suffers.
                 return
         if word & ConnFlag.ACTION_REQUEUE1:
-            if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
+            if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.final:
+                settlement.purge_binding(dr, slot, failed.note)
+            elif word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
                 settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
             else:
                 note = self._initiator.facilities.tls_policies.refusal(dr, slot) or note_for(word)

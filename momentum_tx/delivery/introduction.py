@@ -14,12 +14,14 @@ from ..smtp.addresses import split_address
 from ..smtp.xclient import arguments
 
 
-def ehlo_name(settings: PathSettings, hostname: str, reception: Reception | None) -> bytes:
+def ehlo_name(settings: PathSettings, hostname: str, reception: Reception | None, source: str = "") -> bytes:
     """
-    The name in EHLO (Momentum: ``ehlo_hostname``).
+    The name in EHLO (Momentum: ``ehlo_hostname``); the address, where there is but a
+    name that means nothing elsewhere, such as ``localhost`` (RFC 5321 4.1.4).
 
     :param hostname: our own.
     :param reception: what is to be sent first, if anything is.
+    :param source: numeric address the connection leaves from; empty if that is not known.
     """
     name = settings.ehlo_hostname
     if name == "__message__":
@@ -29,6 +31,8 @@ def ehlo_name(settings: PathSettings, hostname: str, reception: Reception | None
         name = hostname
     elif name == "__hostname__":
         name = hostname
+    if source and "." not in name and not name.startswith("["):
+        name = f"[IPv6:{source}]" if ":" in source else f"[{source}]"
     return name.encode("ascii")
 
 

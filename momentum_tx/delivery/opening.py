@@ -9,7 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ..net.smtp_client import SMTPClientProtocol
-from ..policy.session_notes import auth_failed
+from ..policy.session_notes import auth_failed, own_name
 from ..smtp import events as ev
 from ..smtp.client import Method, SMTPClientMachine
 from ..smtp.overlap import OverlappingMachine
@@ -34,6 +34,7 @@ class Opening(Speaking):
         "_connection",
         "_f",
         "_failed_at",
+        "_final",
         "_hold",
         "_machine",
         "_note",
@@ -41,6 +42,7 @@ class Opening(Speaking):
         "_sessions",
         "_settings",
         "_slot",
+        "_source",
         "dr",
         "handle",
         "ready",
@@ -70,6 +72,10 @@ class Opening(Speaking):
         self._failed_at: Stage | None = None
         #: Seconds for which the route is held for that.
         self._hold = 0.0
+        #: The address it leaves from.
+        self._source = ""
+        #: Whether that is a reason to give mail up.
+        self._final = False
 
     def begin(self) -> None:
         """
@@ -80,6 +86,7 @@ class Opening(Speaking):
         connection.stream = None
         self.trace()
         (local, local_port), (address, port) = stream.local[:2], stream.peer[:2]
+        self._source = local
         self.transcript.event(self._f.clock.seconds(), f"connected from {local}:{local_port} to {address}:{port}")
         self._protocol.implicit_tls = self._wants_implicit()
         stream.start(self._protocol)
@@ -126,9 +133,25 @@ class Opening(Speaking):
     # What the peer says.
 
     def _greeted(self, event: ev.Greeted) -> None:
-        self._greeting = event.reply
-        if not self._machine.over:
+        if not self._machine.over and not self._is_ourselves(event.reply.lines[0], Stage.READING_BANNER):
             self._put_in(Stage.READING_BANNER, self._hello, self._state_failed)
+
+    def _is_ourselves(self, text: bytes, stage: Stage) -> bool:
+        """
+        Whether a peer that DNS has led us to calls itself by our name; the session then ends.
+
+        :param text: begins with that.
+        """
+        policy, host = self._settings.peer_with_own_name, self.handle.host
+        if policy == "ignore" or host is None or host.trusted:
+            return False
+        name = text.split(b" ", 1)[0].rstrip(b".").decode("ascii", "replace").lower()
+        # The sender's domain, which ehlo_hostname may say, is nobody's name here.
+        if not name or name not in (self._f.hostname.lower(), self._settings.ehlo_hostname.lower()):
+            return False
+        self._final = policy == "fail"
+        self._fail_session(own_name(name, self._final), stage)
+        return True
 
     def _state_failed(self, note: bytes) -> None:
         self._fail_session(note, Stage.CUSTOM_STATE)
@@ -138,7 +161,7 @@ class Opening(Speaking):
             return
         first = self._first()
         reception = first.reception if first is not None else None
-        self._machine.hello(ehlo_name(self._settings, self._f.hostname, reception))
+        self._machine.hello(ehlo_name(self._settings, self._f.hostname, reception, self._source))
         self._protocol.flush()
 
     def _greeting_refused(self, event: ev.GreetingRefused) -> None:
@@ -162,6 +185,8 @@ class Opening(Speaking):
         self._connection.esmtp = event.esmtp
         if self.ready:
             self._greeted_anew()
+            return
+        if self._is_ourselves(event.name, Stage.AFTER_EHLO):
             return
         if self._encrypted:
             self._put_in(Stage.TLS_HANDSHAKE, self._become_ready, self._state_failed)

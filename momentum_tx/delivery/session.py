@@ -107,7 +107,7 @@ class Session(Sending):
         if not self.ready and not self._sessions.stopping:
             where = self._failed_at or stage
             demanded = self._unmet or where in (Stage.AFTER_STARTTLS, Stage.TLS_HANDSHAKE)
-            failed = FailedSession(note, where, self._connection, self._hold, demanded)
+            failed = FailedSession(note, where, self._connection, self._hold, demanded, self._final)
             self._f.tls_policies.failed(self.dr, self._tls)
         self._sessions.session_ended(self, failed, failed is not None and self._tls_failed(stage))
 

@@ -193,6 +193,9 @@ class Sessions:
                 self.connections.attempt(dr, slot, now, failed)
             else:
                 # The address is not left alone at all: the message is, or this would never end.
+                if failed.final:
+                    self.settlement.purge_binding(dr, slot, failed.note)
+                    return
                 self.settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
         # Last: the message that suffers shall be told this reason, not that of a domain that is delayed.
         self.connections.count_failure(dr, slot, ConnFlag.ERROR_CONNECT, now)

@@ -95,6 +95,18 @@ def xclient_refused(note: bytes) -> bytes:
     return b"451 4.7.6 [internal] XCLIENT required but refused: " + note
 
 
+def own_name(name: str, final: bool) -> bytes:
+    """
+    The status text of a session with ourselves (RFC 3463 3.5, X.4.6).
+
+    :param name: what the peer calls itself.
+    :param final: whether it is never tried again.
+    """
+    return b"%b.4.6 [internal] mail loops back to ourselves: the peer calls itself " % (
+        b"554 5" if final else b"451 4"
+    ) + _plain(name)
+
+
 def auth_refused(name: str, note: str) -> bytes:
     """
     The status text of a session whose peer refused our credentials (RFC 4954 6).

@@ -304,6 +304,13 @@ class PathSettings:
     chunk_size: int = option(
         4 << 20, "Largest chunk; each is answered before the next is sent (ours).", "octets", minimum=1
     )
+    peer_with_own_name: str = option(
+        "defer",
+        "What follows where an exchanger that DNS names greets us, or answers EHLO, by our own name, so that mail would"
+        " go in a circle: the next one is tried; where none is left, defer keeps mail waiting, and fail fails all that"
+        " waits for the domain on the binding; ignore sends it all the same (ours).",
+        choices=("defer", "fail", "ignore"),
+    )
     outbound_smtp_auth: str = option(
         "required",
         "Whether we authenticate where there are credentials: required keeps mail waiting while a peer offers nothing"

@@ -267,7 +267,7 @@ class SMTPClientMachine(Dialogue):
         if self._esmtp:
             self.extensions = parse_extensions(reply.lines)
         self._resting = Stage.IDLE
-        return ev.Ready(self.extensions, self._esmtp)
+        return ev.Ready(self.extensions, self._esmtp, reply.lines[0])
 
     def _hello_failed(self, reply: Reply) -> ev.Event | None:
         if self._esmtp and self._method is Method.ESMTP and reply.reply_class is ReplyClass.PERMANENT:

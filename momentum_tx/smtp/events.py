@@ -56,10 +56,12 @@ class Ready:
 
     :ivar extensions: what the peer offers; nothing after HELO.
     :ivar esmtp: the peer accepted EHLO.
+    :ivar name: what the peer calls itself in its answer.
     """
 
     extensions: Extensions
     esmtp: bool
+    name: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,18 @@ class EhloNameTests(SynchronousTestCase):
             ("__message__", None, b"mta.example"),
         ):
             reception = None if sender is None else Reception(sender, 0.0, 0, "id")
-            self.assertEqual(ehlo_name(PathSettings(ehlo_hostname=option), "mta.example", reception), name)
+            self.assertEqual(ehlo_name(PathSettings(ehlo_hostname=option), "mta.example", reception, "192.0.2.1"), name)
+
+    def test_no_name(self) -> None:
+        """
+        Where this host has no name that means anything elsewhere, it is its address (RFC 5321 4.1.4).
+        """
+        for source, name in (("192.0.2.1", b"[192.0.2.1]"), ("2001:db8::1", b"[IPv6:2001:db8::1]")):
+            for settings in (PathSettings(), PathSettings(ehlo_hostname="__message__")):
+                reception = Reception(b"", 0.0, 0, "id")
+                self.assertEqual(ehlo_name(settings, "localhost", reception, source), name)
+        written = PathSettings(ehlo_hostname="[192.0.2.9]")
+        self.assertEqual(ehlo_name(written, "localhost", None, "192.0.2.1"), b"[192.0.2.9]")
 
 
 class IntroductionTests(SynchronousTestCase):
