@@ -270,8 +270,8 @@ class SMTPClientMachine(Dialogue):
         return ev.Ready(self.extensions, self._esmtp, reply.lines[0])
 
     def _hello_failed(self, reply: Reply) -> ev.Event | None:
-        if self._esmtp and self._method is Method.ESMTP and reply.reply_class is ReplyClass.PERMANENT:
-            # RFC 5321 3.2: a server that does not know EHLO is asked with HELO.
+        if self._esmtp and self._method is Method.ESMTP and reply.code in _NO_EHLO:
+            # RFC 5321 3.2: a server that does not know EHLO is asked with HELO; one that will not have us is not.
             self._esmtp = False
             self._follow_up(b"HELO %b\r\n" % self._name, (Stage.AFTER_EHLO,))
             return None
@@ -440,6 +440,8 @@ _NOBODY: Final = ev.RecipientResult(
     Verdict.TRANSIENT, Scope.CONNECTION, b"451 4.4.2 [internal] no answer", Stage.UNKNOWN
 )
 
+#: Replies to EHLO by which a peer says that it does not know it; any other is about us (RFC 5321 4.2.2).
+_NO_EHLO: Final = frozenset((500, 501, 502, 503, 504))
 #: Replies to BDAT by which a peer says that it cannot be used, though it offers it (RFC 3030 2, RFC 5321 4.2.4).
 _NO_BDAT: Final = frozenset((500, 502, 503))
 #: Of these the one that knows the command.

@@ -162,7 +162,7 @@ class OpeningTests(SessionCase):
         """
         A peer that does not know EHLO is asked with HELO, once, and gets no parameters.
         """
-        for code in (b"500", b"502", b"550"):
+        for code in (b"500", b"501", b"502", b"503", b"504"):
             self.setUp()
             self.hear(b"220 x\r\n")
             self.machine.hello(b"me.example")
@@ -185,9 +185,15 @@ class OpeningTests(SessionCase):
 
     def test_hello_refused(self) -> None:
         """
-        A peer that refuses both, or EHLO for now, is only told QUIT.
+        A peer that refuses both, or EHLO for now, or us by whatever name, is only told QUIT.
         """
-        for replies, said in (((b"500 x\r\n", b"500 y\r\n"), True), ((b"450 x\r\n",), False)):
+        refusals: tuple[tuple[tuple[bytes, ...], bool], ...] = (
+            ((b"500 x\r\n", b"500 y\r\n"), True),
+            ((b"450 x\r\n",), False),
+            ((b"550 not you\r\n",), False),
+            ((b"554 x\r\n",), False),
+        )
+        for replies, said in refusals:
             self.setUp()
             self.hear(b"220 x\r\n")
             self.machine.hello(b"me.example")

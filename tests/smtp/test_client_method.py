@@ -251,7 +251,7 @@ class SMTPTests(SessionCase):
         self.machine.hello(b"me.example")
         self.assertEqual(self.say(), b"HELO me.example\r\n")
         (ready,) = self.hear(PIPELINING)
-        self.assertEqual(ready, ev.Ready(NO_EXTENSIONS, False))
+        self.assertEqual(ready, ev.Ready(NO_EXTENSIONS, False, b"mx.example"))
         self.assertRaises(LocalProtocolError, self.machine.starttls)
         self.assertRaises(
             LocalProtocolError, self.machine.transaction, b"a@x.example", [B], mail_parameters=b"BODY=8BITMIME"

@@ -210,7 +210,7 @@ V, TE = ev.Violated, ev.TransactionEnded
 #: By stage: how to get there, and what 2xx, 3xx, 4xx and 5xx mean; 421 always dismisses.
 TABLE: list[tuple[Stage, Callable[[], SMTPClientMachine], tuple[type | None, ...]]] = [
     (Stage.READING_BANNER, banner, (ev.Greeted, V, ev.GreetingRefused, ev.GreetingRefused)),
-    (Stage.AFTER_EHLO, ehlo, (ev.Ready, V, ev.HelloRefused, SAYS_MORE)),
+    (Stage.AFTER_EHLO, ehlo, (ev.Ready, V, ev.HelloRefused, ev.HelloRefused)),
     (Stage.AFTER_EHLO, helo, (ev.Ready, V, ev.HelloRefused, ev.HelloRefused)),
     (Stage.AFTER_STARTTLS, starttls, (ev.TLSGoAhead, V, ev.TLSRefused, ev.TLSRefused)),
     (Stage.AFTER_XCLIENT, xclient, (ev.ClientTaken, V, ev.ClientRefused, ev.ClientRefused)),
@@ -313,6 +313,15 @@ class TableTests(SynchronousTestCase):
                 assert isinstance(event, ev.Violated), (nonsense, stage)
                 self.assertIs(event.stage, stage)
                 self.assertNotIn(Verdict.DELIVERED, [result.verdict for result in machine.abandon(b"451 over")])
+
+    def test_ehlo_unknown(self) -> None:
+        """
+        Whoever does not know EHLO is asked with HELO.
+        """
+        for code in (b"500", b"501", b"502", b"503", b"504"):
+            machine = ehlo()
+            self.assertEqual(machine.receive_data(code + b" what?\r\n"), [])
+            self.assertEqual(machine.take_output(), b"HELO me.example\r\n")
 
     def test_chunking_refused(self) -> None:
         """
