@@ -179,7 +179,7 @@ class MessageTLS:
                     final = False
                 elif self._unfit.has((address, 0)):
                     continue
-                elif not records.down((address, mx.port or port), slot, now, retry):
+                elif not records.down((address, mx.port or port), slot, now, retry, dr.domain):
                     return None
                 else:
                     # It might have taken it, were it not for the failure.
