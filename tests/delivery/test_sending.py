@@ -5,8 +5,13 @@ before, where an operator wants that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+from zope.interface import implementer
+
+from momentum_tx.interfaces.hooks import ISmtpClientMailfromArgs
 from momentum_tx.queues.message import Message
 from momentum_tx.testing.peers import CLOSE, SILENCE, Answer, Receiver
 from momentum_tx.testing.world import World
@@ -17,7 +22,21 @@ COMMON = "[global]\nmax_outbound_connections = 1\nretry_interval = 60\nhost_fail
 OVERLAP = COMMON + "overlap_transactions = true\n"
 #: Nothing is said to a dot, whether the message was taken or not.
 FORGET = Answer(b"", take=True)
+FORBIDDEN = "451 4.4.2 [internal] MAIL FROM argument hook failed"
 LOSE = Answer(b"", take=False)
+
+
+@implementer(ISmtpClientMailfromArgs)
+class Forbidding:
+    """
+    Will have nothing said of mail for somebody.
+    """
+
+    def __init__(self, recipient: bytes) -> None:
+        self.recipient = recipient
+
+    def smtp_client_mailfrom_args(self, session: Any, args: Any) -> Any:
+        return session.message.recipient == self.recipient
 
 
 class OverlapCase(WorldCase):
@@ -25,11 +44,13 @@ class OverlapCase(WorldCase):
     An exchanger far away, and some mail for it at once.
     """
 
-    def several(self, config: str = OVERLAP, count: int = 4) -> tuple[World, Receiver]:
+    def several(
+        self, config: str = OVERLAP, count: int = 4, providers: Sequence[object] = ()
+    ) -> tuple[World, Receiver]:
         """
         A world with so many messages, to a recipient each, that are not attempted yet.
         """
-        world = self.world(config + "suspend_delivery = true\n")
+        world = self.world(config + "suspend_delivery = true\n", providers=providers)
         mx = world.exchanger("example.com")
         world.network.line(mx.address).latency = 1.0
         for number in range(count):
@@ -112,6 +133,21 @@ class OverlapTests(OverlapCase):
         self.accept(world, ["one@example.com", "two@example.com"])
         self.go(world, 60)
         self.assertEqual([len(taken.recipients) for taken in mx.ledger], [1, 2])
+
+    def test_hook_that_forbids(self) -> None:
+        """
+        Where a hook will have nothing said of a message, that one waits, and the others
+        go on.
+        """
+        forbidden = Forbidding(b"user1@example.com")
+        world, mx = self.several(providers=[forbidden])
+        self.go(world, 50)
+        self.assertEqual(self.kinds(world).count("D"), 3)
+        self.assertEqual([record["note"] for record in world.mainlog("T")][:1], [FORBIDDEN])
+        forbidden.recipient = b""
+        world.advance(100)
+        self.assertEqual(len(set(self.taken(mx))), 4)
+        self.assertEqual(self.waiting(world), [])
 
     def test_stop(self) -> None:
         """
