@@ -11,14 +11,14 @@ Source: RFC 8460 sections 3 to 5.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from ..delivery.facilities import Facilities
 from ..envelope import Notify, RecipientTerms, Terms
-from ..errors import DeliveryError, LookupFailed, MessageRefused
+from ..errors import DeliveryError, LookupFailed, MessageRefused, SpoolError
 from ..interfaces.seams import IHTTPSFetch, IThreadExecutor
 from ..interfaces.services import IReceiver, Submission
 from ..policy.tls_report import DAY, NO_POLICY, TLSOutcome, day_of, due, next_try, report_targets
@@ -29,6 +29,9 @@ from .store import CountStore, Entry
 
 #: Seconds between two writes of what was counted.
 SAVE_INTERVAL: Final = 60.0
+#: Domains whose counts are written at once, and seconds until the next ones, so that mail goes on meanwhile.
+SAVED_AT_ONCE: Final = 200
+SAVE_PAUSE: Final = 0.05
 #: Longest pause between two looks at what is due: the wall clock may step.
 LOOK_INTERVAL: Final = 300.0
 #: Reports that are delivered at once.
@@ -75,7 +78,7 @@ class TLSReports:
         self._saver = facilities.agenda.alarm(self._save)
         self._looker = facilities.agenda.alarm(self._look)
         self._under_way: dict[tuple[int, str], Deferred[None]] = {}
-        self._loading: Deferred[None] | None = None
+        self._loading: Deferred[Any] | None = None
         self._running = False
         self.counts = TLSCounts()
 
@@ -108,18 +111,14 @@ class TLSReports:
                 self._save()
             self._loading = None
         elif self._loading is None:
-            self._loading = self._store.load().addCallback(self._loaded)
+            self._loading = loading = self._store.load()
+            loading.addCallback(lambda entries: self._threads.run(_imported, entries))
+            loading.addCallbacks(self._loaded, lambda failure: failure.trap(SpoolError))
 
-    def _loaded(self, entries: list[Entry]) -> None:
+    def _loaded(self, found: list[tuple[int, str, DomainCounts]]) -> None:
         if not self._running or not self._settings().tlsrpt:
             return
-        for day, domain, data in entries:
-            assert data is not None
-            try:
-                counts = DomainCounts.imported(data)
-            except ValueError as error:
-                self._log.warn("counts of TLS sessions with {domain}: {error}", domain=domain, error=error)
-                continue
+        for day, domain, counts in found:
             since = self.counts.find(day, domain)
             if since is not None:
                 counts.merge(since)
@@ -141,7 +140,7 @@ class TLSReports:
             done: Deferred[None] = Deferred()
             done.callback(None)
             return done
-        return self._store.save(self._entries())
+        return self._store.save(self._entries(len(self.counts.dirty)))
 
     def close(self) -> None:
         """
@@ -170,17 +169,20 @@ class TLSReports:
 
     # Keeping.
 
-    def _entries(self) -> list[Entry]:
-        dirty, self.counts.dirty = self.counts.dirty, set()
+    def _entries(self, most: int) -> list[Entry]:
+        dirty = self.counts.dirty
         entries: list[Entry] = []
-        for day, domain in dirty:
+        while dirty and len(entries) < most:
+            day, domain = dirty.pop()
             counts = self.counts.find(day, domain)
             entries.append((day, domain, None if counts is None else counts.exported()))
         return entries
 
     def _save(self) -> None:
         if self.counts.dirty:
-            self._store.save(self._entries())
+            self._store.save(self._entries(SAVED_AT_ONCE))
+        if self.counts.dirty:
+            self._saver.arm(SAVE_PAUSE)
 
     # Sending.
 
@@ -321,3 +323,19 @@ class TLSReports:
                 error=error,
             )
         return ""
+
+
+def _imported(entries: list[Entry]) -> list[tuple[int, str, DomainCounts]]:
+    """
+    What was kept, in a worker; what makes no sense is left out.
+    """
+    found = []
+    for day, domain, data in entries:
+        if data is None:
+            continue
+        try:
+            found.append((day, domain, DomainCounts.imported(data)))
+        except ValueError:
+            # It has its checksum: of another version it must be.
+            continue
+    return found

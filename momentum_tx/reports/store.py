@@ -30,6 +30,8 @@ NAME: Final = "counts"
 NEW: Final = "counts.new"
 #: Octets that are read of a file; what is behind them is as if it were not there.
 MOST_OCTETS: Final = 256 * 1024 * 1024
+#: Octets that may be appended before the file is written anew, if they are more than twice what it had then.
+SLACK: Final = 1 << 20
 #: Octets read at once.
 _PIECE: Final = 1 << 20
 
@@ -52,6 +54,9 @@ class CountStore:
         self._threads = threads
         self._open = False
         self._complained = ""
+        #: Octets that were in the file when it was written anew, and those that came since.
+        self._size = 0
+        self._appended = 0
         #: Fires when everything that was asked for so far is done.
         self._last: Deferred[Any] = succeed(None)
 
@@ -66,12 +71,6 @@ class CountStore:
         Keep *entries* besides what is there.  Never fails.
         """
         return self._next(None, self._append, entries)
-
-    def replace(self, entries: Sequence[Entry]) -> Deferred[None]:
-        """
-        Keep *entries* and nothing else.  Never fails.
-        """
-        return self._next(None, self._rewrite, entries)
 
     def close(self) -> None:
         """
@@ -169,16 +168,20 @@ class CountStore:
             except FileNotFoundError:
                 self._rewrite(entries)
                 return
+            lines = [make_line(entry) for entry in entries]
             try:
                 # What was torn before stays a line of its own.
-                file.append([b"\n", *map(make_line, entries)])
+                file.append([b"\n", *lines])
                 file.sync()
             finally:
                 file.close()
         except OSError as error:
             self._complain(str(error))
-        else:
-            self._complained = ""
+            return
+        self._complained = ""
+        self._appended += sum(map(len, lines))
+        if self._appended > max(SLACK, 2 * self._size):
+            self._load()
 
     def _rewrite(self, entries: Sequence[Entry]) -> None:
         if not self._ready():
@@ -188,8 +191,9 @@ class CountStore:
                 # Of a process that ended in the middle.
                 self._files.unlink(NEW)
             file = self._files.create(NEW)
+            lines = [make_line(entry) for entry in entries]
             try:
-                file.append([b"", *map(make_line, entries)])
+                file.append([b"", *lines])
                 file.sync()
             finally:
                 file.close()
@@ -199,6 +203,7 @@ class CountStore:
             self._complain(str(error))
         else:
             self._complained = ""
+            self._size, self._appended = sum(map(len, lines)), 0
 
 
 def make_line(entry: Entry) -> bytes:

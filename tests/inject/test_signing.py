@@ -489,7 +489,7 @@ class HookTests(SigningCase):
 
     def test_keys_are_remembered(self) -> None:
         """
-        A provider's key is read once, in a thread; of too many the oldest is forgotten.
+        A provider's key is read once, in a thread; of too many the one that was not used for longest is forgotten.
         """
         parsed: list[bytes] = []
         parse = SigningKey.parse
@@ -499,12 +499,14 @@ class HookTests(SigningCase):
             return parse(data)
 
         self.patch(SigningKey, "parse", noted)
-        self.patch(signing, "MOST_KEYS", 1)
-        kinds = ["ed25519", "ed25519", "rsa", "rsa", "ed25519"]
-        world = self.hooked(lambda: [self.signature(kinds.pop(0))])
-        for _ in range(5):
+        self.patch(signing, "MOST_KEYS", 2)
+        one, two, three = (pem("ed25519"), pem("rsa"), pem("rsa", 1024))
+        used = [one, one, two, one, three, one, two]
+        keys = iter(used)
+        world = self.hooked(lambda: [DKIMSignature("sender.example", "s", key=next(keys).decode())])
+        for _ in used:
             self.accept(world)
-        self.assertEqual(parsed, [pem("ed25519"), pem("rsa"), pem("ed25519")])
+        self.assertEqual(parsed, [one, two, three, two])
 
     def test_failures(self) -> None:
         """

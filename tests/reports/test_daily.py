@@ -17,6 +17,7 @@ from zope.interface import implementer
 from momentum_tx.errors import DeliveryError, LookupFailed
 from momentum_tx.interfaces.hooks import ISmtpTlsReporting
 from momentum_tx.policy.tls_report import DAY, AppliedPolicy, TLSOutcome, day_of
+from momentum_tx.reports import daily
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.world import EPOCH, World
 
@@ -308,6 +309,19 @@ class StoryTests(DailyCase):
         world.advance(10)
         domains = {each["policies"][0]["policy"]["policy-domain"] for each in self.posted(world)}
         self.assertEqual((len(domains), len(world.https.posted)), (100, 100))
+
+    def test_kept_in_slices(self) -> None:
+        """
+        What is counted of many domains is written a few at a time, all of it, and counts after a crash.
+        """
+        self.patch(daily, "SAVED_AT_ONCE", 7)
+        world = self.many(PROMPT)
+        world.advance(70)
+        world.crash()
+        world.advance(1)
+        self.assertEqual(len(world.service.reports.counts), 100)
+        world.advance(REST)
+        self.assertEqual(len(world.https.posted), 100)
 
     def test_at_once(self) -> None:
         """

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.reports import store
 from momentum_tx.reports.store import NAME, NEW, CountStore, Entry, make_line, parse_line
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.threads import InlineThreads
@@ -79,9 +80,20 @@ class StoreTests(SynchronousTestCase):
         before = self.files.open(NAME).size()
         self.restart()
         self.assertLess(self.files.open(NAME).size() * 20, before)
-        self.done(self.store.replace([TWO]))
-        self.assertEqual(self.restart(), [TWO])
         self.assertEqual(self.files.names(), [NAME])
+
+    def test_bound(self) -> None:
+        """
+        While the process runs the file does not grow for ever either.
+        """
+        self.patch(store, "SLACK", 2000)
+        self.done(self.store.save([ONE]))
+        largest = 0
+        for number in range(1000):
+            self.done(self.store.save([(5, "b.example", {"tries": number})]))
+            largest = max(largest, self.files.open(NAME).size())
+        self.assertLess(largest, 5000)
+        self.assertEqual(self.restart(), [ONE, (5, "b.example", {"tries": 999})])
 
     def test_in_order(self) -> None:
         """
