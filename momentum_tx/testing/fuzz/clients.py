@@ -13,7 +13,7 @@ from ...outcomes import Outcome
 from ..injection import Injection, inject
 from ..world import LISTENING
 from .books import Books, Letter
-from .said import settled, written
+from .said import parameters, settled, written
 
 if TYPE_CHECKING:
     from .stage import Stage
@@ -75,7 +75,9 @@ class Clients:
         fields += written(letter.said)
         recipients = [recipient.decode() for recipient in letter.recipients]
         sender, (host, _) = letter.sender.decode(), LISTENING
-        injection = inject(self._stage.world.client, LISTENING, sender, recipients, fields + letter.content, host)
+        said_of = parameters(letter.said, len(recipients))
+        client, content = self._stage.world.client, fields + letter.content
+        injection = inject(client, LISTENING, sender, recipients, content, host, said_of)
         self._injections.append((letter, injection))
 
     def send(

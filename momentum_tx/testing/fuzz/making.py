@@ -16,7 +16,7 @@ from .demands import draw_demands
 from .habits import Habits
 from .operator import write_policy
 from .plan import Domain, Host, Part, Plan, Step
-from .said import draw_said
+from .said import draw_reports, draw_said
 from .sources import GROUP, SOURCES, draw_binding_steps, draw_bindings, has_group
 
 #: Kinds of trouble a seed may have.
@@ -84,6 +84,7 @@ class _Making:
         self._method()
         self._carriage()
         draw_said(plan)
+        draw_reports(plan)
         draw_demands(plan)
         plan.steps.sort(key=lambda step: step.at)
 

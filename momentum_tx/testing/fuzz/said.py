@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from ...policy.retry import RetrySchedule
+from ...smtp.dsn import encode_xtext, write_notify
 from .plan import Plan, Step
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _FIELDS: Final = {
     "expires": "X-Expires",
 }
 _TIMES: Final = ("not_before", "expires")
+#: What is said of reports, by parameters of the envelope.
+_REPORTS: Final = ("envid", "notify")
 
 
 def draw_said(plan: Plan) -> None:
@@ -62,6 +65,21 @@ def draw_said(plan: Plan) -> None:
                 step.args["said"] = said
 
 
+def draw_reports(plan: Plan) -> None:
+    """
+    Have some of the mail of *plan* say what reports are wanted, from a source of its own.
+    """
+    dice = Random(f"{plan.seed} reports")
+    if dice.random() < 0.6:
+        return
+    for step in plan.steps:
+        if step.kind == "mail" and dice.random() < 0.5:
+            said = step.args.setdefault("said", {})
+            said["notify"] = dice.choice(("NEVER", "SUCCESS,FAILURE", "DELAY"))
+            if dice.random() < 0.5:
+                said["envid"] = dice.choice(("e1", "an id + more", "=" * 33))
+
+
 def longest(plan: Plan) -> float:
     """
     For how many seconds mail of *plan* may live longer than by its configuration.
@@ -82,7 +100,24 @@ def written(said: dict[str, Any]) -> bytes:
     """
     The same as header fields.
     """
-    return b"".join(f"{_FIELDS[name]}: {value}\r\n".encode() for name, value in said.items())
+    return b"".join(f"{_FIELDS[name]}: {value}\r\n".encode() for name, value in said.items() if name in _FIELDS)
+
+
+def parameters(said: dict[str, Any], recipients: int) -> list[str]:
+    """
+    What of it follows the path in MAIL, and in each RCPT.
+    """
+    mail = f"ENVID={encode_xtext(said['envid'].encode()).decode()}" if "envid" in said else ""
+    return [mail, *[f"NOTIFY={said['notify']}" if "notify" in said else ""] * recipients]
+
+
+def _found(message: Message, name: str) -> Any:
+    """
+    What the service knows of it.
+    """
+    if name == "envid":
+        return message.reception.envid.decode()
+    return write_notify(message.notify).decode() if name == "notify" else getattr(message.reception, name)
 
 
 class SaidWatch:
@@ -110,12 +145,12 @@ class SaidWatch:
         if letter is None:
             return
         for name, value in letter.said.items():
-            found = getattr(reception, name)
+            found = _found(message, name)
             # A time that had passed when it came is now.
             if found != value and not (name == "not_before" and found == 0.0 and value <= reception.creation_time):
                 text = f"{message.recipient!r} was sent with {name} {value!r}, and has {found!r}"
                 self._stage.fault("forgotten", text)
-        extra = [name for name in _FIELDS if name not in letter.said and getattr(reception, name)]
+        extra = [name for name in (*_FIELDS, *_REPORTS) if name not in letter.said and _found(message, name)]
         if extra:
             self._stage.fault("forgotten", f"{message.recipient!r} has {extra}, which nobody said")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from momentum_tx.config.load import parse
 from momentum_tx.delivery.settle import Settlement
-from momentum_tx.envelope import Terms
+from momentum_tx.envelope import NO_TERMS, Terms
 from momentum_tx.inject import receiver
 from momentum_tx.interfaces.services import Submission
 from momentum_tx.message import headers
@@ -18,7 +18,7 @@ from momentum_tx.queues.message import NO_TRAITS
 from momentum_tx.spool.replay import Replay
 from momentum_tx.testing.fuzz.making import make_plan
 from momentum_tx.testing.fuzz.plan import Step
-from momentum_tx.testing.fuzz.said import longest, settled, written
+from momentum_tx.testing.fuzz.said import longest, parameters, settled, written
 
 from .stories import DOMAIN, StoryCase, broken_at, mail, small_plan
 
@@ -61,7 +61,10 @@ class DrawTests(StoryCase):
                 if step.kind == "reload" and "share_weights" in step.args["options"]:
                     seen.add("reload")
                     parse(plan.config_text({"global": step.args["options"]}), "x")
-        self.assertEqual(seen, {*ALL, "not_before", "expires", "share_weights", "share_by", "reload", "nothing"})
+        reports = {"envid", "notify"}
+        self.assertEqual(
+            seen, {*ALL, *reports, "not_before", "expires", "share_weights", "share_by", "reload", "nothing"}
+        )
 
     def test_written(self) -> None:
         """
@@ -72,6 +75,15 @@ class DrawTests(StoryCase):
         fields = b"X-Tenant: t1\r\nX-Campaign: c1\r\nX-Priority-Class: p1\r\n"
         self.assertEqual(written(said), fields + b"X-Not-Before: 1005.0\r\nX-Expires: 1060.25\r\n")
         self.assertEqual((settled({}, 5.0), written({})), ({}, b""))
+
+    def test_reports(self) -> None:
+        """
+        What reports are wanted is said by the envelope, not by fields.
+        """
+        said = {"envid": "a b", "notify": "NEVER"}
+        self.assertEqual(parameters(said, 2), ["ENVID=a+20b", "NOTIFY=NEVER", "NOTIFY=NEVER"])
+        self.assertEqual(parameters({}, 1), ["", ""])
+        self.assertEqual(written(said), b"")
 
     def test_longest(self) -> None:
         """
@@ -111,6 +123,22 @@ class SaidWatchTests(StoryCase):
         plan = small_plan(mail(said={"campaign": "c1"}), kill, behaviours=(NOT_NOW,))
         fault = self.planted(plan, "forgotten", Replay, "_reception", forgetful)
         self.assertIn("was sent with campaign 'c1', and has ''", fault.text)
+
+    def test_reports_forgotten(self) -> None:
+        """
+        A restart that forgets what reports are wanted.
+        """
+        make = Replay._reception
+
+        def forgetful(replay: Any, *args: Any) -> Any:
+            made = make(replay, *args)
+            made.terms = NO_TERMS
+            return made
+
+        kill = Step(5.0, "kill", {"operations": 0, "garbage": False, "down": 1.0})
+        plan = small_plan(mail(said={"notify": "NEVER"}), kill, behaviours=(NOT_NOW,))
+        fault = self.planted(plan, "forgotten", Replay, "_reception", forgetful)
+        self.assertIn("was sent with notify 'NEVER', and has ''", fault.text)
 
     def test_invented(self) -> None:
         """
