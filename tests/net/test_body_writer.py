@@ -5,15 +5,29 @@ long a peer may take for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.interfaces import IPushProducer
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IPushProducer
+from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from momentum_tx.net.body_writer import BODY_SLICE, BodyWriter, Pace
+from momentum_tx.net.smtp_client import ISMTPClientListener, SMTPClientProtocol
+from momentum_tx.settings import PathSettings
 from momentum_tx.smtp.body import END_OF_DATA, end_line, stuff
 from momentum_tx.smtp.client import SMTPClientMachine
+from momentum_tx.stages import Stage
+from momentum_tx.testing.clock import VirtualClock
+from momentum_tx.timers import Agenda
+
+from .certificates import server_context
 
 EHLO = b"250-mx.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 
@@ -199,6 +213,217 @@ class WriterTests(WriterCase):
             writer.resumeProducing()
             writer.send()
             self.assertEqual((self.transport.written, self.machine.owed), (before, 0))
+
+
+class Socket:
+    """
+    A transport under TLS, whose peer reads when a test says so.
+    """
+
+    disconnecting = False
+
+    def __init__(self) -> None:
+        self.out = b""
+        self.most = 0
+        self.aborted = False
+        self.producer: Any = None
+
+    def write(self, data: bytes) -> None:
+        self.out += data
+        self.most = max(self.most, len(self.out))
+        # As the abstract transport of Twisted does it: at 64 KiB.
+        if self.producer is not None and len(self.out) > BODY_SLICE:
+            self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        assert streaming
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
+    def read(self) -> bytes:
+        """
+        All that waits, as the peer reads it.
+        """
+        out, self.out = self.out, b""
+        if self.producer is not None:
+            self.producer.resumeProducing()
+        return out
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Creator:
+    """
+    Verifies nothing.
+    """
+
+    def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        return SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+
+
+class EncryptedFromTheStart(SMTPClientProtocol):
+    """
+    Needs no STARTTLS.
+    """
+
+    def handshakeCompleted(self) -> None:
+        """
+        What is learnt from now on counts; nothing was before.
+        """
+
+
+class RealTLSTests(SynchronousTestCase):
+    """
+    A large message through Twisted's TLS, which has buffers and producers of its own.
+    """
+
+    SETTINGS = PathSettings(body_block_timeout=100.0, body_minimum_rate=2000.0)
+    CONTENT = b"0123456789abcdef0123456789abcdef\r\n" * 600_000
+
+    def setUp(self) -> None:
+        self.clock = VirtualClock()
+        self.socket = Socket()
+        self.listener = Listener()
+        self.machine = SMTPClientMachine()
+        self.protocol = EncryptedFromTheStart(self.machine, Agenda(self.clock), self.SETTINGS, self.listener)
+        wrapped = Factory.forProtocol(lambda: self.protocol)
+        self.tls = TLSMemoryBIOFactory(Creator(), True, wrapped, self.clock).buildProtocol(None)
+        self.server = SSL.Connection(server_context(), None)
+        self.server.set_accept_state()
+        self.heard = b""
+        self.tls.makeConnection(self.socket)
+        self.carry()
+
+    def carry(self) -> None:
+        """
+        Let the peer read all there is, and answer.
+        """
+        for _ in range(10):
+            out = self.socket.read()
+            self.clock.advance(0)
+            if out:
+                self.server.bio_write(out)
+            try:
+                while True:
+                    self.heard += self.server.recv(1 << 20)
+            except SSL.WantReadError:
+                pass
+            try:
+                self.tls.dataReceived(self.server.bio_read(1 << 20))
+            except SSL.WantReadError:
+                if not self.socket.out:
+                    return
+
+    def reply(self, line: bytes) -> None:
+        """
+        The peer says something.
+        """
+        self.server.send(line)
+        self.carry()
+
+    def begin(self, chunk_size: int, content: bytes) -> None:
+        """
+        Come to where the content leaves.
+        """
+        self.reply(b"220 hello\r\n")
+        self.machine.hello(b"me.example")
+        self.protocol.flush()
+        self.carry()
+        self.reply(EHLO)
+        self.machine.transaction(b"a@b.example", [b"c@d.example"], chunked=chunk_size > 0)
+        self.protocol.flush()
+        self.carry()
+        self.reply(b"250 ok\r\n250 ok\r\n" + (b"" if chunk_size else b"354 go\r\n"))
+        self.assertIs(self.protocol.stage, Stage.AFTER_DATA)
+        self.heard, self.socket.most = b"", 0
+        self.protocol.send_body(content, chunk_size)
+        self.clock.advance(0)
+
+    def test_memory(self) -> None:
+        """
+        Twenty megabytes for a peer that reads nothing keep a few slices in memory; it is ended when
+        nothing was taken for as long as may be.
+        """
+        for chunk_size in (0, 4 << 20):
+            self.setUp()
+            self.begin(chunk_size, self.CONTENT)
+            self.assertLess(self.socket.most, 4 * BODY_SLICE)
+            self.clock.advance(99)
+            self.assertFalse(self.socket.aborted)
+            self.clock.advance(2)
+            self.assertTrue(self.socket.aborted)
+            self.assertEqual(self.listener.timed_out, [Stage.SENDING_BODY])
+
+    def test_too_slow(self) -> None:
+        """
+        One that reads just before each deadline is ended as well, when it is behind the minimum.
+        """
+        self.begin(0, self.CONTENT)
+        rounds = 0
+        while not self.socket.aborted and rounds < 20:
+            self.clock.advance(95)
+            if not self.socket.aborted:
+                out = self.socket.read()
+                self.assertGreater(len(out), 0)
+                self.clock.advance(0)
+            rounds += 1
+        self.assertTrue(self.socket.aborted)
+        self.assertGreater(rounds, 1)
+        self.assertLess(rounds, 4)
+
+    def test_all_arrives(self) -> None:
+        """
+        One that reads gets every octet, to the end.
+        """
+        content = self.CONTENT[: 34 * 40_000]
+        self.begin(0, content)
+        for _ in range(2000):
+            if self.heard.endswith(b"\r\n.\r\n"):
+                break
+            self.carry()
+        self.assertEqual(self.heard, content + END_OF_DATA)
+        self.assertLess(self.socket.most, 4 * BODY_SLICE)
+        self.assertIs(self.protocol.stage, Stage.READING_CONFIRMATION)
+
+
+@implementer(ISMTPClientListener)
+class Listener:
+    """
+    Remembers what took too long.
+    """
+
+    def __init__(self) -> None:
+        self.timed_out: list[Stage] = []
+
+    def machine_event(self, event: object) -> None:
+        """
+        Nothing follows from it here.
+        """
+
+    def tls_established(self) -> None:
+        """
+        It was from the beginning.
+        """
+
+    def idle_timed_out(self) -> None:
+        """
+        Nothing follows from it here.
+        """
+
+    def stage_timed_out(self, stage: Stage) -> None:
+        self.timed_out.append(stage)
+
+    def connection_ended(self, stage: Stage) -> None:
+        """
+        Nothing follows from it here.
+        """
 
 
 class PaceTests(SynchronousTestCase):
