@@ -13,6 +13,7 @@ from typing import Any
 import dkim as dkimpy
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.protocol import Protocol
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from momentum_tx.errors import MessageRefused, StartupError
@@ -513,6 +514,14 @@ class HookTests(SigningCase):
         A provider that raises, is late, talks nonsense or has no usable key: the
         message is refused for now, and the log has nothing of the key.
         """
+        logged: list[str] = []
+
+        @implementer(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            logged.append(f"{event} {formatEvent(event)}")
+
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         for answer, waits in (
             (lambda: 1 / 0, 0),
             (lambda: fail(ZeroDivisionError()), 0),
@@ -529,3 +538,6 @@ class HookTests(SigningCase):
             self.assertEqual(injection.reply[:10], b"451 4.7.5 ", answer)
             self.assertEqual(world.mainlog("R"), [])
             self.flushLoggedErrors(ZeroDivisionError)
+        reasons = [text for text in logged if "could not be signed, and is refused for now" in text]
+        self.assertEqual(len(reasons), 8)
+        self.assertNotIn("SECRET", "".join(logged))
