@@ -175,6 +175,12 @@ class STSPolicies:
         state = self._domains.get(domain)
         return ("", "") if state is None else (state.kind, state.problem)
 
+    def looked(self, domain: str) -> bool:
+        """
+        Whether anybody has wanted to know about *domain* lately.
+        """
+        return domain in self._domains
+
     def looking(self, domain: str) -> bool:
         """
         Whether a look at *domain* is under way.

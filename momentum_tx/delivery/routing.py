@@ -121,6 +121,10 @@ class Router:
             dr.way += 1
             dr.dns_failures = 0
             self._forget(dr)
+        elif self._f.tls_policies.unlooked(dr):
+            # It may have had a policy all the time, for which nobody has asked.
+            dr.way += 1
+            self._forget(dr)
 
     def adopt(self, dr: DomainRecord, rollup: Rollup) -> bool:
         """

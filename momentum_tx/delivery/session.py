@@ -274,6 +274,7 @@ class Session(Sending):
             or 0 < settings.max_recipients_per_connection <= connection.recipients
             or not self._f.spool.writable()
             or self._sessions.limits.claimed(self.handle)
+            or self._f.tls_policies.outdated(self.dr, connection.start)
         ):
             return False
         if not pending:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Decisions that are remembered, one for each domain and exchanger.
 MOST_DECISIONS: Final = 10_000
+#: Seconds for which a connection is used where policies are looked for: what it was opened with was decided once.
+LONGEST_USE: Final = 3600.0
 #: The most frequent reason why TLSA records do not count.
 USE_DANE_OFF: Final = "use_dane is off"
 
@@ -90,6 +92,22 @@ class TLSPolicies:
             waiting = Deferred()
             waiting.callback(None)
         return waiting
+
+    def unlooked(self, dr: DomainRecord) -> bool:
+        """
+        Whether the policy of *dr* is to be looked for and never was.
+        """
+        return self._f.sts is not None and self._looks(dr) and not self._f.sts.looked(dr.domain)
+
+    def outdated(self, dr: DomainRecord, opened_at: float) -> bool:
+        """
+        Whether a connection for mail of *dr* is so old that its domain may want something
+        else by now.
+
+        :param opened_at: wall time.
+        """
+        settings = self._f.config.domain(dr.domain)
+        return (settings.use_mta_sts or settings.use_dane) and self._f.wall() - opened_at > LONGEST_USE
 
     def _looks(self, dr: DomainRecord) -> bool:
         # An operator who writes where mail goes means it; and a set of exchangers has no policy.

@@ -505,6 +505,42 @@ class EnforceTests(PolicyCase):
         self.send(count=2)
         self.assertEqual(self.encrypted(), [False, True, True])
 
+    def test_switched_on(self) -> None:
+        """
+        When an operator begins to ask for policies, mail waits for those of domains that had
+        mail before, and connections from then end.
+        """
+        self.publish()
+        quiet = "[global]\nidle_timeout = 300\n"
+        self.w.reload(quiet)
+        self.send()
+        self.w.reload(quiet + "use_mta_sts = true\n")
+        self.send()
+        self.assertEqual(self.encrypted(), [False, True])
+        connections = self.mx.connections
+        self.w.reload(quiet + "use_mta_sts = true\nretry_interval = 600\n")
+        self.send()
+        self.assertEqual((self.encrypted(), self.mx.connections), ([False, True, True], connections))
+
+    def test_old_connections(self) -> None:
+        """
+        A connection is used for an hour at most, so that a domain that has always mail is
+        looked at now and then.
+        """
+        for config, most in ((f"{BOTH}idle_timeout = 600\n", 3700.0), ("[global]\nidle_timeout = 600\n", 1e9)):
+            self.w.reload(config)
+            self.w.advance(700)
+            self.mx.ledger.clear()
+            for _ in range(80):
+                self.send()
+                self.w.advance(98)
+            spans: dict[int, list[float]] = {}
+            for taken in self.mx.ledger:
+                spans.setdefault(taken.connection, []).append(taken.at)
+            self.assertEqual(len(self.mx.ledger), 80)
+            longest = max(times[-1] - times[0] for times in spans.values())
+            self.assertEqual((longest > 3000, longest < most, len(spans) > 1), (True, True, most < 1e9), spans)
+
     def test_changed(self) -> None:
         """
         What waits because of a policy goes once there is another: it is looked for after
