@@ -133,6 +133,7 @@ class Opening(Speaking):
     # What the peer says.
 
     def _greeted(self, event: ev.Greeted) -> None:
+        self._greeting = event.reply
         if not self._machine.over and not self._is_ourselves(event.reply.lines[0], Stage.READING_BANNER):
             self._put_in(Stage.READING_BANNER, self._hello, self._state_failed)
 
