@@ -36,14 +36,18 @@ class TLSRequirements:
         What the options and the hook ``get_outbound_tls_parameters`` want, which is known
         at once; policies of the domain want more (:meth:`parameters`).
         """
-        wished = as_set(self._f.config.path(slot, dr.domain), host, dr.domain)
-        if message is not None and message.reception.require_tls:
-            wished = self._f.message_tls.wish(wished, host, message)
-        hook = self._f.hooks.get_outbound_tls_parameters
-        if not hook or message is None:
+        # In a queue that domains share, the name of it is none of theirs.
+        domain = host if dr.rolled else dr.domain
+        wished = as_set(self._f.config.path(slot, dr.domain), host, domain)
+        if message is None:
             return wished
-        changed = hook.fold(wished, lambda provider, found: provider.get_outbound_tls_parameters(message, found))
-        return wished if changed == wished else replace(changed, origin="hook")
+        hook = self._f.hooks.get_outbound_tls_parameters
+        if hook:
+            changed = hook.fold(wished, lambda provider, found: provider.get_outbound_tls_parameters(message, found))
+            if changed != wished:
+                wished = replace(changed, origin="hook")
+        # Last: what its sender was promised no hook takes back.
+        return self._f.message_tls.wish(wished, host, message) if message.reception.require_tls else wished
 
     @property
     def per_message(self) -> bool:

@@ -60,6 +60,19 @@ class SettingsTests(WorldCase):
         found = self.wanted('[global]\ntls = "ifavailable"\n', "198.51.100.1")
         self.assertEqual((found.use, found.sni), ("ifavailable", ""))
 
+    def test_shared_queue(self) -> None:
+        """
+        Where domains share a queue only the exchanger's name is good for all of them.
+        """
+        world = self.world('[global]\ntls = "required"\ntls_verify = "host"\n')
+        world.exchanger("example.com")
+        self.accept(world)
+        world.advance(1)
+        dr, requirements = world.domain("example.com"), world.service.delivery.facilities.tls_requirements
+        self.assertEqual(requirements.wished(dr, 0, "mx", None).names, ("mx", "example.com"))
+        dr.rolled = True
+        self.assertEqual(requirements.wished(dr, 0, "mx", None).names, ("mx",))
+
     def test_every_option(self) -> None:
         """
         Every option has its place.
