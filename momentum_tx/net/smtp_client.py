@@ -21,6 +21,7 @@ from ..smtp.transcript import Transcript
 from ..stages import Stage
 from ..timers import Agenda
 from .body_writer import BODY_SLICE, BodyWriter, Pace
+from .tls import handshake_problem
 
 if TYPE_CHECKING:
     from ..interfaces.seams import ITLSFacts, ITLSUpgrade
@@ -307,7 +308,8 @@ class SMTPClientProtocol(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         stage = self.stage
-        self.transcript.event(self._seconds(), "connection closed")
+        why = handshake_problem(reason) if stage is Stage.TLS_HANDSHAKE else ""
+        self.transcript.event(self._seconds(), f"connection closed: {why}" if why else "connection closed")
         self._ended = True
         self._alarm.disarm()
         if self._body is not None:

@@ -21,6 +21,7 @@ from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ITransport
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..interfaces.seams import ITLSFacts, ITLSUpgrade
@@ -215,6 +216,20 @@ def _names(certificate: x509.Certificate) -> list[str]:
     except (x509.ExtensionNotFound, ValueError):
         return []
     return [_plain(name) for name in extension.value.get_values_for_type(x509.DNSName)]
+
+
+def handshake_problem(reason: Failure | None) -> str:
+    """
+    What OpenSSL says of a handshake that failed; empty if it was not OpenSSL that ended it.
+
+    :param reason: of the connection's end.
+    """
+    if reason is None or not reason.check(SSL.Error):
+        return ""
+    error: Any = reason.value
+    # OpenSSL's queue, entries of library, function and reason; an error of a system call has none.
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return _plain(", ".join(str(entry[-1]) for entry in queue))
 
 
 def _printable(name: x509.Name) -> str:

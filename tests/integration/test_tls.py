@@ -142,6 +142,7 @@ class Ear:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.facts: list[Any] = []
+        self.lines: list[str] = []
 
     def log_delivery_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
         self.notes.append("delivered")
@@ -150,6 +151,7 @@ class Ear:
     def log_transient_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
         self.notes.append((note or b"").decode())
         self.facts.append(msg.connection and msg.connection.tls)
+        self.lines = msg.connection.transcript.lines() if msg.connection else []
 
 
 class TLSCase(TestCase):
@@ -303,6 +305,16 @@ class HandshakeTests(TLSCase):
             manner.context.set_cipher_list(b"ALL:@SECLEVEL=0")
             self.assertEqual(await self.outcome(manner, options), expected, options)
         self.assertEqual(self.ear.facts[0].version, "TLSv1.1")
+
+    async def test_reason(self) -> None:
+        """
+        Why the handshake failed is in the transcript, in OpenSSL's words.
+        """
+        manner = self.manner(instead=GARBAGE)
+        self.assertEqual(await self.outcome(manner, 'tls = "required"\n'), FAILED)
+        (line,) = [line for line in self.ear.lines if "connection closed" in line]
+        self.assertIn("connection closed: ", line)
+        self.assertIn("version", line)
 
     async def test_no_handshake(self) -> None:
         """

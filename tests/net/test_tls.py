@@ -10,12 +10,14 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.interfaces.seams import ITLSFacts, ITLSUpgrade
-from momentum_tx.net.tls import OpenSSLUpgrade, TLSFacts
+from momentum_tx.net.tls import OpenSSLUpgrade, TLSFacts, handshake_problem
 from momentum_tx.policy.tls import TLSAssociation, TLSParameters, is_address
 
 from .certificates import NAME, Issued, alone, authority, self_signed, server_context
@@ -211,6 +213,22 @@ class UpgradeTests(SynchronousTestCase):
         ):
             self.assertRaises(ValueError, self.upgrade.upgrade, self.transport, parameters)
         self.assertIsNone(self.transport.connection)
+
+
+class HandshakeProblemTests(SynchronousTestCase):
+    """
+    Why a handshake failed, for the transcript.
+    """
+
+    def test_problem(self) -> None:
+        """
+        OpenSSL's own words, as far as it was OpenSSL.
+        """
+        error = SSL.Error([("SSL routines", "", "wrong version number"), ("SSL routines", "", "bad\r\nend")])
+        self.assertEqual(handshake_problem(Failure(error)), "wrong version number, bad??end")
+        for other in (SSL.Error(), SSL.SysCallError(-1, "Unexpected EOF"), ConnectionLost()):
+            self.assertEqual(handshake_problem(Failure(other)), "")
+        self.assertEqual(handshake_problem(None), "")
 
 
 def _key_of(issued: Issued) -> bytes:
