@@ -65,7 +65,7 @@ class Sink(asyncio.Protocol):
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
-        self._encrypted = False
+        self._encrypted = self._shaking_hands = False
         self._buffer = b""
         self._content = False
 
@@ -76,6 +76,10 @@ class Sink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        if not self._shaking_hands:
+            self._answer()
+
+    def _answer(self) -> None:
         answers = []
         while True:
             if self._content:
@@ -107,9 +111,12 @@ class Sink(asyncio.Protocol):
             self._transport.write(b"".join(answers))
 
     async def _encrypt(self, context: ssl.SSLContext) -> None:
-        self._encrypted = True
+        self._encrypted = self._shaking_hands = True
         transport = self._transport
         self._transport = await asyncio.get_running_loop().start_tls(transport, self, context, server_side=True)
+        # The first command may be here already.
+        self._shaking_hands = False
+        self._answer()
 
 
 async def sink(port: int, certificate: str) -> None:
@@ -120,7 +127,15 @@ async def sink(port: int, certificate: str) -> None:
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    server = await asyncio.get_running_loop().create_server(lambda: Sink(context), "127.0.0.1", port, backlog=1024)
+    loop = asyncio.get_running_loop()
+
+    def spin() -> None:
+        # It never sleeps: to wake a process on another processor can cost whoever sends to it
+        # more than all the rest of a message, and says nothing about the client.
+        loop.call_soon(spin)
+
+    spin()
+    server = await loop.create_server(lambda: Sink(context), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 
