@@ -70,7 +70,7 @@ class Terms:
     ret: str = ""
     require_tls: bool = False
     tls_optional: bool = False
-    recipients: Mapping[int, RecipientTerms] = field(default_factory=lambda: _NOBODY)
+    recipients: Mapping[int, RecipientTerms] = field(default_factory=lambda: _NOBODY, hash=False)
 
     def of(self, index: int) -> RecipientTerms:
         """
