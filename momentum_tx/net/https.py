@@ -123,6 +123,8 @@ class HTTPSFetch:
             raise DeliveryError(f"not done in {seconds:g} s")
 
         def told(outcome: Response | Failure) -> None:
+            # An orderly end of TLS would wait for the server, for as long as that likes.
+            transfer.abort()
             if cancelled:
                 return
             if isinstance(outcome, Failure):
@@ -275,6 +277,10 @@ class _Bounded(ProtocolWrapper):
     def makeConnection(self, transport: Any) -> None:
         self.factory.transfer.connection = self
         super().makeConnection(transport)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.transfer.connection = None
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         transfer = self.factory.transfer

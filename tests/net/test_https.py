@@ -82,6 +82,9 @@ class ScriptedServer(Protocol):
             self.transport.write(piece)
         if self.network.closes:
             self.transport.loseConnection()
+        if self.network.deaf:
+            tls: Any = self.transport
+            tls.dataReceived = lambda data: None
 
 
 class Network:
@@ -98,6 +101,8 @@ class Network:
         self.silent: set[str] = set()
         self.response: list[bytes] = []
         self.closes = False
+        #: Whether it hears nothing any more once it has answered, not even the end of TLS.
+        self.deaf = False
         #: Endpoints asked for, in order.
         self.tried: list[tuple[str, int]] = []
         self.requests: list[bytes] = []
@@ -229,6 +234,20 @@ class HTTPSFetchTests(SynchronousTestCase):
         self.assertIn(f"Host: {HOST}\r\n".encode(), request)
         self.assertEqual(self.network.tried, [(PUBLIC, 443)])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_deaf_server(self) -> None:
+        """
+        A server that never agrees to the end of TLS keeps no connection of ours open,
+        whether its answer was one or not.
+        """
+        self.network.deaf = True
+        for octets in (response(b"version: STSv1\r\n"), b"garbage\r\n\r\n"):
+            self.network.response = [octets]
+            fetching = self.fetch()
+            self.network.flush()
+            fetching.addErrback(lambda failure: failure.trap(DeliveryError))
+            self.successResultOf(fetching)
+            self.assertTrue(self.network.transports[-1].disconnected, octets)
 
     def test_post(self) -> None:
         """
