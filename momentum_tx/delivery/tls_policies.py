@@ -251,8 +251,13 @@ class TLSPolicies:
         :param wished: what the options want.
         :returns: that, or a Deferred that fires with it; it fails with
             :class:`~momentum_tx.errors.TLSUndecided` if TLSA records cannot be had.
+        :raises TLSUndecided: nothing may go there: the policy of *dr* does not list the exchanger.
         """
         sts = self.in_force(dr, slot)
+        if sts is not None and sts.policy.mode == "enforce" and not sts.policy.matches(host):
+            # It was chosen for a message that policies do not bind, and that has gone another way since: whatever
+            # certificate a stranger has for its own name, nobody else's mail follows.
+            raise TLSUndecided(NOT_IN_POLICY)
         if self._f.sts is not None and self._looks(dr):
             self._f.sts.check(dr.domain)
         reason = self._why_no_dane(dr, slot, host)

@@ -372,6 +372,25 @@ class OptionalTests(MessageTLSCase):
         self.optional()
         self.assertEqual(self.arrived(), [("optional", True)])
 
+    def test_nobody_follows(self) -> None:
+        """
+        A connection to such an exchanger that was opened for it, and came too late, takes nobody else's
+        mail, whatever certificate it shows; that goes by an exchanger of the policy.
+        """
+        stranger = self.exchanger(5)
+        self.w.publish_policy(ONE, ENFORCE.replace(b"*.one", b"mx1.one"), "1")
+        self.plain()
+        self.w.advance(60)
+        self.w.send(SENDER, [BOB], self.w.message("optional", TLS_Required="No")).addErrback(lambda failure: None)
+        # Before that one is taken; each wants a connection, and it is still the first.
+        self.w.advance(0.015)
+        for number in range(6):
+            self.w.send(SENDER, [f"r{number}@{ONE}"], self.w.message("plain")).addErrback(lambda failure: None)
+        self.w.advance(60)
+        self.assertGreater(stranger.connections, 1)
+        self.assertEqual(self.arrived(stranger), [("optional", True)])
+        self.assertEqual(self.arrived(), [("plain", True)] * 7)
+
     def test_setting(self) -> None:
         """
         What our own operator wants holds for it too.
