@@ -16,9 +16,11 @@ from ..policy.session_notes import (
     RCPT_HOOK_FAILED,
     RCPT_TOO_LONG,
     XCLIENT_HOOK_FAILED,
+    XCLIENT_TOO_LONG,
 )
 from ..smtp.arguments import CommandArguments
 from ..smtp.transaction import PARAMETER_ALLOWANCE
+from ..smtp.xclient import MAX_ARGUMENTS
 
 if TYPE_CHECKING:
     from ..hooks.outbound import OutboundHooks
@@ -93,14 +95,14 @@ def xclient_arguments(hooks: OutboundHooks, session: IClientSession, text: bytes
     args = CommandArguments(text)
     if hook.vetoed(lambda provider: provider.smtp_client_xclient_args(session, args)):
         raise ArgumentsFailed(XCLIENT_HOOK_FAILED)
-    said = bytes(args)
+    said = _bounded(args, XCLIENT_TOO_LONG, MAX_ARGUMENTS)
     if not said:
         raise ArgumentsFailed(XCLIENT_HOOK_FAILED)
     return said
 
 
-def _bounded(args: CommandArguments, note: bytes) -> bytes:
+def _bounded(args: CommandArguments, note: bytes, most: int = PARAMETER_ALLOWANCE) -> bytes:
     said = bytes(args)
-    if len(said) > PARAMETER_ALLOWANCE:
+    if len(said) > most:
         raise ArgumentsFailed(note)
     return said

@@ -24,6 +24,7 @@ from ..policy.session_notes import (
     CLOSED,
     RESET_REFUSED,
     TLS_FAILED,
+    UNSPEAKABLE,
     XCLIENT_NOT_OFFERED,
     no_response,
     violation,
@@ -341,6 +342,19 @@ class Session(Sending):
             self._settle_unsent(transaction, Verdict.TRANSIENT, BODY_UNREADABLE)
 
     def _transact(self, transaction: Transaction, body: bytes) -> None:
+        """
+        Go on with a transaction whose content is at hand.
+        """
+        try:
+            self._say(transaction, body)
+        except Exception:
+            # Who has read the content from the disk, or waited for somebody, would swallow it, and the message were
+            # under way for ever.
+            self._log.failure("message {id} cannot be sent, its session ends", id=transaction.messages[0].id)
+            self._note = self._note or UNSPEAKABLE
+            self._protocol.abort()
+
+    def _say(self, transaction: Transaction, body: bytes) -> None:
         if transaction.ended:
             return
         if self._sessions.stopping or self._sessions.suspended(self.dr, self._slot):

@@ -39,6 +39,7 @@ RCPT_HOOK_FAILED: Final = _INTERNAL + b"RCPT TO argument hook failed"
 XCLIENT_HOOK_FAILED: Final = _INTERNAL + b"XCLIENT argument hook failed"
 MAIL_TOO_LONG: Final = _INTERNAL + b"MAIL FROM arguments too long"
 RCPT_TOO_LONG: Final = _INTERNAL + b"RCPT TO arguments too long"
+XCLIENT_TOO_LONG: Final = _INTERNAL + b"XCLIENT arguments too long"
 #: The peer would not forget a transaction, so that no other can begin.
 RESET_REFUSED: Final = _INTERNAL + b"RSET refused"
 #: RFC 1870 section 6: larger than the peer announces, so that it need not be sent.

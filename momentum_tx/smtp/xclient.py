@@ -11,6 +11,8 @@ from typing import Final
 UNAVAILABLE: Final = b"[UNAVAILABLE]"
 #: Longest value of an attribute, before it is encoded.
 MAX_VALUE: Final = 255
+#: Octets of all attributes together, so that the command is no longer than one may be (RFC 5321 4.5.3.1.4).
+MAX_ARGUMENTS: Final = 512 - len(b"XCLIENT \r\n")
 
 _NOT_XCHAR: Final = re.compile(rb"[^!-*,-<>-~]")
 

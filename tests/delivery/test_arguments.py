@@ -154,6 +154,28 @@ class HookTests(ArgumentCase):
             self.assertEqual((self.lines(mx, b"XCLI"), mx.ledger), ([], []))
             self.assertEqual(self.last(world, "T")["note"], "451 4.4.2 [internal] XCLIENT argument hook failed")
 
+    def test_xclient_too_long(self) -> None:
+        """
+        What makes more of a client than a command may have, or no command at all, fails the message for now, wherever
+        its content comes from: it is not under way for ever.
+        """
+
+        def meddle(args: Any) -> None:
+            args._found[b"NAME"] = b"two\rlines"
+
+        long, senseless = "XCLIENT arguments too long", "envelope does not fit into commands"
+        for config in (CONFIG, CONFIG + "body_cache_size = 0\n"):
+            for does, note in ((lambda args: args.add(b"NAME", b"y" * 600), long), (meddle, senseless)):
+                with self.subTest(config=config, note=note):
+                    world, mx = self.told(Args(xclient=does), config + 'xclient = "ifavailable"\n')
+                    mx.xclient = (b"NAME", b"ADDR", b"HELO")
+                    self.accept(world)
+                    world.advance(30)
+                    self.assertEqual((self.lines(mx, b"XCLI"), mx.ledger), ([], []))
+                    self.assertIn(note, self.last(world, "T")["note"])
+                    self.assertEqual(world.domain("example.com").in_flight, 0)
+                    self.flushLoggedErrors()
+
 
 class StumblingTests(ArgumentCase):
     """
