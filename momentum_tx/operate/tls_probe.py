@@ -38,7 +38,8 @@ class ProbeFailed(DeliveryError):
 @implementer(ISMTPClientListener)
 class TLSProbe:
     """
-    One connection: greeting, EHLO, STARTTLS, handshake, and good-bye.
+    One connection: greeting, EHLO, STARTTLS, handshake, and good-bye; or the handshake
+    alone, where TLS is wanted from the first octet.
 
     :param facilities: TLS and clocks.
     :param settings: the path's timeouts.
@@ -75,7 +76,10 @@ class TLSProbe:
 
     def _connected(self, stream: IConnectedStream) -> None:
         self._dial = None
+        implicit = self._protocol.implicit_tls = self._parameters.use == "implicit"
         stream.start(self._protocol)
+        if implicit:
+            self._shake_hands()
 
     def _not_connected(self, error: DialFailed) -> None:
         self._dial = None

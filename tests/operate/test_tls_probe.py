@@ -66,6 +66,18 @@ class ProbeTests(WorldCase):
         self.w.advance(5)
         self.assertEqual(self.successResultOf(looking).version, "TLSv1.3")
 
+    def test_implicit(self) -> None:
+        """
+        Where TLS is wanted from the first octet the handshake comes before anything else.
+        """
+        self.mx.implicit_tls = True
+        looking = self.look("implicit")
+        self.w.advance(5)
+        self.assertEqual(self.successResultOf(looking).verified, "host")
+        self.assertEqual(self.mx.open, [])
+        self.w.tls.failing.add("mx.example.com")
+        self.assertIn("TLS negotiation failed", self.failure(self.look("implicit")))
+
     def test_no_tls(self) -> None:
         """
         One that does not offer STARTTLS, or refuses it, says so in the end.
