@@ -14,7 +14,7 @@ from typing import Any, Final
 from .config.configuration import Configuration
 from .errors import StartupError
 from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IThreadExecutor, ITLSUpgrade
-from .interfaces.services import IResolver
+from .interfaces.services import IConfiguration, IResolver
 from .logs.files import ILogFile, LogFile
 from .net import dialer as net_dialer
 from .net.datagram import QuietDatagrams
@@ -104,19 +104,23 @@ def _nameserver(text: str) -> tuple[str, int]:
     return host, port or 53
 
 
-def resolver_of(seams: Seams, config: Configuration) -> IResolver:
+def resolver_of(seams: Seams, config: Configuration, current: Callable[[], IConfiguration] | None = None) -> IResolver:
     """
     The resolver for a configuration.
 
+    :param current: gives the configuration in force, where that is not always this one.
     :raises StartupError: a file it names cannot be read.
     """
     settings = config.global_settings
     try:
-        return seams.resolver(settings)
+        resolver = seams.resolver(settings)
     except OSError as error:
         where = config.where("global", "resolv_conf")
         reason = error.strerror or error
         raise StartupError(f"{where}: global.resolv_conf: {settings.resolv_conf} cannot be read: {reason}") from None
+    if isinstance(resolver, DNSResolver):
+        resolver.heed_dnssec(lambda: (config if current is None else current()).written("use_dane"))
+    return resolver
 
 
 def https_of(

@@ -113,7 +113,7 @@ class OutboundService(Service, Commands):
         self._wall = clock = WallClock(reactor, wall, self._agenda)
         ids = MessageIds(clock, os.getpid() if pid is None else pid)
         self._resolver = BudgetedResolver(
-            resolver_of(seams, config), lambda: self._current().global_settings, self._agenda
+            resolver_of(seams, config, self._current), lambda: self._current().global_settings, self._agenda
         )
         log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
         self._traces = Traces(

@@ -98,6 +98,24 @@ class MadeForTests(SynchronousTestCase):
         refusal = self.refused(resolver_of, f'resolv_conf = "{self.mktemp()}"')
         self.assertRegex(refusal, r"^our\.toml:2: global\.resolv_conf: .* cannot be read: No such file")
 
+    def test_dnssec(self) -> None:
+        """
+        Where ``use_dane`` is written, also since a reload, only name servers are asked that are believed
+        about DNSSEC, if there are any.
+        """
+        text = '[global]\nnameservers = ["192.0.2.53", "127.0.0.1"]\n'
+        without, dane = load.parse(text, "a.toml"), load.parse(text + "use_dane = true\n", "b.toml")
+
+        def force(config: Configuration | None) -> Callable[[], Configuration] | None:
+            return None if config is None else lambda: config
+
+        for begun, current, asked in ((without, None, 2), (dane, None, 1), (without, dane, 1), (dane, without, 2)):
+            made = resolver_of(real_seams(MemoryReactorClock()), begun, force(current))
+            self.addCleanup(made.close)
+            assert isinstance(made, DNSResolver)
+            servers = [str(server) for server in made._upstream.order()]
+            self.assertEqual(servers, ["192.0.2.53:53", "127.0.0.1:53"][-asked:])
+
     def https(self, seams: Seams, config: Configuration) -> object:
         """
         What fetches documents.

@@ -41,7 +41,7 @@ class Upstream:
     questions.
     """
 
-    __slots__ = ("_demoted", "agenda", "bound", "reactor", "rng", "rounds", "servers", "timeout")
+    __slots__ = ("_believed", "_demoted", "agenda", "bound", "dnssec", "reactor", "rng", "rounds", "servers", "timeout")
 
     def __init__(
         self,
@@ -65,17 +65,24 @@ class Upstream:
         self.timeout = timeout
         #: Most seconds a question takes, aliases and TCP included.
         self.bound = rounds * timeout * min(len(servers), _BOUND_SERVERS)
+        #: Whether the others are left alone, where there are any whose word about DNSSEC counts.
+        self.dnssec: Callable[[], bool] = lambda: False
+        self._believed = tuple(server for server in servers if server.trusted)
         self._demoted: dict[Nameserver, float] = {}
 
     def order(self) -> list[Nameserver]:
         """
         The servers, those last that were silent lately.
         """
+        servers = self.servers
+        if 0 < len(self._believed) < len(servers) and self.dnssec():
+            # To whoever makes a validating server fail another one's answer must not be worth a signed zone.
+            servers = self._believed
         if not self._demoted:
-            return list(self.servers)
+            return list(servers)
         now = self.agenda.clock.seconds()
         self._demoted = {server: until for server, until in self._demoted.items() if until > now}
-        return sorted(self.servers, key=self._demoted.__contains__)
+        return sorted(servers, key=self._demoted.__contains__)
 
     def demote(self, server: Nameserver) -> None:
         """

@@ -227,6 +227,14 @@ class DNSResolver:
         self._of_question: dict[Question, _Lookup] = {}
         self._closed = False
 
+    def heed_dnssec(self, wanted: Callable[[], bool]) -> None:
+        """
+        Ask only servers whose word counts that they have validated an answer, where there are
+        any, as long as *wanted* says so: else what such a one declines or is kept from
+        answering would be taken from another one as not signed at all.
+        """
+        self._upstream.dnssec = wanted
+
     def lookup_mx(self, domain: str) -> Deferred[MXAnswer]:
         return self._lookup((domain, _EXCHANGERS))
 

@@ -757,6 +757,38 @@ class SecurityTests(ResolverCase):
             self.say("example.com", "MX", self.MX)
             self.assertIs(self.mx("example.com").secure, believed, address)
 
+    def test_heeded(self) -> None:
+        """
+        While somebody wants to know what is signed, a server that is believed is not replaced by one that
+        is not, whether it declines or keeps silent: the one would make of a bogus zone an unsigned one.
+        """
+        servers = [("127.0.0.1", 53), ("192.0.2.54", 53), ("::1", 53)]
+        self.resolver = DNSResolver(self.reactor, servers, Random(1))
+        wanted = True
+        self.resolver.heed_dnssec(lambda: wanted)
+        self.say("example.com", "MX", rcode=2)
+        lookup = self.resolver.lookup_mx("example.com")
+        self.reactor.serve()
+        text = str(self.failure(lookup, "127.0.0.1:53: SERVFAIL", "[::1]:53: SERVFAIL"))
+        self.assertNotIn("192.0.2.54", text)
+        lookup = self.resolver.lookup_mx("silent.example")
+        for _ in range(10):
+            self.reactor.advance(5)
+        self.assertNotIn("192.0.2.54", str(self.failure(lookup, "no answer in")))
+        wanted = False
+        lookup = self.resolver.lookup_mx("example.com")
+        self.reactor.serve()
+        self.failure(lookup, "192.0.2.54:53: SERVFAIL")
+
+    def test_heeded_by_none(self) -> None:
+        """
+        Where none is believed all are asked.
+        """
+        self.resolver = self.make()
+        self.resolver.heed_dnssec(lambda: True)
+        self.say("example.com", "MX", self.MX)
+        self.assertFalse(self.mx("example.com").secure)
+
     def test_addresses(self) -> None:
         """
         Addresses are secure if those of every family are.
