@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
@@ -53,6 +54,11 @@ ROUND: Final = 3600.0
 MOST_FETCHES: Final = 20
 #: Domains of which something is remembered.
 MOST_DOMAINS: Final = 20_000
+#: Old policies that are looked at together, and seconds until the next ones.
+SLICE: Final = 50
+SLICE_PAUSE: Final = 1.0
+#: Domains looked at for one that may be forgotten.
+_LOOKS: Final = 64
 
 #: Kinds of problems with a policy (RFC 8460 section 4.3.2.2).
 FETCH_ERROR: Final = "sts-policy-fetch-error"
@@ -133,6 +139,9 @@ class STSPolicies:
         self._fetches = DeferredSemaphore(MOST_FETCHES)
         self._domains: OrderedDict[str, _Domain] = OrderedDict()
         self._round = agenda.alarm(self._go_round)
+        #: Domains whose policies are old, in the order in which they are looked at.
+        self._old: dict[str, None] = {}
+        self._slice = agenda.alarm(self._look_at_old)
         self._sweep_at = 0.0
         self._stopped = False
         self.changed: Callable[[str], object] = lambda domain: None
@@ -152,6 +161,7 @@ class STSPolicies:
         """
         self._stopped = True
         self._round.disarm()
+        self._slice.disarm()
         for state in list(self._domains.values()):
             if state.look is not None:
                 state.look.cancel()
@@ -241,11 +251,15 @@ class STSPolicies:
         return state
 
     def _make_room(self) -> None:
-        for domain, state in self._domains.items():
+        for _ in range(_LOOKS):
+            if len(self._domains) < MOST_DOMAINS:
+                return
+            domain, state = next(iter(self._domains.items()))
             if state.look is None:
                 # What it had is on disk.
                 del self._domains[domain]
-                return
+            else:
+                self._domains.move_to_end(domain)
 
     def _begin(self, domain: str) -> _Domain:
         state = self._state(domain)
@@ -365,23 +379,36 @@ class STSPolicies:
         now = self._wall()
         for domain, state in list(self._domains.items()):
             if state.kept is not None and self._is_old(state.kept, now):
-                self._begin(domain)
+                self._old[domain] = None
+        self._look_at_old()
         seconds = self._agenda.clock.seconds()
         if seconds >= self._sweep_at and self._config().written("use_mta_sts"):
             self._sweep_at = seconds + REFRESH
             self._store.sweep(now).addCallback(self._swept)
         self._round.arm(ROUND)
 
-    def _is_old(self, kept: KeptPolicy, now: float) -> bool:
-        return (
-            kept.expires > now and now - kept.fetched_at >= REFRESH and self._config().domain(kept.domain).use_mta_sts
-        )
+    @staticmethod
+    def _is_old(kept: KeptPolicy, now: float) -> bool:
+        return kept.expires > now and now - kept.fetched_at >= REFRESH
 
     def _swept(self, left: list[KeptPolicy]) -> None:
         now = self._wall()
         for kept in left:
             if not self._stopped and kept.domain not in self._domains and self._is_old(kept, now):
-                self._begin(kept.domain)
+                self._old[kept.domain] = None
+        if self._slice.when is None:
+            self._look_at_old()
+
+    def _look_at_old(self) -> None:
+        """
+        Not all at once: mail goes on meanwhile, and its policies are not to make room for those.
+        """
+        for domain in list(islice(self._old, SLICE)):
+            del self._old[domain]
+            if self._config().domain(domain).use_mta_sts:
+                self._begin(domain)
+        if self._old and not self._stopped:
+            self._slice.arm(SLICE_PAUSE)
 
     def _clock_stepped(self, seconds: float) -> None:
         """

@@ -68,6 +68,9 @@ class Router:
         """
         if dr.lookup_pending:
             return
+        if self._f.tls_policies.unlooked(dr):
+            # Its policy has made room for others' since: nothing goes before that is known again.
+            self._forget(dr)
         if dr.dns_failures:
             # A wait that is longer than any we set comes from a wall clock that was put back.
             if 0 < dr.dns_retry_at - now <= RETRY_LONGEST:

@@ -289,6 +289,8 @@ class TLSPolicies:
         :param used: what was wanted when it was opened.
         :param owner: the domain it was opened for, or has served since.
         """
+        if self.unlooked(dr):
+            return False
         host = connection.host_name
         sts, reason = self.in_force(dr, slot), self._why_no_dane(dr, slot, host)
         theirs = self.in_force(owner, slot), self._why_no_dane(owner, slot, host)

@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.config import load as config_load
+from momentum_tx.delivery import mta_sts
 from momentum_tx.delivery.mta_sts import (
     FETCH_ERROR,
     FETCH_TIMEOUT,
@@ -21,12 +22,14 @@ from momentum_tx.delivery.mta_sts import (
     PAUSE,
     REFRESH,
     ROUND,
+    SLICE,
+    SLICE_PAUSE,
     WEBPKI_INVALID,
     STSPolicies,
 )
 from momentum_tx.delivery.sts_store import STSStore
 from momentum_tx.errors import DeliveryError
-from momentum_tx.policy.mta_sts import policy_url
+from momentum_tx.policy.mta_sts import KeptPolicy, answered_policy, policy_url
 from momentum_tx.testing.dns import Fault, ScriptedResolver
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.https import ScriptedHTTPSFetch
@@ -530,11 +533,46 @@ class BoundTests(STSCase):
         self.assertEqual(len(self.https.asked), 30)
         self.end()
 
+    def test_old_policies(self) -> None:
+        """
+        However many policies on disk are old, they are looked at in small numbers.
+        """
+        policy = answered_policy(200, "text/plain", ENFORCE)
+        for number in range(3 * SLICE):
+            self.store.save(KeptPolicy(f"d{number}.example", "1", self.wall() - REFRESH, ENFORCE, policy))
+        self.clock.advance(0)
+        self.sts.start()
+        self.resolver.silent = True
+        self.clock.pump([ROUND, 0, 0])
+        looking = []
+        for _ in range(4):
+            looking.append(sum(self.sts.looking(f"d{number}.example") for number in range(3 * SLICE)))
+            self.clock.advance(SLICE_PAUSE)
+        self.assertEqual(looking, [SLICE, 2 * SLICE, 3 * SLICE, 3 * SLICE])
+        self.end()
+
+    def test_room(self) -> None:
+        """
+        A domain that is being looked at is not forgotten; when it is done its turn comes.
+        """
+        self.patch(mta_sts, "MOST_DOMAINS", 2)
+        self.resolver.silent = True
+        names = [f"d{number}.example" for number in range(4)]
+        for name in names[:3]:
+            self.sts.check(name)
+            self.clock.pump([0, 0])
+        self.assertEqual([name for name in names if self.sts.looked(name)], names[:3])
+        self.resolver.silent = False
+        self.sts.stop()
+        self.sts.check(names[3])
+        self.assertEqual([name for name in names if self.sts.looked(name)], names[2:])
+        self.end()
+
     def test_domains(self) -> None:
         """
         No more than so many domains are remembered; one that is forgotten is found on disk.
         """
-        self.patch(__import__("momentum_tx.delivery.mta_sts", fromlist=["x"]), "MOST_DOMAINS", 2)
+        self.patch(mta_sts, "MOST_DOMAINS", 2)
         self.publish()
         self.look()
         for domain in ("a.example", "b.example"):

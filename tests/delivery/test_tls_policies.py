@@ -5,6 +5,7 @@ TLS by DANE or MTA-STS.
 
 from __future__ import annotations
 
+from momentum_tx.delivery import mta_sts
 from momentum_tx.delivery.dane import tlsa_name
 from momentum_tx.delivery.mta_sts import FIRST_WAIT
 from momentum_tx.delivery.tls_policies import TLSDecision
@@ -583,6 +584,26 @@ class EnforceTests(PolicyCase):
         self.w.https.release()
         self.w.advance(600)
         self.assertEqual(self.kinds(self.w)[-1], "P")
+
+    def test_forgotten(self) -> None:
+        """
+        A policy that has made room for those of other domains is known again before any mail goes, though
+        the exchangers are known still.
+        """
+        self.patch(mta_sts, "MOST_DOMAINS", 2)
+        self.w.publish_policy(ONE, ENFORCE, "1")
+        self.send()
+        self.assertEqual(self.encrypted(), [True])
+        self.mx.starttls = False
+        for other in ("a.example", "b.example"):
+            self.exchanger(other)
+            self.send(other)
+        self.w.advance(120)
+        sts = self.w.service.delivery.facilities.sts
+        assert sts is not None
+        self.assertFalse(sts.looked(ONE))
+        self.send()
+        self.assertEqual((self.encrypted(), self.deferred()), ([True], TLS_NOT_OFFERED))
 
     def test_restart(self) -> None:
         """
