@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from ..errors import LocalProtocolError
 from ..outcomes import Verdict
-from ..policy.lost_reply import POLICIES
+from ..policy.lost_reply import POLICIES, LostReply
 from ..policy.session_notes import UNSPEAKABLE
 from ..smtp import events as ev
 from ..smtp.overlap import OverlappingMachine
@@ -282,7 +282,9 @@ class Sending(Opening):
 
         :param answered: whether a complete reply of the peer said so.
         """
-        results = self._machine.abandon(note)
+        machine = self._machine
+        turned_down = isinstance(machine, OverlappingMachine) and machine.turned_down
+        results = machine.abandon(note)
         transaction, self._transaction = self._transaction, None
         if transaction is None:
             return
@@ -290,6 +292,10 @@ class Sending(Opening):
         if ahead is not None:
             # Whatever was read, it may not have been for the dot.
             self._sessions.carriage.without_overlap.add(self._connection.peer)
+            turned_down = turned_down or (answered and stage is Stage.READING_CONFIRMATION)
+            if turned_down and transaction.lost_reply is LostReply.ASSUME_DELIVERED:
+                # More likely it was, and then the peer does not have the message.
+                transaction.lost_reply = LostReply.RETRY
             transaction.settle(results, ambiguous=True)
             ahead.give_back()
             return

@@ -75,6 +75,14 @@ class OverlappingMachine(SMTPClientMachine):
         """
         return self._behind is not None or self._first is not None
 
+    @property
+    def turned_down(self) -> bool:
+        """
+        Whether the reply in the dot's place was read while two transactions are under way,
+        and was no acceptance.
+        """
+        return self._verdict is not None and self._verdict.reply_class is not ReplyClass.OK
+
     def transaction_behind(
         self,
         sender: bytes,

@@ -238,6 +238,27 @@ class DoubtTests(OverlapCase):
         self.assertEqual([held.recipient for held in world.service.held()], [b"user0@example.com"])
         self.assertEqual(sorted(self.taken(mx)), [b"user0@example.com", b"user1@example.com"])
 
+    def test_assumed(self) -> None:
+        """
+        Where mail in doubt counts as delivered, that is not so if what stood in the place of the dot's reply was no
+        acceptance: it is tried again.
+        """
+        for dot, behind, taken in (
+            (b"421 4.3.2 Enough", None, True),
+            (b"451 4.3.0 Later", CLOSE, True),
+            (b"554 5.7.1 Not you", b"421 4.3.2 Enough", True),
+            (None, CLOSE, False),
+        ):
+            with self.subTest(dot=dot):
+                world, mx = self.several(OVERLAP + 'lost_final_reply = "assume_delivered"\n', 2)
+                if dot is not None:
+                    mx.on("dot", dot, times=1)
+                if behind is not None:
+                    mx.on("MAIL", behind, times=1, skip=1)
+                self.go(world, 300)
+                self.assertEqual((world.queued(), self.kinds(world)), (0, "RRTDD" if taken else "RRDD"))
+                self.assertEqual(sorted(self.taken(mx)), [b"user0@example.com", b"user1@example.com"])
+
     def test_lost_as_ever(self) -> None:
         """
         Where nothing overlaps an end behind the dot's reply harms nobody.
