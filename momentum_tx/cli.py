@@ -89,9 +89,10 @@ def _check(options: argparse.Namespace) -> int:
     Whether the service could start here with this configuration.
     """
     service = OutboundService(_reactor(), _loaded(options))
-    service.bind()
+    # Before the ports and the spool, which a service that runs has taken.
     for text in (*service.configuration.warnings, *service.unplumbed()):
         _complain(f"warning: {text}")
+    service.bind()
     service.release()
     sys.stdout.write(f"momentum-tx: {options.config or 'the default configuration'} is good\n")
     return 0

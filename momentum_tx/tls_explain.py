@@ -87,15 +87,22 @@ def run(options: argparse.Namespace, reactor: Any, config: Configuration) -> int
         raise ConfigError(f"{config.source}: there is no binding {options.binding}")
     seams = harmless(real_seams(reactor))
     if options.policy_from:
+        if not config.domain(options.domain).use_mta_sts:
+            raise ConfigError(f"--policy-from: no policy is looked for: use_mta_sts is off for {options.domain}")
         seams.https = _fetching_from(reactor, options.policy_from)
     service = OutboundService(reactor, config, seams)
     results: list[dict[str, Any] | Failure] = []
+    interrupted: list[bool] = []
 
     def ended(result: dict[str, Any] | Failure) -> None:
+        if interrupted:
+            # What ends connections now is not their peers' doing.
+            return
         results.append(result)
         reactor.stop()
 
     explaining = Explanation(reactor, service, options.domain, slot)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: interrupted.append(True))
     reactor.callWhenRunning(lambda: explaining.make(options.connect).addBoth(ended))
     reactor.run()
     # The process does not end while a worker waits for work.

@@ -10,6 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx import cli
+from momentum_tx.spool.files import DirectoryFiles
 
 
 class CommandLineCase(SynchronousTestCase):
@@ -71,6 +72,16 @@ class CommandLineTests(CommandLineCase):
         self.assertEqual(self.exits("check", "--config", "nowhere.toml"), 1)
         self.assertEqual(self.err.getvalue(), "momentum-tx: nowhere.toml: cannot be read: No such file or directory\n")
 
+    def test_policy_from(self) -> None:
+        """
+        Where no policy is looked for, a place to fetch it from is a mistake.
+        """
+        self.assertEqual(self.exits("tls", "explain", "--policy-from", "127.0.0.1:8443", "a.example"), 1)
+        self.assertEqual(
+            self.err.getvalue(),
+            "momentum-tx: --policy-from: no policy is looked for: use_mta_sts is off for a.example\n",
+        )
+
     def test_doubts(self) -> None:
         """
         What is doubtful is a warning, and no reason not to start.
@@ -80,6 +91,21 @@ class CommandLineTests(CommandLineCase):
         self.assertEqual(self.exits("config", "check", "--config", str(path)), 0)
         (line,) = self.err.getvalue().splitlines()
         self.assertTrue(line.startswith(f"momentum-tx: warning: {path}:4: global.message_expiration: mail that fails"))
+
+    def test_running(self) -> None:
+        """
+        Beside a service that runs the configuration is checked all the same: what is doubtful
+        is told before what is taken.
+        """
+        path, state = Path(self.mktemp()), self.mktemp()
+        path.write_text(f'[global]\nsmtp_listen = []\nstate_dir = "{state}"\nmessage_expiration = 60\n')
+        files = DirectoryFiles(f"{state}/spool")
+        files.lock()
+        self.addCleanup(files.unlock)
+        self.assertEqual(self.exits("config", "check", "--config", str(path)), 1)
+        first, second = self.err.getvalue().splitlines()
+        self.assertIn("warning: ", first)
+        self.assertIn("another running instance has this spool", second)
 
     def test_unplumbed(self) -> None:
         """

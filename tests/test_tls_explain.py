@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from momentum_tx import cli
 from momentum_tx.delivery.dane import tlsa_name
 from momentum_tx.errors import LookupFailed, StartupError
+from momentum_tx.interfaces.services import MXKind
 from momentum_tx.operate.tls_policy import as_text
 from momentum_tx.policy.mta_sts import KeptPolicy, dump_kept, parse_policy
 from momentum_tx.testing.tls import ModelledCertificate
@@ -123,6 +124,20 @@ class ExplanationTests(WorldCase):
         said = self.explain(seconds=PATIENCE + 5)
         self.assertEqual(said["exchangers"], [])
         self.assertIn("SERVFAIL", said["problem"])
+
+    def test_no_mail(self) -> None:
+        """
+        A domain that is not there, takes no mail, or leads into our network is told as its
+        mail would be.
+        """
+        for answer, problem in (
+            (MXKind.NXDOMAIN, "554 5.4.4 [internal] Domain Lookup Failed"),
+            (MXKind.NULL, "550 5.4.4 [internal] NULL MX domain does not accept mail"),
+            ([(10, "inside.example")], "551 5.4.6 [internal] Private/Loopback Address"),
+        ):
+            self.w.resolver.mx[DOMAIN] = answer
+            self.w.resolver.addresses["inside.example"] = ["127.0.0.1"]
+            self.assertIn(f"  problem: {problem}\n", as_text(self.explain()))
 
     def test_gateway(self) -> None:
         """

@@ -140,13 +140,14 @@ class Transcripts:
         if settings.transcriptlog and self._make_file is not None:
             self._write(json.dumps(attempt.as_json(), ensure_ascii=False, separators=(",", ":")))
 
-    def find(self, message_id: str = "", domain: str = "", host: str = "") -> Sequence[Attempt]:
+    def find(self, message_id: str = "", domain: str = "", host: str = "", conn_id: str = "") -> Sequence[Attempt]:
         """
         The attempts in memory, the last one first.
 
         :param message_id: only those of this message.
         :param domain: only those of this routing domain.
         :param host: only those with a mail exchanger of this name or address.
+        :param conn_id: only those of this connection, as in mainlog.
         """
         return [
             attempt
@@ -154,6 +155,7 @@ class Transcripts:
             if (not message_id or any(answer.id == message_id for answer in attempt.messages))
             and (not domain or attempt.domain == domain)
             and (not host or host in (attempt.host, attempt.address))
+            and (not conn_id or attempt.conn_id == conn_id)
         ]
 
     def _write(self, line: str) -> None:

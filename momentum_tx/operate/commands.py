@@ -44,12 +44,14 @@ class Commands:
         """
         return self._config
 
-    def transcripts(self, message_id: str = "", domain: str = "", host: str = "") -> Sequence[Attempt]:
+    def transcripts(
+        self, message_id: str = "", domain: str = "", host: str = "", conn_id: str = ""
+    ) -> Sequence[Attempt]:
         """
         The attempts that failed or took long, as far as they are kept in memory,
         the last one first; see :meth:`momentum_tx.logs.transcripts.Transcripts.find`.
         """
-        return self._facilities.transcripts.find(message_id, domain, host)
+        return self._facilities.transcripts.find(message_id, domain, host, conn_id)
 
     def trace_smtp(self, file: str, domain: str = ANY, binding: str = ANY, host: str = ANY) -> int:
         """

@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     about = "show the signatures that mail from a domain gets, and the DNS records they need"
     show = actions.add_parser("show", help=about, description=about)
     show.add_argument("--config", metavar="FILE", required=True, help="the configuration file (TOML)")
-    show.add_argument("domain", metavar="DOMAIN", help="domain of the From field")
+    show.add_argument("domain", type=_mail_domain, metavar="DOMAIN", help="domain of the From field")
     show.set_defaults(act=_show)
     about = "compare every key of a configuration with what is published in DNS"
     check = actions.add_parser("check", help=about, description=about)
@@ -86,6 +86,13 @@ def _names(parser: argparse.ArgumentParser) -> None:
 def _domain(text: str) -> str:
     try:
         return checked_domain(domain(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
+def _mail_domain(text: str) -> str:
+    try:
+        return domain(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..delivery.facilities import Facilities
 from ..delivery.tls_policies import TLSDecision
+from ..flags import ConnFlag
+from ..policy.consequence import note_for
 from ..policy.mta_sts import KeptPolicy
 from ..policy.tls import TLSParameters
 from ..queues.domain import DomainRecord, MXType
@@ -32,7 +34,7 @@ def told(facilities: Facilities, dr: DomainRecord | None, domain: str, slot: int
         "domain": domain,
         "binding": config.bindings[slot].name,
         "routing": MXType.UNKNOWN.value if dr is None else dr.mx_type.value,
-        "problem": "" if dr is None else dr.routing_note.decode("ascii", "replace"),
+        "problem": "" if dr is None else _no_way(dr).decode("ascii", "replace"),
         "validated": dr is not None and dr.secure,
         "mta_sts": _mta_sts(facilities, dr, domain, slot),
         "exchangers": [],
@@ -53,6 +55,17 @@ def told(facilities: Facilities, dr: DomainRecord | None, domain: str, slot: int
                 exchanger["decision"] = _decision(decision)
             found["exchangers"].append(exchanger)
     return found
+
+
+def _no_way(dr: DomainRecord) -> bytes:
+    """
+    Why no mail can be sent at all: what its status text would be; empty if it can.
+    """
+    if dr.mx_type is MXType.NULL:
+        return note_for(ConnFlag.ERROR_SMTP_NULL_MX)
+    if dr.mx_type is MXType.BROKEN:
+        return note_for(ConnFlag.ERROR_MX_LOOKUP_FAILED)
+    return note_for(ConnFlag.ERROR_PROHIBITED_IP) if dr.all_prohibited else dr.routing_note
 
 
 def _mta_sts(facilities: Facilities, dr: DomainRecord | None, domain: str, slot: int) -> dict[str, Any]:

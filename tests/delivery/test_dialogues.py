@@ -107,6 +107,10 @@ class KeptTests(WorldCase):
         attempt = world.service.transcripts(host="mx1.example.com")[-1]
         self.assertEqual((attempt.messages, attempt.note, attempt.stage), ((), b"554 go away", Stage.READING_BANNER))
         self.assertIn("554 go away", "".join(attempt.transcript.lines()))
+        # Who has the message's T finds it by the connection.
+        connection = self.last(world, "T")["conn_id"]
+        self.assertEqual(world.service.transcripts(conn_id=connection), [attempt])
+        self.assertEqual(world.service.transcripts(conn_id="another"), [])
 
     def test_ambiguous(self) -> None:
         """

@@ -14,13 +14,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
-from typing import Any
+from typing import Any, cast
 from unittest import SkipTest
 
 from OpenSSL import SSL, crypto
 from twisted.internet import reactor, ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -278,6 +280,39 @@ class VerdictTests(DNSSECCase):
         status, said = await self.explain("bogus.test")
         self.assertEqual((status, said["exchangers"], said["validated"]), (1, [], False))
         self.assertIn("SERVFAIL", said["problem"])
+
+
+class InterruptedTests(TestCase):
+    """
+    Somebody does not want to wait.
+    """
+
+    timeout = 60
+
+    async def test_interrupted(self) -> None:
+        """
+        A look that is interrupted ends at once and without a traceback, and blames no exchanger.
+        """
+        directory = os.path.abspath(self.mktemp())
+        os.makedirs(directory)
+        connected: Deferred[None] = Deferred()
+
+        class Silent(Protocol):
+            def connectionMade(self) -> None:
+                connected.callback(None)
+
+        server: Any = Factory.forProtocol(Silent)
+        port = listening(self, cast(IReactorTCP, reactor).listenTCP(0, server, interface="127.0.0.1"))
+        config = os.path.join(directory, "config.toml")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f'[domain."silent.test"]\nroutes = ["127.0.0.1:{port}"]\n')
+        start = "import sys; from momentum_tx.cli import main; sys.exit(main())"
+        words = ["tls", "explain", "--connect", "--config", config, "silent.test"]
+        program = Program([sys.executable, "-c", start, *words], directory)
+        self.addCleanup(program.kill)
+        await connected
+        program.signal("TERM")
+        self.assertEqual((await program.ended, program.out, program.err), (1, b"", b""))
 
 
 class DeliveryTests(DNSSECCase):

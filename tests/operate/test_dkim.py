@@ -135,6 +135,13 @@ class CommandTests(SynchronousTestCase):
             "mail from b.example is not signed", self.run_command("show", "--config", str(config), "b.example")
         )
 
+    def test_show_whom(self) -> None:
+        """
+        Signatures are those of a domain; an address is none.
+        """
+        for text in ("user@a.example", "a b", ""):
+            self.assertIn(f"argument DOMAIN: {text!r}", self.refused("show", "--config", "x", text))
+
     def test_check(self) -> None:
         """
         Each key is compared with what is published; one that receivers would not find is
