@@ -37,6 +37,8 @@ _DIGEST_SIZES: Final = {1: 32, 2: 64}
 MAX_CHAIN: Final = 10
 #: Anchors taken from records that have them whole; to try each costs arithmetic.
 MAX_ANCHORS: Final = 20
+#: Raised, besides ``ValueError``, where names are written in a way that cannot be read.
+NO_NAMES: Final = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 #: What OpenSSL calls a certificate that is over, or has not begun.
 _NOT_YET_VALID: Final = 9
 _EXPIRED: Final = 10
@@ -269,7 +271,7 @@ def presented_names(certificate: x509.Certificate) -> tuple[str, ...]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         names: list[str] = []
-    except ValueError:
+    except (ValueError, *NO_NAMES):
         return ()
     else:
         names = extension.value.get_values_for_type(x509.DNSName)

@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from ..interfaces.seams import ITLSFacts, ITLSUpgrade
 from ..policy.tls import EXPIRED, HOST_MISMATCH, INVALID, NOT_TRUSTED, TLSParameters, is_address
-from .dane import problem_of
+from .dane import NO_NAMES, problem_of
 from .tls_contexts import Contexts
 
 #: What OpenSSL finds wrong with a chain (X509_V_ERR_...): in words, and of which kind it is.
@@ -160,8 +160,8 @@ class OpenSSLUpgrade:
         facts = replace(
             facts,
             certificate_digest=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
-            subject=_printable(certificate.subject),
-            issuer=_printable(certificate.issuer),
+            subject=_printable(lambda: certificate.subject),
+            issuer=_printable(lambda: certificate.issuer),
         )
         if verify == "no":
             return facts
@@ -205,7 +205,7 @@ def _carries(certificate: x509.Certificate, name: str) -> bool:
             verify_certificate_ip_address(certificate, str(ipaddress.ip_address(name)))
         else:
             verify_certificate_hostname(certificate, name)
-    except (VerificationError, CertificateError, ValueError):
+    except (VerificationError, CertificateError, ValueError, *NO_NAMES):
         return False
     return True
 
@@ -213,7 +213,7 @@ def _carries(certificate: x509.Certificate, name: str) -> bool:
 def _names(certificate: x509.Certificate) -> list[str]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, ValueError, *NO_NAMES):
         return []
     return [_plain(name) for name in extension.value.get_values_for_type(x509.DNSName)]
 
@@ -232,9 +232,10 @@ def handshake_problem(reason: Failure | None) -> str:
     return _plain(", ".join(str(entry[-1]) for entry in queue))
 
 
-def _printable(name: x509.Name) -> str:
+def _printable(name: Callable[[], x509.Name]) -> str:
     try:
-        return _plain(name.rfc4514_string())
+        # It is read when it is asked for, and may be nonsense.
+        return _plain(name().rfc4514_string())
     except ValueError:
         return ""
 

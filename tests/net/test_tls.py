@@ -8,7 +8,7 @@ import hashlib
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import SubjectAlternativeName, load_der_x509_certificate, load_pem_x509_certificate
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.interfaces.seams import ITLSFacts, ITLSUpgrade
+from momentum_tx.net.dane import presented_names
 from momentum_tx.net.tls import OpenSSLUpgrade, TLSFacts, handshake_problem
 from momentum_tx.policy.tls import TLSAssociation, TLSParameters, is_address
 
@@ -231,6 +232,15 @@ class HandshakeProblemTests(SynchronousTestCase):
         self.assertEqual(handshake_problem(None), "")
 
 
+def _damaged(issued: Issued, octets: bytes, others: bytes) -> Issued:
+    """
+    The same with some octets exchanged; the signature is wrong then.
+    """
+    der = issued.certificate.public_bytes(Encoding.DER)
+    assert octets in der and len(octets) == len(others)
+    return Issued(load_der_x509_certificate(der.replace(octets, others)), issued.key, issued.chain)
+
+
 def _key_of(issued: Issued) -> bytes:
     return issued.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -259,6 +269,31 @@ class VerificationTests(SynchronousTestCase):
         server.set_accept_state()
         self.assertTrue(shake(transport.connection, server))
         return upgrade.facts(anything)
+
+    def test_unreadable(self) -> None:
+        """
+        A certificate in which a name is nonsense is one like others where nothing is verified, or its
+        key is what counts; where it has to be read it is none.
+        """
+        nonsense = _damaged(authority().issue(common_name="Rene"), b"\x0c\x04Rene", b"\x14\x04Ren\xe9")
+        facts = self.facts(nonsense, "no")
+        self.assertEqual((facts.subject, facts.problem), ("", ""))
+        self.assertEqual(len(facts.certificate_digest), 64)
+        self.assertEqual(self.facts(nonsense, "optional").verified, "")
+        key = hashlib.sha256(_key_of(nonsense)).digest()
+        self.assertEqual(self.facts(nonsense, "dane", tlsa=(TLSAssociation(3, 1, 1, key),)).verified, "dane")
+
+    def test_unreadable_names(self) -> None:
+        """
+        Alternative names of a kind that nobody knows are none.
+        """
+        shown = authority().issue(names=("abc.example.test",))
+        strange = shown.certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+        octets = strange.value.public_bytes()
+        self.assertEqual(octets[2], 0x82)
+        unknown = _damaged(shown, octets, octets[:2] + b"\xa3" + octets[3:])
+        self.assertEqual(self.facts(unknown, "optional").verified, "")
+        self.assertEqual(presented_names(unknown.certificate), ())
 
     def test_good(self) -> None:
         """
