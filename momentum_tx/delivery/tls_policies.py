@@ -291,6 +291,9 @@ class TLSPolicies:
         """
         if self.unlooked(dr):
             return False
+        if used.verify != "no" and self._f.hooks.outbound_smtp_tls_verify_callback:
+            # Its answer was for the domain that it was asked about.
+            return False
         host = connection.host_name
         sts, reason = self.in_force(dr, slot), self._why_no_dane(dr, slot, host)
         theirs = self.in_force(owner, slot), self._why_no_dane(owner, slot, host)

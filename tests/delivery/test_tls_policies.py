@@ -5,15 +5,20 @@ TLS by DANE or MTA-STS.
 
 from __future__ import annotations
 
+from typing import Any
+
+from zope.interface import implementer
+
 from momentum_tx.delivery import mta_sts
 from momentum_tx.delivery.dane import tlsa_name
 from momentum_tx.delivery.mta_sts import FIRST_WAIT
 from momentum_tx.delivery.tls_policies import TLSDecision
 from momentum_tx.errors import DeliveryError, LookupFailed
+from momentum_tx.interfaces.hooks import IOutboundSmtpTlsVerifyCallback
 from momentum_tx.interfaces.services import MXKind
 from momentum_tx.policy.mta_sts import policy_url
 from momentum_tx.policy.session_notes import NOT_IN_POLICY, TLS_NOT_OFFERED, TLSA_UNKNOWN
-from momentum_tx.policy.tls import TLSAssociation
+from momentum_tx.policy.tls import TLSAssociation, TLSParameters
 from momentum_tx.testing.dns import Fault
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.tls import ModelledCertificate
@@ -764,6 +769,27 @@ class SharedConnectionTests(PolicyCase):
             self.w.resolver.texts.clear()
             self.w.advance(8 * 86400)
             self.assertEqual(self.encrypted()[-2:], [with_policy == ONE, with_policy == TWO])
+
+    def test_hook(self) -> None:
+        """
+        Nor one that a hook has let pass for the one domain.
+        """
+
+        @implementer(IOutboundSmtpTlsVerifyCallback)
+        class Lenient:
+            def outbound_smtp_tls_verify_callback(
+                self, handle: Any, parameters: TLSParameters, facts: Any, verified: bool
+            ) -> bool | None:
+                return True if handle.dr.domain == ONE else None
+
+        self.w = self.world(self.config, providers=[Lenient()])
+        self.mx = self.exchanger()
+        self.w.resolver.mx[TWO] = [(10, HOST)]
+        self.mx.certificate = ModelledCertificate(("stranger.example",))
+        for domain in (ONE, TWO):
+            self.w.publish_policy(domain, ENFORCE)
+            self.send(domain)
+        self.assertEqual([each.recipients for each in self.mx.ledger], [(b"r0@one.example",)])
 
     def test_dane_alike(self) -> None:
         """
