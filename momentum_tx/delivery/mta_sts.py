@@ -281,6 +281,10 @@ class STSPolicies:
         self._tell(state)
 
     def _too_late(self, state: _Domain) -> None:
+        if not state.loaded and state.alarm is not None:
+            # That is our own disk: what it holds counts, however slow it is.
+            state.alarm.arm(FIRST_WAIT)
+            return
         state.late = True
         self._tell(state)
 

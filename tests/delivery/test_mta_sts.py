@@ -255,6 +255,25 @@ class PatienceTests(STSCase):
         self.assertEqual((self.mode(), self.changed), ("enforce", [DOMAIN]))
         self.end()
 
+    def test_slow_disk(self) -> None:
+        """
+        A policy of an earlier process counts, however long the disk takes to give it out.
+        """
+        self.publish()
+        self.look()
+        self.end()
+        self.begin()
+        self.threads.delay = 2.5 * FIRST_WAIT
+        waiting = self.sts.ready(DOMAIN)
+        assert waiting is not None
+        for _ in range(24):
+            self.clock.advance(1)
+        self.assertNoResult(waiting)
+        self.clock.advance(1)
+        self.successResultOf(waiting)
+        self.assertEqual(self.mode(), "enforce")
+        self.end()
+
     def test_hanging_for_good(self) -> None:
         """
         A fetch that never ends is given up after a minute, and not begun again at once.
