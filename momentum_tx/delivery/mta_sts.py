@@ -336,7 +336,7 @@ class STSPolicies:
         now = self._wall()
         if kept.expires > now:
             # From the future it is if the clock was put back since: it lives its life once more, and no longer.
-            state.kept = kept if kept.fetched_at <= now else replace(kept, fetched_at=now)
+            state.kept = replace(kept, fetched_at=min(kept.fetched_at, now), text=b"")
             self.changed(kept.domain)
 
     def _wanted(self, state: _Domain, record: str) -> bool:
@@ -368,7 +368,8 @@ class STSPolicies:
 
     def _take(self, state: _Domain, kept: KeptPolicy) -> None:
         before = self.known(kept.domain)
-        state.kept = kept
+        # The text is for the disk; of thousands of domains it would be too much.
+        state.kept = replace(kept, text=b"")
         state.failures, state.retry_at, state.kind, state.problem = 0, 0.0, "", ""
         self._store.save(kept)
         if before is None or before.policy != kept.policy:

@@ -17,6 +17,8 @@ from typing import Final
 MAX_AGE: Final = 31_557_600
 #: Shortest: one that is over at once would not even serve the mail it was fetched for.
 MIN_AGE: Final = 60
+#: Most patterns of a policy; what is known of a domain is kept in memory, and real ones have a handful.
+MOST_PATTERNS: Final = 200
 #: The file and the name under which a policy is served (RFC 8461 section 3.3).
 POLICY_HOST: Final = "mta-sts."
 POLICY_PATH: Final = "/.well-known/mta-sts.txt"
@@ -133,6 +135,8 @@ def parse_policy(text: bytes) -> STSPolicy:
         raise BadPolicy(f"max_age {found['max_age'][:60]!r}")
     if mode != "none" and not patterns:
         raise BadPolicy("no mx")
+    if len(patterns) > MOST_PATTERNS:
+        raise BadPolicy(f"{len(patterns)} patterns, more than {MOST_PATTERNS}")
     return STSPolicy(mode, int(found["max_age"]), frozenset(patterns))
 
 

@@ -130,6 +130,10 @@ class LookTests(STSCase):
         self.clock.advance(3600)
         self.assertEqual(self.look(), "enforce")
         self.assertEqual((self.https.asked, self.changed), ([URL], [DOMAIN]))
+        known = self.sts.known(DOMAIN)
+        assert known is not None
+        # The text of thousands of policies has no place in memory.
+        self.assertEqual((known.record, known.text), ("1", b""))
         self.end()
 
     def test_none(self) -> None:

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from momentum_tx.policy.mta_sts import (
     MAX_AGE,
     MIN_AGE,
+    MOST_PATTERNS,
     BadPolicy,
     KeptPolicy,
     STSPolicy,
@@ -104,6 +105,14 @@ class PolicyTests(SynchronousTestCase):
         """
         more = TEXT + "mode: none\nversion: STSv9\nmax_age: 1\nnew-field: ünïcode\n".encode()
         self.assertEqual(parse_policy(more), POLICY)
+
+    def test_many_patterns(self) -> None:
+        """
+        A policy with so many patterns that it could only be meant to fill our memory is none.
+        """
+        patterns = b"".join(b"mx: mx%d.example\n" % number for number in range(MOST_PATTERNS - 2))
+        self.assertEqual(len(parse_policy(TEXT + patterns).patterns), MOST_PATTERNS)
+        self.assertRaises(BadPolicy, parse_policy, TEXT + patterns + b"mx: another.example\n")
 
     def test_none(self) -> None:
         """
