@@ -55,7 +55,9 @@ def authenticate(name: str, mechanism: Mechanism) -> Generator[Any, Any, None]:
             break
         try:
             if first is not None:
-                # Whatever the server says: it is the client that begins.
+                # Whatever the challenge says: it is the client that begins.
+                if reply.code != 334:
+                    raise ExchangeFailed(f"{name}: a challenge that is none: {reply.code}")
                 answer: Any = first
                 first = None
             else:

@@ -150,13 +150,15 @@ class Transcript:
             end = data.find(b"\n") + 1
             if not end:
                 break
-            if not data.startswith(b"334"):
+            if not data.startswith(b"3"):
+                # Whatever else wants more may be given it.
                 self._secret = False
                 self._unended = b""
                 return data
-            self._add((now, HEARD, b"334", end))
+            self._add((now, HEARD, data[:3], end))
             data = data[end:]
-        self._unended = data[-PIECE:]
+        # What counts is how it begins.
+        self._unended = data[:PIECE]
         return b""
 
     def content(self, now: float, octets: int) -> None:

@@ -198,6 +198,8 @@ class AuthTests(AuthCase):
         ):
             self.assertIn("challenge", self.cancelled("CRAM-MD5", made("CRAM-MD5", "u", "p"), reply))
         self.assertIn("nobody asked", self.cancelled("PLAIN", made("PLAIN", "u", "p"), challenge(b"more")))
+        long = made("XOAUTH2", "u", "t" * 500)
+        self.assertIn("challenge", self.cancelled("XOAUTH2", long, Reply(354, (b"go on",))))
 
     def test_endless(self) -> None:
         """

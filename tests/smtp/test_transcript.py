@@ -205,6 +205,20 @@ class SecretTests(SynchronousTestCase):
             self.assertIn("535 no", text)
             self.assertIn("MAIL FROM", text)
 
+    def test_long(self) -> None:
+        """
+        Nor is any where a challenge is longer than what is kept of a line, and comes in pieces, or has a code that
+        no challenge has.
+        """
+        for length in (PIECE - 10, PIECE, PIECE + 500, 2 * PIECE):
+            for code in (b"334", b"354"):
+                whole = b"%b %b\r\n" % (code, b"Y2hhbGxlbmdl" * (length // 12))
+                pieces = [whole[at : at + 1000] for at in range(0, len(whole), 1000)]
+                text = "\n".join(self.authenticate(pieces * 2, b"535 no\r\n").lines())
+                for secret in (*SECRETS, b"Y2hhbGxlbmdl"):
+                    self.assertNotIn(secret.decode(), text)
+                self.assertIn("535 no", text)
+
     def test_declared(self) -> None:
         """
         What is said to be secret is not kept, whatever it looks like.
