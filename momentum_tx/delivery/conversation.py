@@ -48,7 +48,7 @@ class Conversation:
 
     _log = Logger()
 
-    __slots__ = ("_over", "_protocol", "_run", "_stage", "_then", "_turns", "_waiting", "_words")
+    __slots__ = ("_over", "_protocol", "_run", "_speaking", "_stage", "_then", "_turns", "_waiting", "_words")
 
     def __init__(
         self,
@@ -65,6 +65,8 @@ class Conversation:
         self._run = run
         self._turns = 0
         self._over = False
+        #: Whether the generator is running.
+        self._speaking = False
         #: The Deferred it waits for.
         self._waiting: Deferred[Any] | None = None
 
@@ -88,6 +90,9 @@ class Conversation:
         if self._over:
             return
         self._over = True
+        if self._speaking:
+            # It has ended the session itself, and is closed when it has said what it had to.
+            return
         self._close()
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
@@ -102,6 +107,7 @@ class Conversation:
     def _step(self, step: Callable[[], Any]) -> None:
         if self._over:
             return
+        self._speaking = True
         try:
             said = self._run(step)
         except StopIteration:
@@ -113,6 +119,14 @@ class Conversation:
         except Exception as error:
             self._log.failure("{words!r} raised in the middle of a session", words=self._words)
             self._end(ExchangeFailed(type(error).__name__))
+            return
+        finally:
+            self._speaking = False
+        if self._over:
+            self._close()
+            if isinstance(said, Deferred):
+                said.addErrback(lambda failure: None)
+                said.cancel()
             return
         self._turns += 1
         if self._turns > MOST_TURNS:
@@ -149,6 +163,8 @@ class Conversation:
         self._step(partial(self._words.throw, failure.value))
 
     def _end(self, error: Exception | None) -> None:
+        if self._over:
+            return
         self._over = True
         self._protocol.machine.resume()
         self._then(error)

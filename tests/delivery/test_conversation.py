@@ -377,6 +377,34 @@ class FailureTests(StateCase):
         self.assertEqual(closed, [True])
         self.assertLess(world.clock.seconds() - before, 8)
 
+    def test_stops_the_service(self) -> None:
+        """
+        One that has the service stop is closed like any other, says nothing more, and waits for nothing.
+        """
+        for following in (lambda: b"XONE", Deferred, lambda: None):
+            closed: list[bool] = []
+            cancelled: list[Any] = []
+
+            def stops(
+                session: Any, following: Any = following, closed: Any = closed, cancelled: Any = cancelled
+            ) -> Words:
+                world.service.stopService()  # noqa: B023
+                said = following()
+                if isinstance(said, Deferred):
+                    said.addErrback(cancelled.append)
+                try:
+                    if said is not None:
+                        yield said
+                finally:
+                    closed.append(True)
+
+            world, mx = self.with_states((Stage.AFTER_EHLO, stops))
+            self.accept(world)
+            world.advance(60)
+            self.assertEqual((self.heard(mx), mx.open, closed), ([b"EHLO"], [], [True]))
+            self.assertEqual(len(cancelled), following is Deferred)
+            self.assertEqual(self.kinds(world), "R")
+
     def test_close_raises(self) -> None:
         """
         One that raises while it is closed hurts nobody.
