@@ -282,7 +282,7 @@ class Explanation:
                 facts = await probe.look(address, port, source, self._f.egress.dialer(self._slot, self.domain))
             except ProbeFailed as error:
                 shown["error"] = str(error)
-                shown["acceptable"] = decision.demanded is not None and not wanted.mandatory
+                shown["acceptable"] = decision.demanded is not None and error.clear
                 continue
             shown |= {
                 "version": facts.version,

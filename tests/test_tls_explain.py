@@ -104,8 +104,42 @@ class ExplanationTests(WorldCase):
         shown = self.explain(connect=True)["exchangers"][0]["shown"]
         self.assertEqual((shown["acceptable"], "STARTTLS" in shown["error"]), (False, True))
         self.w.resolver.texts.clear()
-        self.assertTrue(self.explain(connect=True)["exchangers"][0]["shown"]["acceptable"])
+        said = self.explain(connect=True)
+        self.assertTrue(said["exchangers"][0]["shown"]["acceptable"])
+        self.assertIn("shown: mail would go in clear\n", as_text(said))
         self.assertEqual(self.mx.ledger, [])
+
+    def test_failing(self) -> None:
+        """
+        Of one that does not come as far as TLS it is said whether mail would go in clear, as
+        options want it; where nobody answers, none goes.
+        """
+        versions = self.mx.tls_versions
+        for options, offers, handshake, connects in (
+            ("tls = 'no'\ntls_verify = 'host'\ntls_ifavailable_fallback = false\n", True, True, False),
+            ("tls = 'ifavailable'\n", True, True, False),
+            ("tls = 'ifavailable'\ntls_ifavailable_fallback = false\n", True, False, False),
+            ("tls = 'required'\n", False, False, False),
+        ):
+            self.mx.up()
+            self.mx.starttls = False
+            self.judged(options, offers)
+            self.mx.starttls = True
+            self.mx.on("STARTTLS", b"454 4.7.0 not now", times=1)
+            self.judged(options, handshake)
+            self.mx.tls_versions = ()
+            self.judged(options, handshake)
+            self.mx.tls_versions = versions
+            self.mx.down()
+            self.judged(options, connects)
+
+    def judged(self, options: str, goes: bool) -> None:
+        """
+        See whether mail would go.
+        """
+        said = self.explain(f"[global]\n{options}", connect=True)
+        self.assertIs(said["exchangers"][0]["shown"]["acceptable"], goes, options)
+        self.assertIn("mail would go in clear" if goes else "mail would not go there", as_text(said))
 
     def test_prohibited(self) -> None:
         """

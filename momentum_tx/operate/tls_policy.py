@@ -212,7 +212,7 @@ def _exchanger_lines(exchanger: Mapping[str, Any]) -> list[str]:
 
 def _shown_lines(shown: Mapping[str, Any]) -> list[str]:
     if shown["error"]:
-        return [shown["error"]]
+        return [shown["error"], "mail would go in clear" if shown["acceptable"] else "mail would not go there"]
     verified = f"verified: {shown['verified']}" if shown["verified"] else "not verified"
     lines = [f"{shown['version']}, {shown['cipher']}, {verified}", f"certificate {shown['certificate']}"]
     if shown["problem"]:

@@ -32,7 +32,13 @@ PATIENCE: Final = 60.0
 class ProbeFailed(DeliveryError):
     """
     The peer could not be reached, or did not come as far as TLS.
+
+    :ivar clear: whether mail would go in clear instead, as far as it was TLS that failed.
     """
+
+    def __init__(self, text: str, clear: bool = False) -> None:
+        super().__init__(text)
+        self.clear = clear
 
 
 @implementer(ISMTPClientListener)
@@ -49,6 +55,9 @@ class TLSProbe:
     def __init__(self, facilities: Facilities, settings: PathSettings, parameters: TLSParameters) -> None:
         self._f = facilities
         self._settings = settings
+        # What mail does of which no TLS is wanted is not changed by a look at it.
+        self._clear_unless_offered = not parameters.mandatory
+        self._clear_after_failure = parameters.use == "no" or parameters.clear_after_failure
         self._parameters = parameters if parameters.use != "no" else replace(parameters, use="ifavailable")
         self._machine = SMTPClientMachine(Method.ESMTP)
         listener: Any = self
@@ -94,13 +103,13 @@ class TLSProbe:
         elif self._protocol.transport is not None:
             self._protocol.abort()
 
-    def _end(self, text: str, facts: ITLSFacts | None = None) -> None:
+    def _end(self, text: str, facts: ITLSFacts | None = None, clear: bool = False) -> None:
         result = self._result
         if result is None:
             return
         self._close()
         if facts is None:
-            result.errback(ProbeFailed(text))
+            result.errback(ProbeFailed(text, clear))
         else:
             result.callback(facts)
 
@@ -112,13 +121,14 @@ class TLSProbe:
             act = self._hello
         elif isinstance(event, ev.Ready):
             if not event.extensions.starttls:
-                self._end(TLS_NOT_OFFERED.decode())
+                self._end(TLS_NOT_OFFERED.decode(), clear=self._clear_unless_offered)
             else:
                 act = self._machine.starttls
         elif isinstance(event, ev.TLSGoAhead):
             self._shake_hands()
         elif isinstance(event, (ev.GreetingRefused, ev.HelloRefused, ev.TLSRefused, ev.Dismissed)):
-            self._end(event.reply.note.decode("ascii", "replace"))
+            clear = isinstance(event, ev.TLSRefused) and self._clear_after_failure
+            self._end(event.reply.note.decode("ascii", "replace"), clear=clear)
         elif isinstance(event, ev.Violated):
             self._end(f"protocol error: {event.text}")
         if act is not None and not self._machine.over:
@@ -141,8 +151,9 @@ class TLSProbe:
         self._end("idle")
 
     def stage_timed_out(self, stage: Stage) -> None:
-        self._end(no_response(stage).decode())
+        self._end(no_response(stage).decode(), clear=stage is Stage.TLS_HANDSHAKE and self._clear_after_failure)
 
     def connection_ended(self, stage: Stage) -> None:
         handshake = stage is Stage.TLS_HANDSHAKE
-        self._end(TLS_FAILED.decode() if handshake else f"the connection ended ({stage.name})")
+        text = TLS_FAILED.decode() if handshake else f"the connection ended ({stage.name})"
+        self._end(text, clear=handshake and self._clear_after_failure)
