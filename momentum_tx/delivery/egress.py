@@ -320,11 +320,17 @@ class Proxy:
         self._patience.disarm()
         self._successes = 0
         self._failures += 1
-        if self._healthy and self._failures >= self._f.config.global_settings.proxy_health_check_failure_threshold:
+        prefix = f"proxy {self._server}: "
+        reason = reason if reason.startswith(prefix) else prefix + reason
+        if not self._healthy:
+            if reason != self.unusable:
+                # Whoever mended the first fault has to learn that there is another.
+                self.unusable = reason
+                self._tell("error", f"still cannot be used ({reason}); mail waits until it can")
+        elif self._failures >= self._f.config.global_settings.proxy_health_check_failure_threshold:
             self._healthy = False
-            prefix = f"proxy {self._server}: "
-            self.unusable = reason if reason.startswith(prefix) else prefix + reason
-            self._tell("error", f"cannot be used ({self.unusable}); mail waits until it can")
+            self.unusable = reason
+            self._tell("error", f"cannot be used ({reason}); mail waits until it can")
 
     def _tell(self, level: str, text: str) -> None:
         self._f.hooks.log_error(self._f.wall(), level, f"proxy {self._server}, of binding {self._binding.name}, {text}")

@@ -309,6 +309,21 @@ class FaultTests(EgressCase):
             self.assertEqual((self.kinds(world), self.watch.failed), ("R", []))
             self.assertEqual([level for level, _ in self.told], ["error"])
 
+    def test_another_fault(self) -> None:
+        """
+        A proxy that is there again and does not know us is told once with its new fault.
+        """
+        world = self.made(SOCKS, SocksProxy)
+        world.network.refuse(PROXY)
+        world.advance(60)
+        self.proxy.instead["greeting"] = b"\x05\xff"
+        world.network.restore(PROXY)
+        world.advance(60)
+        (_, first), (level, second) = self.told
+        self.assertIn("of binding b1, still cannot be used", second)
+        self.assertEqual(level, "error")
+        self.assertNotEqual(first.partition("(")[2], second.partition("(")[2])
+
     def test_password(self) -> None:
         """
         The proxy is told the password of the file; a wrong one keeps mail waiting until a reload brings
