@@ -211,7 +211,8 @@ def render(entry: Entry, since: float) -> list[str]:
     if kind == CONTENT:
         return [f"{prefix}[content, {octets} octets]"]
     if kind == SECRET:
-        return [f"{prefix}{printable(data)}{' ' if data else ''}[secret, {octets - len(data)} octets]"]
+        # Not how long it is either: of a password that is a good part.
+        return [f"{prefix}{printable(data)}{' ' if data else ''}[secret]"]
     lines = [prefix + printable(line) for line in data.removesuffix(b"\r\n").split(b"\r\n")]
     if octets > len(data):
         lines[-1] += f" [{octets - len(data)} octets more]"

@@ -61,7 +61,7 @@ class TracesTests(SynchronousTestCase):
             [
                 f"{name} < 220-a",
                 f"{name} < 220 b",
-                f"{name} > AUTH PLAIN [secret, 11 octets]",
+                f"{name} > AUTH PLAIN [secret]",
                 f"{name} > [content, 77 octets]",
             ],
         )
