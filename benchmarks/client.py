@@ -36,7 +36,7 @@ from zope.interface import implementer
 
 from momentum_tx.interfaces.services import ISpool
 
-CLIENTS: Final = ("momentum_tx", "aiosmtplib", "twisted.mail")
+CLIENTS: Final = ("momentum_tx", "aiosmtplib", "twisted.mail", "sockets")
 CONNECTIONS: Final = (1, 20, 200)
 #: Messages that are sent before the clock runs: code is cold, and connections have to be made.
 WARM_UP: Final = 500
@@ -44,6 +44,7 @@ SENDER: Final = "news@sender.example"
 RECIPIENT: Final = "reader@client.example"
 
 _END: Final = b"\r\n.\r\n"
+_TAKEN: Final = b"250 2.0.0 taken\r\n"
 _ANSWERS: Final = {
     b"HELO": b"250 sink.example\r\n",
     b"MAIL": b"250 2.1.0 ok\r\n",
@@ -88,7 +89,7 @@ class Sink(asyncio.Protocol):
                     break
                 self._buffer = self._buffer[end + len(_END) :]
                 self._content = False
-                answers.append(b"250 2.0.0 taken\r\n")
+                answers.append(_TAKEN)
                 continue
             line, crlf, rest = self._buffer.partition(b"\r\n")
             if not crlf:
@@ -468,7 +469,44 @@ def twisted_mail(port: int, messages: int, connections: int, tls: bool, size: in
     return meter.seconds
 
 
-RUN: Final = {"momentum_tx": ours, "aiosmtplib": aiosmtplib, "twisted.mail": twisted_mail}
+def sockets(port: int, messages: int, connections: int, tls: bool, size: int) -> float:
+    """
+    Bare sockets that say the same octets and look at nothing: what the system alone
+    takes, in clear.
+    """
+    import select
+
+    envelope = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{RECIPIENT}>\r\nDATA\r\n".encode()
+    whole = content(size) + b".\r\n"
+    meter = Meter(messages, lambda: None)
+    poll = select.epoll()
+    open_sockets: dict[int, socket.socket] = {}
+    heard: dict[int, bytes] = {}
+    for _ in range(connections):
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.recv(1024)
+        sock.sendall(b"EHLO mta.sender.example\r\n")
+        sock.recv(1024)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(envelope)
+        open_sockets[sock.fileno()] = sock
+        heard[sock.fileno()] = b""
+        poll.register(sock.fileno(), select.EPOLLIN)
+    while not meter.seconds:
+        for number, _ in poll.poll():
+            sock = open_sockets[number]
+            heard[number] += sock.recv(65536)
+            if heard[number].endswith(_ANSWERS[b"DATA"]):
+                heard[number] = b""
+                sock.sendall(whole)
+            elif heard[number].endswith(_TAKEN):
+                heard[number] = b""
+                meter.one()
+                sock.sendall(envelope)
+    return meter.seconds
+
+
+RUN: Final = {"momentum_tx": ours, "aiosmtplib": aiosmtplib, "twisted.mail": twisted_mail, "sockets": sockets}
 
 
 # The benchmark.
@@ -529,6 +567,8 @@ def main() -> None:
                 for connections in CONNECTIONS:
                     row = f"{connections} {'TLS' if tls else 'plain'}"
                     for client in clients:
+                        if tls and client == "sockets":
+                            continue
                         for _ in range(options.runs):
                             figure = measure(client, port, options.messages, connections, tls, options.size)
                             figures.setdefault(row, {}).setdefault(client, []).append(figure)
@@ -540,7 +580,8 @@ def main() -> None:
     print(f"\nmicroseconds of processor time per message of {options.size} octets, medians of {options.runs}")
     print(f"\n{'connections':>16}" + "".join(f"{client:>16}" for client in clients))
     for row, of_row in figures.items():
-        print(f"{row:>16}" + "".join(f"{statistics.median(of_row[client]):16.0f}" for client in clients))
+        cells = [f"{statistics.median(of_row[client]):.0f}" if client in of_row else "" for client in clients]
+        print(f"{row:>16}" + "".join(f"{cell:>16}" for cell in cells))
     for client in missing:
         print(f"\n{client} is not installed and was left out")
 
