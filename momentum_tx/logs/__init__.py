@@ -4,5 +4,6 @@ each, written once per turn of the reactor.
 
 It decides nothing, and it never holds mail up: a log that cannot be written
 loses lines, counts them, and says so.  Open :mod:`~momentum_tx.logs.mainlog`
-first; the fields are in ``doc/reference/mainlog.md``.
+first; the fields are in ``doc/reference/mainlog.md``.  Dialogues of what failed
+are kept by :mod:`~momentum_tx.logs.transcripts`.
 """

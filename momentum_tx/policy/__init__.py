@@ -9,5 +9,6 @@ connections (:mod:`~momentum_tx.policy.goal`), which address
 (:mod:`~momentum_tx.policy.consequence`), which binding
 (:mod:`~momentum_tx.policy.bindings`), which addresses are out of bounds
 (:mod:`~momentum_tx.policy.prohibited`), which clients are meant
-(:mod:`~momentum_tx.policy.networks`).
+(:mod:`~momentum_tx.policy.networks`), what TLS a connection must have
+(:mod:`~momentum_tx.policy.tls`).
 """
