@@ -361,7 +361,7 @@ class VirtualHost:
         elif reach is Reach.REFUSED or port is None:
             answer(network.trip(line), dial.refused)
         else:
-            ours, theirs = connect(network.clock, line, local, place, Random(network.random.getrandbits(64)))
+            ours, theirs = connect(network.clock, line, local, place, Random(network.chance.getrandbits(64)))
             if dial.over:
                 # Nobody is there any more: the peer learns it when its answer arrives.
                 network.opened(ours)

@@ -85,7 +85,7 @@ class VirtualNetwork:
 
     def __init__(self, clock: IReactorTime, random: Random, latency: float = 0.001) -> None:
         self.clock = clock
-        self.random = random
+        self.chance = random
         #: How connections behave where :meth:`line` was not asked for.
         self.default_line = Line(latency)
         #: Connects so far: (source address, destination address, port).  It only grows; who
@@ -285,7 +285,7 @@ class VirtualNetwork:
         """
         Seconds that a connect, or its answer, takes over *line*.
         """
-        return line.latency + (self.random.uniform(0.0, line.jitter) if line.jitter else 0.0)
+        return line.latency + (self.chance.uniform(0.0, line.jitter) if line.jitter else 0.0)
 
     def opened(self, transport: VirtualTransport, host: VirtualHost | None = None) -> None:
         """

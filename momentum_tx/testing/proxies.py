@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,7 +147,7 @@ class ProxySession(Protocol):
             failed(error)
 
 
-class ModelledProxy(Factory):
+class ModelledProxy(Factory, ABC):
     """
     A proxy.
 
@@ -174,11 +175,11 @@ class ModelledProxy(Factory):
     def buildProtocol(self, addr: Any) -> Any:
         return ProxySession(self)
 
+    @abstractmethod
     def take(self, session: ProxySession) -> None:
         """
         A client has said something.
         """
-        raise NotImplementedError
 
 
 class HeaderProxy(ModelledProxy):
