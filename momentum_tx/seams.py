@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from .config.configuration import Configuration
 from .errors import StartupError
-from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IThreadExecutor, ITLSUpgrade
+from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IOnlooker, IThreadExecutor, ITLSUpgrade
 from .interfaces.services import IConfiguration, IResolver
 from .logs.files import ILogFile, LogFile
 from .net import dialer as net_dialer
@@ -25,6 +25,7 @@ from .policy.next_hop import parse_next_hop
 from .settings import GlobalSettings
 from .spool.files import DirectoryFiles
 from .spool.threads import ReactorThreads
+from .turns import ThreadOnlooker
 
 #: Workers for syncs and body reads: one sync runs at a time, the rest read.
 WORKERS: Final = 4
@@ -33,7 +34,7 @@ WORKERS: Final = 4
 @dataclass(slots=True)
 class Seams:
     """
-    What touches the world: the five seams, and the two services that exist
+    What touches the world: the seams, and the two services that exist
     once per world.
 
     :ivar resolver: made for the service's settings; raises :class:`OSError` if a file they name cannot be read.
@@ -49,6 +50,7 @@ class Seams:
     listener: IListener
     files: Callable[[str], IJournalFiles]
     threads: IThreadExecutor
+    onlooker: IOnlooker
     tls: ITLSUpgrade
     resolver: Callable[[GlobalSettings], IResolver]
     https: Callable[[IResolver, Callable[[str], bool], GlobalSettings], IHTTPSFetch]
@@ -87,6 +89,7 @@ def real_seams(reactor: Any) -> Seams:
         listener=net_dialer.EndpointListener(reactor),
         files=DirectoryFiles,
         threads=ReactorThreads(reactor, WORKERS),
+        onlooker=ThreadOnlooker(reactor),
         tls=OpenSSLUpgrade(),
         resolver=resolver,
         https=lambda resolver, prohibited, settings: HTTPSFetch(

@@ -53,6 +53,7 @@ from .seams import Seams, https_of, real_seams, resolver_of
 from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
 from .spool.journal import JournalSpool
 from .timers import Agenda
+from .turns import SlowTurns
 from .wall import WallClock
 
 #: Seconds that injecting clients get for an answer that is under way at a stop.
@@ -193,6 +194,7 @@ class OutboundService(Service, Commands):
         self.audit = OutboundAudit(lambda: self._current().global_settings, wall)
         if settings.outbound_audit_monitors:
             self.hooks.register_last(self.audit)
+        self.slow_turns = SlowTurns(seams.onlooker)
         self._named = NamedProviders(self.hooks)
         self._named.install(self._named.load(settings.hooks, config.where("global", "hooks")))
         self._ports: list[IListeningPort] = []
@@ -283,6 +285,7 @@ class OutboundService(Service, Commands):
         self._close()
 
     def _close(self) -> None:
+        self.slow_turns.configure(0)
         if self._facilities.sts is not None:
             self._facilities.sts.stop()
         self._resolver.close()
@@ -345,6 +348,7 @@ class OutboundService(Service, Commands):
         super().startService()
         self.bind()
         self._tell_doubts()
+        self.slow_turns.configure(self._config.global_settings.debug_slow_turns)
         self.delivery.start()
         self.reports.start()
         assert self._starting is not None
@@ -467,6 +471,7 @@ class OutboundService(Service, Commands):
         self.spool.configure(new.global_settings)
         self._injection.configure()
         self.mainlog.settings = new.global_settings
+        self.slow_turns.configure(new.global_settings.debug_slow_turns)
         self._configure_traces()
         self.delivery.reconfigured()
 

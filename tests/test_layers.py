@@ -43,6 +43,7 @@ FLOORS: Final = {
     "net": 4,
     "spool": 4,
     "logs": 4,
+    "turns": 4,
     "delivery": 5,
     "inject": 5,
     "operate": 6,
@@ -135,6 +136,7 @@ TESTED_ELSEWHERE: Final = {
     "spool/segments": "inside the journal, as above",
     "spool/writer": "inside the journal, as above",
     "testing/answers": "fields only; test_peers and test_peer_session give every one of them",
+    "testing/onlooker": "test_turns looks with it, and verifies it",
     "testing/fuzz/__main__": "two lines; test_command and test_play run it in processes of its own",
 }
 #: Test modules that are about no single module, and what about.

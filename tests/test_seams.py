@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from momentum_tx.config import load
 from momentum_tx.config.configuration import Configuration
 from momentum_tx.errors import StartupError
-from momentum_tx.interfaces.seams import IDialer, IListener, IThreadExecutor, ITLSUpgrade
+from momentum_tx.interfaces.seams import IDialer, IListener, IOnlooker, IThreadExecutor, ITLSUpgrade
 from momentum_tx.net.https import HTTPSFetch
 from momentum_tx.net.resolver import DNSResolver
 from momentum_tx.seams import Seams, https_of, real_seams, resolver_of
@@ -35,6 +35,7 @@ class RealSeamsTests(SynchronousTestCase):
         verifyObject(IDialer, seams.dialer)
         verifyObject(IListener, seams.listener)
         verifyObject(IThreadExecutor, seams.threads)
+        verifyObject(IOnlooker, seams.onlooker)
         verifyObject(ITLSUpgrade, seams.tls)
         self.assertEqual(reactor.getDelayedCalls(), [])
 

@@ -1,6 +1,6 @@
 """
-The five seams: dialer and listener, journal files, thread executor, TLS
-upgrade, HTTPS fetch.
+The seams: dialer and listener, journal files, thread executor, TLS upgrade, HTTPS
+fetch, onlooker.
 
 Each has a real provider and a double; the service cannot tell them apart.
 Descriptors and sockets live behind the first, blocking calls behind the third.
@@ -149,6 +149,50 @@ class IThreadExecutor(Interface):
     def stop() -> None:
         """
         Wait for running calls and end the workers.
+        """
+
+
+class IOnlooker(Interface):
+    """
+    Looks at the reactor's thread from another one.
+    """
+
+    def begin(look: Callable[[], float]) -> None:
+        """
+        Call *look* in the other thread again and again, from now on.
+
+        Called in the reactor's thread, which is the one that :meth:`stack` shows.
+
+        :param look: answers with the seconds until it is called next.
+        """
+
+    def end() -> None:
+        """
+        Call it no more; when this returns it does not run.  Reactor's thread;
+        harmless twice.
+        """
+
+    def ask(answer: Callable[[], object]) -> None:
+        """
+        Have the reactor's thread call *answer* as soon as it gets round to it.
+
+        Any thread.
+        """
+
+    def now() -> float:
+        """
+        The reactor's clock, in seconds.  Any thread.
+        """
+
+    def worked() -> float:
+        """
+        Seconds of processor time that the calling thread has had.
+        """
+
+    def stack() -> Sequence[str]:
+        """
+        The calls that the reactor's thread is in, the innermost last, for people; empty
+        if that cannot be told.  Any thread.
         """
 
 

@@ -17,6 +17,7 @@ from ..logs.traces import Traces
 from ..logs.transcripts import Attempt
 from ..policy.tracing import ANY, Trace
 from ..settings import DEFAULT_SLOT
+from ..turns import SlowTurns
 from .tls_policy import told
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class Commands:
 
     :ivar hooks: every hook point; providers are registered before the start.
     :ivar delivery: whatever sends mail.
+    :ivar slow_turns: how many turns of the reactor were too long (``debug_slow_turns``).
     """
 
     hooks: OutboundHooks
     delivery: Delivery
+    slow_turns: SlowTurns
     _config: Configuration
     _facilities: Facilities
     _traces: Traces

@@ -303,6 +303,14 @@ class GlobalSettings:
     shutdown_grace: float = option(
         30.0, "How long running transactions may go on after a stop was asked (ours).", "seconds", GLOBAL, minimum=0
     )
+    debug_slow_turns: float = option(
+        0.0,
+        "How long a turn of the reactor may take, such as 0.05; of longer ones the service log says where they were. 0"
+        " watches none (ours).",
+        "seconds",
+        GLOBAL,
+        minimum=0,
+    )
     heartbeat: float = option(60.0, "Period of the heartbeat record; 0 writes none.", "seconds", GLOBAL, minimum=0)
     log_receptions: bool = option(True, "Whether mainlog gets R records.", scopes=GLOBAL)
     log_deliveries: bool = option(True, "Whether mainlog gets D records.", scopes=GLOBAL)

@@ -30,7 +30,8 @@ runs on a virtual clock; none opens a socket, a file or a thread.
   network, to the resolver of production.
 * :mod:`~momentum_tx.testing.tls`, :mod:`~momentum_tx.testing.https`,
   :mod:`~momentum_tx.testing.files`, :mod:`~momentum_tx.testing.threads`,
-  :mod:`~momentum_tx.testing.logs`: one double each.
+  :mod:`~momentum_tx.testing.onlooker`, :mod:`~momentum_tx.testing.logs`: one
+  double each.
 * :mod:`~momentum_tx.testing.fuzz`: worlds made from seeds, and a judge of every
   step.
 

@@ -40,6 +40,7 @@ from .injection import Injection, inject
 from .logs import MemoryLogFile, Record, parse_mainlog
 from .nameserver import NAMESERVERS, NameServer, wire_resolver
 from .network import VirtualNetwork
+from .onlooker import ModelledOnlooker
 from .peers import Receiver
 from .reactor import VirtualReactor
 from .summary import Summary, summarize
@@ -77,6 +78,7 @@ class World:
     :ivar resolver: what DNS says; it outlives a crash.
     :ivar nameservers: the name servers that say it; none where DNS is scripted.
     :ivar datagrams: what becomes of UDP between those and the service.
+    :ivar onlooker: looks at the service's thread, which blocks when a story says so.
     :ivar tls: the modelled TLS of the service.
     :ivar https: what the service fetches documents with.
     :ivar files: the disk of the spool.
@@ -140,6 +142,7 @@ class World:
         # The machine's addresses are the machine's: a new process finds them as they are.
         self.host = self.network.host(*ADDRESSES, plumb=False)
         self.threads = InlineThreads(self.process, self._chance())
+        self.onlooker = ModelledOnlooker(self.process)
         self.tls = ModelledTLS(self.process)
         self.https = ScriptedHTTPSFetch(self.process, self._documents)
         self.reactor = VirtualReactor(self.process, self.host, self.datagrams)
@@ -160,6 +163,7 @@ class World:
             listener=self.host,
             files=self._directory,
             threads=self.threads,
+            onlooker=self.onlooker,
             tls=self.tls,
             resolver=self._resolver,
             https=lambda resolver, prohibited, settings: self.https,
