@@ -31,7 +31,7 @@ from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
 from .errors import ConfigError, LookupFailed, StartupError
-from .operate import dkim
+from .operate import dkim, spool
 from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
@@ -294,6 +294,7 @@ COMMANDS: Final[dict[str, Command]] = {
         _config,
     ),
     "dkim": Command(dkim.HELP, dkim.arguments, lambda options: dkim.run(options, _texts)),
+    "spool": Command(spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time))),
     "tls": Command(
         tls_explain.HELP, tls_explain.arguments, lambda options: tls_explain.run(options, _reactor(), _loaded(options))
     ),

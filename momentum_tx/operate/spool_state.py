@@ -1,0 +1,235 @@
+"""
+What lives in a spool, from its records alone.
+
+Pure.  The service makes queues of the same records
+(:mod:`momentum_tx.spool.replay`); here is only what can be shown, written out and
+counted, and no more of each message than that takes.
+
+A reception is known by its key, which is never given twice.  So the order counts
+for one thing only, which attempt of a message was the last one: an end is an end
+wherever it stands, and a second copy of a reception says nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from math import inf
+
+from ..spool.records import DELIVERED, FAILED, RECEPTION, WITHDRAWN, Ended, Envelope, Intent, Requeued
+from ..spool.replay import Found
+
+#: In place of a message that has ended.
+_ENDED = None
+
+
+class Stand(Enum):
+    """
+    How a message stands.
+    """
+
+    #: It may be tried now.
+    ACTIVE = "active"
+    #: It waits for its time.
+    DELAYED = "delayed"
+    #: It waits for an operator.
+    HELD = "held"
+    #: The last that is on record is that its final dot was to leave: it is being
+    #: delivered, or that attempt was interrupted.
+    IN_FLIGHT = "in flight"
+
+
+class Waiting:
+    """
+    A message that has not ended.
+
+    :ivar recipient: its address.
+    :ivar binding: name of its binding; empty if none was chosen yet.
+    :ivar next_attempt: wall time; infinity if it is held.
+    :ivar retries: attempts that were made, as they are counted for its schedule.
+    :ivar stage: of the last attempt.
+    :ivar ambiguous: attempts of which nobody knows whether they succeeded.
+    :ivar code: text of the last attempt.
+    :ivar intent: the intent that nothing follows; ``None`` if there is none.
+    """
+
+    __slots__ = ("ambiguous", "binding", "code", "intent", "next_attempt", "recipient", "retries", "stage")
+
+    def __init__(self, recipient: bytes, binding: str, next_attempt: float) -> None:
+        self.recipient = recipient
+        self.binding = binding
+        self.next_attempt = next_attempt
+        self.retries = 0
+        self.stage = 0
+        self.ambiguous = 0
+        self.code = b""
+        self.intent: Intent | None = None
+
+    @property
+    def domain(self) -> str:
+        """
+        The domain of its recipient, in lower case.
+        """
+        domain = self.recipient.rpartition(b"@")[2].decode("utf-8", "backslashreplace")
+        return domain.lower()
+
+    @property
+    def held(self) -> bool:
+        """
+        Whether it waits for an operator.
+        """
+        return self.next_attempt == inf
+
+    def stand(self, now: float) -> Stand:
+        """
+        How it stands at *now*, wall time.
+        """
+        if self.intent is not None:
+            return Stand.IN_FLIGHT
+        if self.held:
+            return Stand.HELD
+        return Stand.ACTIVE if self.next_attempt <= now else Stand.DELAYED
+
+
+class Kept:
+    """
+    A reception that lives.
+
+    :ivar segment: number of the segment in which it was read first.
+    :ivar offset: where its record begins there.
+    :ivar octets: of its record, body and all.
+    :ivar created: when it was received, wall time.
+    :ivar messages: by index; ``None`` for one that has ended.
+    :ivar spoilt: its body is not what was written.
+    """
+
+    __slots__ = ("created", "messages", "octets", "offset", "segment", "spoilt")
+
+    def __init__(self, segment: int, found: Found, envelope: Envelope) -> None:
+        self.segment = segment
+        self.offset = found.offset
+        self.octets = found.body_offset + found.body_length - found.offset
+        self.created = envelope.creation_time
+        self.spoilt = False
+        self.messages: list[Waiting | None] = [
+            Waiting(each.recipient, each.binding, each.next_attempt) for each in envelope.recipients
+        ]
+
+    def live(self) -> Iterator[tuple[int, Waiting]]:
+        """
+        The messages that have not ended, with their index.
+        """
+        for index, message in enumerate(self.messages):
+            if message is not None:
+                yield index, message
+
+
+class SpoolState:
+    """
+    Fed every record of every segment, oldest segment first; then asked.
+
+    :ivar receptions: those that live, by key, in the order they were read.
+    :ivar ended: receptions that have ended or were withdrawn, and in which segment each lies.
+    :ivar needs: by number, the segments about whose receptions a segment holds records.
+    """
+
+    def __init__(self) -> None:
+        self.receptions: dict[int, Kept] = {}
+        self.ended: dict[int, int] = {}
+        self.needs: dict[int, set[int]] = {}
+        # What was said of receptions that were not read yet.
+        self._early: dict[int, set[int] | None] = {}
+
+    def apply(self, found: Found, segment: int) -> None:
+        """
+        Take in one record of the segment *segment*.
+        """
+        key, meta = found.key, found.meta
+        kept = self.receptions.get(key)
+        if found.kind == RECEPTION:
+            assert isinstance(meta, Envelope)
+            if kept is None and key not in self.ended:
+                self._received(key, Kept(segment, found, meta), segment)
+            return
+        if kept is None:
+            home = self.ended.get(key)
+            if home is not None:
+                self._need(segment, home)
+            elif found.kind == WITHDRAWN:
+                self._early[key] = None
+            elif found.kind in (DELIVERED, FAILED):
+                assert isinstance(meta, Ended)
+                early = self._early.setdefault(key, set())
+                if early is not None:
+                    early.add(meta.position)
+            return
+        self._need(segment, kept.segment)
+        if isinstance(meta, Intent):
+            for position in meta.positions:
+                message = _at(kept, position)
+                if message is not None:
+                    message.intent = meta
+        elif isinstance(meta, Requeued):
+            message = _at(kept, meta.position)
+            if message is not None:
+                _requeue(message, meta)
+        elif isinstance(meta, Ended):
+            self._end(key, kept, meta.position)
+        else:
+            self._forget(key, kept)
+
+    def forget(self, left_out: Callable[[int, Kept], bool]) -> None:
+        """
+        Leave out the receptions of which *left_out(key, reception)* is true.
+        """
+        for key, kept in list(self.receptions.items()):
+            if left_out(key, kept):
+                self._forget(key, kept)
+
+    def messages(self) -> Iterator[tuple[int, Kept, int, Waiting]]:
+        """
+        Every message that lives: key, reception, index, message.
+        """
+        for key, kept in self.receptions.items():
+            for index, message in kept.live():
+                yield key, kept, index, message
+
+    def _received(self, key: int, kept: Kept, segment: int) -> None:
+        self.receptions[key] = kept
+        if not kept.messages:
+            self._forget(key, kept)
+        if key in self._early:
+            early = self._early.pop(key)
+            if early is None:
+                self._forget(key, kept)
+            else:
+                for position in early:
+                    self._end(key, kept, position)
+
+    def _end(self, key: int, kept: Kept, position: int) -> None:
+        if position < len(kept.messages):
+            kept.messages[position] = _ENDED
+            if not any(message is not None for message in kept.messages):
+                self._forget(key, kept)
+
+    def _forget(self, key: int, kept: Kept) -> None:
+        if self.receptions.pop(key, None) is not None:
+            self.ended[key] = kept.segment
+
+    def _need(self, segment: int, other: int) -> None:
+        if segment != other:
+            self.needs.setdefault(segment, set()).add(other)
+
+
+def _at(kept: Kept, position: int) -> Waiting | None:
+    return kept.messages[position] if position < len(kept.messages) else None
+
+
+def _requeue(message: Waiting, meta: Requeued) -> None:
+    message.retries = meta.num_retries
+    message.next_attempt = meta.next_attempt
+    message.ambiguous = meta.ambiguous
+    message.stage = meta.stage
+    message.code = meta.code
+    message.binding = meta.binding
+    message.intent = None
