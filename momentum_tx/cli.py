@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from random import Random
+from random import Random, SystemRandom
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -294,7 +294,9 @@ COMMANDS: Final[dict[str, Command]] = {
         _config,
     ),
     "dkim": Command(dkim.HELP, dkim.arguments, lambda options: dkim.run(options, _texts)),
-    "spool": Command(spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time))),
+    "spool": Command(
+        spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time, SystemRandom()))
+    ),
     "tls": Command(
         tls_explain.HELP, tls_explain.arguments, lambda options: tls_explain.run(options, _reactor(), _loaded(options))
     ),

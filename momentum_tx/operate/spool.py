@@ -11,14 +11,21 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
+from random import Random
 from typing import Any, Final
 
 from ..config import load as config_load
 from ..errors import StartupError
+from ..interfaces.seams import IJournalFiles
+from ..smtp.addresses import canonical_domain
 from ..spool.records import segment_number
 from . import spool_check, spool_stats
-from .spool_files import Look, look
+from .spool_export import Choice, FilesOut, export
+from .spool_files import Look, look, printable
+from .spool_import import FilesIn, Import
 from .spool_reading import Progress, Reading, read
+from .spool_writing import taken
 
 #: What the command is for, in the list of all.
 HELP: Final = "check, count, repair, export and import the mail of a spool"
@@ -31,10 +38,12 @@ class Tools:
     What an invocation is given.
 
     :ivar wall: wall time.
+    :ivar random: source of the salts of new segments; should not be predictable.
     """
 
-    def __init__(self, wall: Callable[[], float]) -> None:
+    def __init__(self, wall: Callable[[], float], random: Random) -> None:
         self.wall = wall
+        self.random = random
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +62,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     stats.add_argument(
         "--top", type=_count, default=_TOP, metavar="N", help=f"domains and bindings that are named (default: {_TOP})"
     )
+
+    about = "write the mail of a spool to files: content as it is, and a sheet of JSON beside it"
+    out = _action(actions, "export", about, _export)
+    _transfer(out, "a directory that is empty, or not there yet")
+    out.add_argument("--domain", metavar="D", type=_domain, help="only mail to this domain")
+    out.add_argument("--binding", metavar="B", help="only mail of this binding; an empty name: of none yet")
+    out.add_argument("--held", action="store_true", help="only mail that waits for an operator")
+    about = "put exported mail into a spool that no service has"
+    _transfer(_action(actions, "import", about, _import), "the directory that was exported to")
+
+
+def _transfer(parser: argparse.ArgumentParser, about: str) -> None:
+    parser.add_argument("directory", metavar="DIR", help=about)
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--config", metavar="FILE", help="the configuration file (TOML) of the spool's service")
+    group.add_argument("--spool", metavar="SPOOL", help="the spool's directory, or the state_dir that it is in")
+    _as_json(parser)
+
+
+def _domain(text: str) -> str:
+    try:
+        return canonical_domain(text.encode())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def run(options: argparse.Namespace, tools: Tools) -> int:
@@ -150,7 +183,7 @@ def _check(options: argparse.Namespace, tools: Tools) -> int:
         reading = reading_of(spool_path(options.directory, options.config), verify=True)
     except (StartupError, OSError) as error:
         # An exit status of 1 would say that there is a spool, and that a start mends it.
-        sys.stderr.write(f"momentum-tx: {error}\n")
+        _complain(str(error))
         return spool_check.Weight.UNUSABLE.value
     reading.look.close()
     found = spool_check.findings(reading)
@@ -167,3 +200,73 @@ def _stats(options: argparse.Namespace, tools: Tools) -> int:
     told = spool_stats.values(reading, tools.wall(), options.top)
     sys.stdout.write(json.dumps(told) + "\n" if options.json else spool_stats.text(told))
     return 0
+
+
+def _export(options: argparse.Namespace, tools: Tools) -> int:
+    reading = reading_of(spool_path(options.spool, options.config), verify=False)
+    try:
+        out = FilesOut(options.directory)
+        try:
+            choice = Choice(options.domain, options.binding, options.held)
+            told = export(reading, choice, out, progress_to(sys.stderr), _complain)
+        finally:
+            out.close()
+    finally:
+        reading.look.close()
+    unread = [report.name for report in reading.segments if not report.usable]
+    for name in unread:
+        _complain(f"{name}: cannot be read whole; `spool check` tells more")
+    told["unread"] = unread
+    if options.json:
+        sys.stdout.write(json.dumps(told) + "\n")
+    else:
+        sys.stdout.write(f"{told['messages']} messages of {told['receptions']} receptions are in {out.path}\n")
+        if reading.running:
+            sys.stdout.write("a service has the spool: it goes on delivering them\n")
+    return 1 if told["failed"] or unread else 0
+
+
+def _import(options: argparse.Namespace, tools: Tools) -> int:
+    path = spool_path(options.spool, options.config)
+    source = FilesIn(options.directory)
+    try:
+        with taken(path, make=True) as files:
+            return _import_from(options, tools, path, source, files)
+    finally:
+        source.close()
+
+
+def _import_from(options: argparse.Namespace, tools: Tools, path: str, source: FilesIn, files: IJournalFiles) -> int:
+    reading = reading_of(path, verify=False)
+    reading.look.close()
+    for report in reading.segments:
+        if not report.usable or report.headless:
+            raise StartupError(
+                f"{path}: {report.name} cannot be read whole, so that nobody knows what is there already"
+            )
+    work = Import(files, path, source, reading, tools.random)
+    wanted, results = work.check(progress_to(sys.stderr))
+    refused = [result for result in results if result.result == "refused"]
+    if not refused:
+        results += work.write(wanted, progress_to(sys.stderr), _complain)
+    if options.json:
+        told = {
+            "spool": printable(path),
+            "segments": work.segments,
+            "messages": work.messages,
+            "files": [asdict(result) for result in results],
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
+    else:
+        for result in results:
+            if result.result != "imported":
+                sys.stdout.write(result.line() + "\n")
+        count = sum(result.result == "imported" for result in results)
+        sys.stdout.write(f"{work.messages} messages of {count} receptions were imported into {printable(path)}\n")
+    if refused:
+        _complain("nothing was imported: mend or remove the files that are refused")
+    return 1 if refused else 0
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"momentum-tx: {text}\n")

@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from math import inf
 
+from ..smtp.addresses import canonical_domain, split_address
 from ..spool.records import DELIVERED, FAILED, RECEPTION, WITHDRAWN, Ended, Envelope, Intent, Requeued
 from ..spool.replay import Found
+from ..stages import Stage
 
 #: In place of a message that has ended.
 _ENDED = None
@@ -43,6 +45,7 @@ class Waiting:
     """
     A message that has not ended.
 
+    :ivar id: its id.
     :ivar recipient: its address.
     :ivar binding: name of its binding; empty if none was chosen yet.
     :ivar next_attempt: wall time; infinity if it is held.
@@ -53,14 +56,15 @@ class Waiting:
     :ivar intent: the intent that nothing follows; ``None`` if there is none.
     """
 
-    __slots__ = ("ambiguous", "binding", "code", "intent", "next_attempt", "recipient", "retries", "stage")
+    __slots__ = ("ambiguous", "binding", "code", "id", "intent", "next_attempt", "recipient", "retries", "stage")
 
-    def __init__(self, recipient: bytes, binding: str, next_attempt: float) -> None:
+    def __init__(self, id: str, recipient: bytes, binding: str, next_attempt: float) -> None:
+        self.id = id
         self.recipient = recipient
         self.binding = binding
         self.next_attempt = next_attempt
         self.retries = 0
-        self.stage = 0
+        self.stage = int(Stage.UNKNOWN)
         self.ambiguous = 0
         self.code = b""
         self.intent: Intent | None = None
@@ -68,10 +72,13 @@ class Waiting:
     @property
     def domain(self) -> str:
         """
-        The domain of its recipient, in lower case.
+        The domain of its recipient as queues know it; as it is written if that is no domain.
         """
-        domain = self.recipient.rpartition(b"@")[2].decode("utf-8", "backslashreplace")
-        return domain.lower()
+        domain = split_address(self.recipient)[1]
+        try:
+            return canonical_domain(domain)
+        except ValueError:
+            return domain.decode("utf-8", "backslashreplace")
 
     @property
     def held(self) -> bool:
@@ -112,7 +119,7 @@ class Kept:
         self.created = envelope.creation_time
         self.spoilt = False
         self.messages: list[Waiting | None] = [
-            Waiting(each.recipient, each.binding, each.next_attempt) for each in envelope.recipients
+            Waiting(each.id, each.recipient, each.binding, each.next_attempt) for each in envelope.recipients
         ]
 
     def live(self) -> Iterator[tuple[int, Waiting]]:

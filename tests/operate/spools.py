@@ -29,6 +29,17 @@ from momentum_tx.testing.threads import InlineThreads
 from ..spool import contract
 
 
+def mail(name: str, *recipients: bytes) -> Reception:
+    """
+    A reception whose ids are its own.
+    """
+    made = contract.reception(*recipients, batch=name)
+    for message in made.messages:
+        assert message is not None
+        message.id = f"{name}/{message.index}"
+    return made
+
+
 class SpoolOnDisk(contract.SpoolCase, SynchronousTestCase):
     """
     A journal in a directory of its own, and the command that looks at it.
@@ -74,7 +85,7 @@ class SpoolOnDisk(contract.SpoolCase, SynchronousTestCase):
         """
         What the command is given.
         """
-        return spool_command.Tools(lambda: self.now)
+        return spool_command.Tools(lambda: self.now, self.rng)
 
     def read_all(self, verify: bool = True) -> Reading:
         """
@@ -108,17 +119,17 @@ class SpoolOnDisk(contract.SpoolCase, SynchronousTestCase):
         Fill a running spool: mail that is due, that waits, that is held, that is in flight,
         that has ended, and one reception of several recipients.
         """
-        due = self.keep(contract.reception(b"due@a.example", batch="due"))
-        waits = self.keep(contract.reception(b"waits@b.example", batch="waits"))
+        due = self.keep(mail("due", b"due@a.example"))
+        waits = self.keep(mail("waits", b"waits@b.example"))
         self.requeue(contract.first(waits), 5000.0)
-        held = self.keep(contract.reception(b"held@B.example", batch="held"))
+        held = self.keep(mail("held", b"held@B.example"))
         contract.first(held).ambiguous = 1
         self.requeue(contract.first(held), HELD, b"nobody knows")
-        flies = self.keep(contract.reception(b"flies@c.example", batch="flies"))
+        flies = self.keep(mail("flies", b"flies@c.example"))
         self.spool.intent([contract.first(flies)], lambda error: None, LostReply.HOLD)
-        ended = self.keep(contract.reception(b"ended@d.example", batch="ended"))
+        ended = self.keep(mail("ended", b"ended@d.example"))
         self.spool.delivered(contract.first(ended), b"250 ok")
-        several = self.keep(contract.reception(b"one@a.example", b"two@a.example", b"three@e.example", batch="several"))
+        several = self.keep(mail("several", b"one@a.example", b"two@a.example", b"three@e.example"))
         self.spool.failed(contract.first(several, 1), b"550 no")
         contract.first(several, 2).binding_slot = 2
         self.requeue(contract.first(several, 2), 1500.0)
