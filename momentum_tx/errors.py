@@ -56,6 +56,13 @@ class DialFailed(_Flagged):
     """
 
 
+class OutOfDescriptors(DialFailed):
+    """
+    The process, or the system, has no descriptor left for a socket: nobody's fault but
+    ours, and over when another one is closed.
+    """
+
+
 class LookupFailed(DeliveryError):
     """
     DNS gave no answer that may be relied on: no reply, SERVFAIL, nonsense.

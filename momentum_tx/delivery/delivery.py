@@ -100,6 +100,7 @@ class Delivery:
         Begin to look after the records, and for the addresses of the bindings.
         """
         self.facilities.plumbing.start(self._poke_those_with_mail)
+        self.facilities.descriptors.start(self._poke)
         if self.facilities.sts is not None:
             self.facilities.sts.start()
         self.facilities.egress.start(self._poke_those_with_mail)
@@ -326,6 +327,7 @@ class Delivery:
         self.held.stop()
         self._expire.disarm()
         self.facilities.plumbing.stop()
+        self.facilities.descriptors.stop()
         self.facilities.egress.stop()
         stopped = self.sessions.stop()
         for dr in self.records:

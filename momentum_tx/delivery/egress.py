@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from ..errors import DialFailed
+from ..errors import DialFailed, OutOfDescriptors
 from ..interfaces.seams import IConnectedStream, IDial, IDialer
 from ..interfaces.services import AddressAnswer
 from ..net.handshakes import Handshake, ProxyHeader, SocksHandshake
@@ -287,6 +287,9 @@ class Proxy:
             dialer = ProxiedDialer(dialer, place, self._server, self._introduction, _nobody)
         try:
             self._dial = dialer.dial(*place, source, None, self._answered, self._refused)
+        except OutOfDescriptors:
+            # That says nothing of the proxy.
+            self._patience.disarm()
         except DialFailed as error:
             self._failed(error.reason)
 

@@ -22,6 +22,7 @@ from ..timers import Agenda
 from ..wall import WallClock
 from .authentication import Authentication
 from .dane import DANE
+from .descriptors import Descriptors
 from .egress import Egress
 from .message_tls import MessageTLS
 from .mta_sts import STSPolicies
@@ -57,6 +58,7 @@ class Facilities:
     :ivar traces: the dialogues somebody follows; ``None`` where there are none.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar threads: does what takes long and is nobody's turn.
+    :ivar descriptors: the dialer, and who waits for a descriptor.
     :ivar plumbing: knows the addresses that are not.
     :ivar egress: knows which way connections leave.
     :ivar suspension: says where mail waits without an attempt.
@@ -90,6 +92,7 @@ class Facilities:
     sts: STSPolicies | None = None
     tls_told: Callable[[TLSOutcome], object] | None = None
     dane: DANE = field(init=False)
+    descriptors: Descriptors = field(init=False)
     plumbing: Plumbing = field(init=False)
     egress: Egress = field(init=False)
     suspension: Suspension = field(init=False)
@@ -102,6 +105,7 @@ class Facilities:
     _skip_hosts: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
+        self.dialer = self.descriptors = Descriptors(self, self.dialer)
         self.plumbing = Plumbing(self)
         self.egress = Egress(self)
         self.suspension = Suspension(self)

@@ -155,8 +155,8 @@ class MailConnections:
         f.hooks.turn.refuse_when_asking("initiate_connection_smtp")
         if now is None:
             now = f.wall()
-        if self._throttled(dr, slot, now):
-            # Nothing was tried and nothing is owed: the mail stays active until then.
+        if self._throttled(dr, slot, now) or f.descriptors.refuses(dr):
+            # Nothing was tried and nothing is owed: the mail stays active until its turn has come.
             word = ConnFlag.ERROR_HOST_MAX_REACHED
             fd = -int(word)
         else:
@@ -209,18 +209,21 @@ class MailConnections:
             # No message can be tried before DNS answers: all of them wait.
             settlement.delay_domain(dr, dr.routing_note or LOOKUP_DEFERRED)
             return
-        if word & ConnFlag.ERROR_BIND:
-            f = self._initiator.facilities
-            if f.plumbing.impaired(slot) or f.egress.unusable(slot, dr.domain):
-                # Our machine lacks the address, or the proxy: mail waits for it, and no message suffers.
-                return
+        f = self._initiator.facilities
+        if word & ConnFlag.ERROR_SOCKET and f.descriptors.short:
+            # We have no descriptor for it: neither host nor message suffers for that.
+            f.descriptors.wait(dr)
+            return
+        if word & ConnFlag.ERROR_BIND and (f.plumbing.impaired(slot) or f.egress.unusable(slot, dr.domain)):
+            # Our machine lacks the address, or the proxy: mail waits for it, and no message suffers.
+            return
         if word & ConnFlag.ACTION_REQUEUE1:
             if word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.final:
                 settlement.purge_binding(dr, slot, failed.note)
             elif word & ConnFlag.ERROR_NO_MXS_REACHABLE and failed.note:
                 settlement.requeue_one(dr, slot, failed.note, now, failed.connection, failed.stage)
             else:
-                note = self._initiator.facilities.tls_policies.refusal(dr, slot) or note_for(word)
+                note = f.tls_policies.refusal(dr, slot) or note_for(word)
                 settlement.requeue_one(dr, slot, note, now, failed.connection)
         # What a session failed of was counted when it did.
         if counts_as_mx_failure(word) and not failed.note:

@@ -225,6 +225,8 @@ class Limits:
             self._offer(places)
         handle.unproven = False
         self.leave_host(handle)
+        if handle.connection.descriptor >= 0:
+            self._f.descriptors.freed()
 
     def enter_host(self, handle: ConnectionHandle, host: HostRecord) -> None:
         """

@@ -15,6 +15,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -26,7 +27,7 @@ from zope.interface import implementer
 from ..errors import DialFailed
 from ..flags import ConnFlag
 from ..interfaces.seams import IConnectedStream, IDial, IDialer, IListener
-from .failures import connect_failure, local_failure, timed_out
+from .failures import connect_failure, is_shortage, local_failure, timed_out
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorFDSet, IReactorSocket, IReactorTCP, IReactorTime
@@ -47,14 +48,43 @@ def _is_ipv6(host: str) -> bool:
     return ":" in host
 
 
+class _Spare:
+    """
+    A descriptor that is kept for what cannot wait until there is one.
+    """
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def keep(self) -> None:
+        """
+        Have one from now on, if there is one.
+        """
+        if self._fd < 0:
+            with suppress(OSError):
+                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        self.give()
+
+    def give(self) -> None:
+        """
+        Let go of it: the next one who wants one gets it.
+        """
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
 @implementer(IConnectedStream)
 class _Stream:
     """
     A connected socket that no protocol has yet.
     """
 
-    def __init__(self, reactor: Any, sock: socket.socket) -> None:
+    def __init__(self, reactor: Any, sock: socket.socket, spare: _Spare) -> None:
         self._reactor = reactor
+        self._spare = spare
         self._socket: socket.socket | None = sock
         self._fileno = sock.fileno()
         self.local: tuple[str, int] = sock.getsockname()[:2]
@@ -70,9 +100,19 @@ class _Stream:
         self._socket = None
         try:
             # It duplicates the descriptor, so ours is closed on every path.
-            self._reactor.adoptStreamConnection(sock.fileno(), sock.family, _OneProtocol(protocol))
+            try:
+                self._adopt(sock, protocol)
+            except OSError as error:
+                if not is_shortage(error):
+                    raise
+                self._spare.give()
+                self._adopt(sock, protocol)
         finally:
             sock.close()
+            self._spare.keep()
+
+    def _adopt(self, sock: socket.socket, protocol: IProtocol) -> None:
+        self._reactor.adoptStreamConnection(sock.fileno(), sock.family, _OneProtocol(protocol))
 
     def close(self) -> None:
         if self._socket is not None:
@@ -104,10 +144,12 @@ class _Dial:
         self,
         reactor: Any,
         sock: socket.socket,
+        spare: _Spare,
         connected: Callable[[IConnectedStream], object],
         failed: Callable[[DialFailed], object],
     ) -> None:
         self._reactor = reactor
+        self._spare = spare
         self._socket: socket.socket | None = sock
         self._fileno = sock.fileno()
         self._connected = connected
@@ -136,7 +178,7 @@ class _Dial:
             self._failed(connect_failure(number))
             return
         try:
-            stream = _Stream(self._reactor, sock)
+            stream = _Stream(self._reactor, sock, self._spare)
         except OSError:
             # The peer was gone again before it could be named.
             sock.close()
@@ -188,6 +230,7 @@ class SocketDialer:
         # for every write that does not fill a segment.
         self._nodelay = True
         self._buffer_size = 0
+        self._spare = _Spare()
 
     def tune(self, nodelay: bool, buffer_size: int) -> None:
         self._nodelay = nodelay
@@ -202,6 +245,7 @@ class SocketDialer:
         connected: Callable[[IConnectedStream], object],
         failed: Callable[[DialFailed], object],
     ) -> IDial:
+        self._spare.keep()
         family = socket.AF_INET6 if _is_ipv6(host) else socket.AF_INET
         try:
             sock = self._make_socket(family, socket.SOCK_STREAM)
@@ -248,7 +292,7 @@ class SocketDialer:
         if number not in (0, errno.EINPROGRESS):
             raise connect_failure(number)
         # A connect that succeeded at once is writable at once: same path.
-        return _Dial(self._reactor, sock, connected, failed)
+        return _Dial(self._reactor, sock, self._spare, connected, failed)
 
 
 @implementer(IListener)

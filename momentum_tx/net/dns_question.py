@@ -17,6 +17,7 @@ from ..errors import LookupFailed, LookupHindered
 from ..timers import Agenda
 from .dns_transport import DatagramExchange, Nameserver, StreamExchange
 from .dns_wire import Query, Records, Trail, read_message, refusal, text_of, truncated
+from .failures import is_shortage
 
 if TYPE_CHECKING:
     from random import Random
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ROUNDS: Final = 2
 #: Servers whose timeouts count towards the bound of a question, as in resolv.conf.
 _BOUND_SERVERS = 3
+#: Seconds until it is tried again to ask where no descriptor was left to ask with.
+SHORTAGE_PAUSE: Final = 1.0
 #: How long a server that was silent is asked last, seconds.
 DEMOTION: Final = 60.0
 
@@ -108,6 +111,7 @@ class Question:
         "_edns",
         "_exchange",
         "_name",
+        "_postponed",
         "_reasons",
         "_round",
         "_server",
@@ -142,6 +146,8 @@ class Question:
         self._silent: list[Nameserver] = []
         self._round = 0
         self._edns = True
+        #: Whether it waits for a descriptor.
+        self._postponed = False
         self._server = upstream.servers[0]
         self._trouble = ""
         #: The latest reason of each server, for the text of the failure.
@@ -205,6 +211,10 @@ class Question:
         try:
             self._exchange.start()
         except (OSError, CannotListenError) as error:
+            cause = error.socketError if isinstance(error, CannotListenError) else error
+            if isinstance(cause, OSError) and is_shortage(cause):
+                self._postpone()
+                return
             self._failed(f"cannot send: {error}")
             self._unsent.add(str(self._server))
 
@@ -212,6 +222,15 @@ class Question:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.close()
+
+    def _postpone(self) -> None:
+        """
+        There is no descriptor to ask with, which says nothing of the server, and nothing
+        of the domain: ask later.
+        """
+        self._close()
+        self._postponed = True
+        self._alarm.arm(SHORTAGE_PAUSE)
 
     def _failed(self, reason: str) -> None:
         # It may be that start() has not returned yet; the next turn goes on.
@@ -222,6 +241,12 @@ class Question:
     def _ring(self) -> None:
         self._close()
         upstream = self._upstream
+        if self._postponed:
+            self._postponed = False
+            # Its time has not begun.
+            self._deadline += SHORTAGE_PAUSE
+            self._send(False)
+            return
         if not self._trouble:
             self._trouble = f"no answer in {upstream.timeout:g} s"
             self._silent.append(self._server)

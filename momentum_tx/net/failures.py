@@ -8,7 +8,7 @@ import errno
 import os
 from typing import Final
 
-from ..errors import DialFailed
+from ..errors import DialFailed, OutOfDescriptors
 from ..flags import ConnFlag
 
 #: Errors that blame the way to the peer: the next address may do better.
@@ -27,6 +27,17 @@ _NETWORK: Final = frozenset(
 #: Errors that blame our own source address, whether bind or connect reports them:
 #: with IP_BIND_ADDRESS_NO_PORT the port is chosen only at connect.
 _LOCAL_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE})
+
+#: Errors that say that there is no room for one more socket.
+_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def is_shortage(error: OSError) -> bool:
+    """
+    Whether a socket was not made for want of a descriptor or of memory, which somebody else
+    has at the moment.
+    """
+    return error.errno in _SHORTAGE
 
 
 def connect_failure(number: int) -> DialFailed:
@@ -58,4 +69,5 @@ def local_failure(flags: ConnFlag, what: str, error: OSError) -> DialFailed:
 
     :param what: what was tried, for people.
     """
-    return DialFailed(flags, f"{what}: {error.strerror or error}")
+    kind = OutOfDescriptors if flags & ConnFlag.ERROR_SOCKET and is_shortage(error) else DialFailed
+    return kind(flags, f"{what}: {error.strerror or error}")

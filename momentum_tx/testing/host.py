@@ -216,6 +216,7 @@ class VirtualHost:
     :ivar addresses: its addresses; the first of a family is its usual source.
     :ivar lacking: what its kernel cannot do for any connect: ``ERROR_SOCKET``
         (no descriptor is left) or ``ERROR_IOCTL``; 0 for nothing.
+    :ivar most_descriptors: most connections it may have dialled at once; ``None`` for any number.
     :ivar tuned: what its connections are to be opened with; nothing is slower or
         faster for it.
     """
@@ -227,6 +228,7 @@ class VirtualHost:
         """
         self._network = network
         self.lacking = ConnFlag(0)
+        self.most_descriptors: int | None = None
         self.tuned: tuple[bool, int] | None = None
         self.addresses = tuple(addresses)
         if plumb:
@@ -304,8 +306,11 @@ class VirtualHost:
         See :class:`~momentum_tx.interfaces.seams.IDialer`.
         """
         network = self._network
-        if self.lacking:
-            raise local_failure(self.lacking, "socket", OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+        lacking = self.lacking
+        if self.most_descriptors is not None and len(self._descriptors) >= self.most_descriptors:
+            lacking = ConnFlag.ERROR_SOCKET
+        if lacking:
+            raise local_failure(lacking, "socket", OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
         source = self._bind(source, host)
         fd = network.descriptor()
         if post_bind is not None and not post_bind(fd):

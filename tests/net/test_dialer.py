@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 import socket
 from collections.abc import Callable
@@ -321,6 +322,37 @@ class DialerTests(SynchronousTestCase):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
         self.assertIn("Too many open files", self.refused(ConnFlag.ERROR_SOCKET, make).reason)
+
+    def test_last_descriptor(self) -> None:
+        """
+        A connection that there is already is taken over though that needs one descriptor
+        more than the process may have for a moment; and again the next time.
+        """
+        server = self.server()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for number in range(1, 3):
+            self.dial(*server.getsockname())
+            self.reactor.turn()
+            stream = self.streams.pop()
+            first_free = os.dup(0)
+            os.close(first_free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, hard))
+            try:
+                self.assertRaises(OSError, os.dup, 0)
+                stream.start(Protocol())
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            self.assertEqual(len(self.reactor.adopted), number)
+
+    def test_not_taken_over(self) -> None:
+        """
+        Whatever else goes wrong when a connection is taken over is not tried again.
+        """
+        server = self.server()
+        self.dial(*server.getsockname())
+        self.reactor.turn()
+        self.reactor.refuse = OSError(errno.EBADF, "closed")
+        self.assertRaises(OSError, self.streams.pop().start, Protocol())
 
     def test_not_prepared(self) -> None:
         """

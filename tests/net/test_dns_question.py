@@ -378,16 +378,30 @@ class QuestionTests(SynchronousTestCase):
 
     def test_no_port(self) -> None:
         """
-        A machine out of descriptors is a failure in a later turn, not an
-        exception, and not at once.
+        A machine out of descriptors asks nobody and fails nothing, however long that takes:
+        when it has one again the question is asked, and has all its time.
         """
         self.reactor.exhausted = True
         self.ask()
+        self.reactor.pump([1.0] * 100)
+        self.assertEqual((self.outcomes, self.reactor.ports), ([], []))
+        self.reactor.exhausted = False
+        self.reactor.pump([1.0] * 4)
         self.assertEqual(self.outcomes, [])
-        self.reactor.advance(0)
-        self.reactor.advance(0)
-        self.failed("cannot send")
-        self.assertIsInstance(self.outcomes[0], LookupHindered)
+        port = self.port()
+        port.receive(reply(port.sent[0], rcode=3, authority=(soa("com."),)))
+        self.assertEqual(self.outcomes, [Records(False, (), 30)])
+        self.assert_idle()
+
+    def test_no_port_given_up(self) -> None:
+        """
+        Whoever waits for a descriptor can be cancelled.
+        """
+        self.reactor.exhausted = True
+        question = self.ask()
+        self.reactor.advance(1)
+        question.cancel()
+        self.assert_idle()
 
     def test_no_route(self) -> None:
         """

@@ -7,8 +7,9 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.errors import DialFailed, OutOfDescriptors
 from momentum_tx.flags import ConnFlag
-from momentum_tx.net.failures import connect_failure, local_failure
+from momentum_tx.net.failures import connect_failure, is_shortage, local_failure
 
 
 class ConnectFailureTests(SynchronousTestCase):
@@ -86,3 +87,17 @@ class LocalFailureTests(SynchronousTestCase):
             failure = local_failure(flags, what, error)
             self.assertIs(failure.flags, flags)
             self.assertEqual(str(failure), text)
+
+    def test_shortage(self) -> None:
+        """
+        A socket that was not made since others have what it takes is told apart from one
+        that cannot be made at all, and from whatever else needs room.
+        """
+        for number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            error = OSError(number, "no room")
+            self.assertTrue(is_shortage(error))
+            self.assertIs(type(local_failure(ConnFlag.ERROR_SOCKET, "socket", error)), OutOfDescriptors)
+            self.assertIs(type(local_failure(ConnFlag.ERROR_IOCTL, "preparing", error)), DialFailed)
+        error = OSError(errno.EAFNOSUPPORT, "no such family")
+        self.assertFalse(is_shortage(error))
+        self.assertIs(type(local_failure(ConnFlag.ERROR_SOCKET, "socket", error)), DialFailed)

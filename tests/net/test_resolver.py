@@ -606,10 +606,27 @@ class WaitingTests(ResolverCase):
 
     def test_no_descriptors(self) -> None:
         """
-        A machine out of descriptors fails what waits, turn by turn, without
-        deep recursion.
+        On a machine out of descriptors questions wait, whatever their number, and are
+        asked when there is one.
         """
         self.reactor.exhausted = True
+        self.resolver = self.make(max_in_flight=2)
+        lookups = [self.resolver.lookup_mx(f"d{number}.example") for number in range(3000)]
+        self.reactor.pump([1.0] * 100)
+        for lookup in lookups:
+            self.assertNoResult(lookup)
+        self.reactor.exhausted = False
+        self.reactor.advance(1)
+        self.reactor.serve()
+        for lookup in lookups:
+            self.successResultOf(lookup)
+        self.assert_idle()
+
+    def test_no_route(self) -> None:
+        """
+        A network that is down fails what waits, turn by turn, without deep recursion.
+        """
+        self.reactor.unreachable = True
         self.resolver = self.make(max_in_flight=2)
         lookups = [self.resolver.lookup_mx(f"d{number}.example") for number in range(3000)]
         self.assertNoResult(lookups[0])

@@ -184,8 +184,8 @@ class AttemptWatch:
         requeues, delays, purges = self._requeues, self._delays, self._purges
         self._requeues, self._delays, self._purges, self._settled = outer
         purged = int(bool(word & ConnFlag.ACTION_PURGE_DOMAIN))
-        # What waits for an address of the machine's has not failed.
-        waits = word & ConnFlag.ERROR_BIND and self._lacks(slot)
+        # What waits for an address of the machine's, or for a descriptor, has not failed.
+        waits = (word & ConnFlag.ERROR_BIND and self._lacks(slot)) or word & ConnFlag.ERROR_SOCKET
         requeued = int(bool(word & ConnFlag.ACTION_REQUEUE1) and not waits)
         if (requeues, purges) != (requeued, purged):
             self._fault("actions", f"{dr.domain}: {word} was performed as {requeues} requeues and {purges} purges")
