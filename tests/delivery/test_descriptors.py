@@ -126,7 +126,7 @@ class DescriptorsTests(WorldCase):
         world, receivers = self.made(30)
         world.host.most_descriptors = 3
         self.mail(world, 30, 2)
-        world.advance(30)
+        world.advance(6)
         self.assertEqual(self.arrived(receivers), [2] * 30)
         self.assertEqual(set(self.kinds(world)), {"R", "D"})
 

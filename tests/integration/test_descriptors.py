@@ -55,11 +55,11 @@ class FewDescriptorsTests(ServiceCase):
         self.configure_few(port, 1)
         service = await self.start()
         hogs: list[socket.socket] = []
-        self.addCleanup(lambda: [hog.close() for hog in hogs])
         injector = await self.inject([("bob@d0.test", b"Subject: one\n\nHello.\n")])
         while True:
             hog = socket.create_connection(("127.0.0.1", self.port), 5)
             hogs.append(hog)
+            self.addCleanup(hog.close)
             hog.settimeout(5)
             if not hog.recv(4):
                 # The process has none left: the system's connection is closed at once.
