@@ -35,6 +35,7 @@ from .operate import dkim, spool
 from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
+from .torture import command as torture
 
 #: Exit status of a command that was interrupted, as shells have it.
 INTERRUPTED: Final = 130
@@ -297,6 +298,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "spool": Command(
         spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time, SystemRandom()))
     ),
+    "torture": Command(torture.HELP, torture.arguments, lambda options: torture.run(options, _reactor)),
     "tls": Command(
         tls_explain.HELP, tls_explain.arguments, lambda options: tls_explain.run(options, _reactor(), _loaded(options))
     ),

@@ -56,6 +56,7 @@ FLOORS: Final = {
     "testing": 8,
     # It runs the service as well.
     "demo": 9,
+    "torture": 9,
     "tap": 10,
     "cli": 10,
 }
@@ -137,6 +138,11 @@ TESTED_ELSEWHERE: Final = {
     "spool/writer": "inside the journal, as above",
     "testing/answers": "fields only; test_peers and test_peer_session give every one of them",
     "testing/onlooker": "test_turns looks with it, and verifies it",
+    "torture/lane": "tells whole stories: integration/test_torture",
+    "torture/life": "runs in a process that is killed: integration/test_torture",
+    "torture/nursery": "a process of its own: integration/test_torture",
+    "torture/peers": "both ends of every story: integration/test_torture",
+    "torture/run": "all stories: integration/test_torture",
     "testing/fuzz/__main__": "two lines; test_command and test_play run it in processes of its own",
 }
 #: Test modules that are about no single module, and what about.
