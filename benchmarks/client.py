@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -29,8 +28,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from machine import machine
-from throughput import ended, free_port
+from harness import conclude, ended, free_port
+from machine import heading, machine
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
@@ -533,6 +532,58 @@ def available(client: str) -> bool:
     return subprocess.run([sys.executable, "-c", "import aiosmtplib"], capture_output=True).returncode == 0
 
 
+def benchmark(options: argparse.Namespace) -> dict[str, Any]:
+    """
+    All rows, all clients, all runs.
+    """
+    clients = [client for client in options.only or CLIENTS if available(client)]
+    before = machine()
+    figures: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        for tls in (False, True):
+            with running_sink(Path(directory), tls) as port:
+                for connections in CONNECTIONS:
+                    row = f"{connections} {'TLS' if tls else 'plain'}"
+                    for client in clients:
+                        if tls and client == "sockets":
+                            continue
+                        for _ in range(options.runs):
+                            figure = measure(client, port, options.messages, connections, tls, options.size)
+                            figures.setdefault(row, {}).setdefault(client, []).append(figure)
+                            print(f"{row}: {client} {figure:.0f}", file=sys.stderr)
+    return {
+        "machine": before,
+        "runs": options.runs,
+        "size": options.size,
+        "missing": [client for client in options.only or CLIENTS if client not in clients],
+        "microseconds per message": figures,
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """
+    The report for people: medians.
+    """
+    figures = report["microseconds per message"]
+    clients = list(dict.fromkeys(client for of_row in figures.values() for client in of_row))
+    size, runs = report["size"], report["runs"]
+    lines = [
+        heading(
+            report["machine"],
+            f"microseconds of processor time per message of {size:,} octets",
+            f"medians of {runs}",
+        ),
+        "",
+        f"| connections | {' | '.join(clients)} |",
+        f"| --- |{' ---: |' * len(clients)}",
+    ]
+    for row, of_row in figures.items():
+        cells = [f"{statistics.median(of_row[client]):,.0f}" if client in of_row else "" for client in clients]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    lines += [f"\n{client} is not installed and was left out" for client in report["missing"]]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """
     Measure, and print a table.
@@ -557,33 +608,7 @@ def main() -> None:
     if options.client:
         print(RUN[options.client](options.port, options.messages, options.connections, options.tls, options.size))
         return
-    clients = [client for client in options.only or CLIENTS if available(client)]
-    missing = [client for client in options.only or CLIENTS if client not in clients]
-    before = machine()
-    figures: dict[str, dict[str, list[float]]] = {}
-    with tempfile.TemporaryDirectory() as directory:
-        for tls in (False, True):
-            with running_sink(Path(directory), tls) as port:
-                for connections in CONNECTIONS:
-                    row = f"{connections} {'TLS' if tls else 'plain'}"
-                    for client in clients:
-                        if tls and client == "sockets":
-                            continue
-                        for _ in range(options.runs):
-                            figure = measure(client, port, options.messages, connections, tls, options.size)
-                            figures.setdefault(row, {}).setdefault(client, []).append(figure)
-                            print(f"{row}: {client} {figure:.0f}", file=sys.stderr)
-    if options.json:
-        print(json.dumps({"machine": before, "microseconds per message": figures}))
-        return
-    print(", ".join(f"{name} {value}" for name, value in before.items()))
-    print(f"\nmicroseconds of processor time per message of {options.size} octets, medians of {options.runs}")
-    print(f"\n{'connections':>16}" + "".join(f"{client:>16}" for client in clients))
-    for row, of_row in figures.items():
-        cells = [f"{statistics.median(of_row[client]):.0f}" if client in of_row else "" for client in clients]
-        print(f"{row:>16}" + "".join(f"{cell:>16}" for cell in cells))
-    for client in missing:
-        print(f"\n{client} is not installed and was left out")
+    conclude(options, benchmark, table)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """
 Whether destinations in trouble cost anybody else's mail: of 100 domains some
-hang, drip, refuse or answer 421, and the others are looked at.
+are dead, hang, drip, refuse or answer 421, and the others are looked at.
 
 ``doc/reference/benchmarks.md`` says what each column means.  Run it on a machine
 that has nothing else to do; its exit status says whether the others noticed::
@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import resource
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -31,8 +28,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
-from machine import machine
-from throughput import ROOT, Unusable, ended, free_port, processor_time, wait_for_port
+from harness import ROOT, Unusable, conclude, ended, free_port, percentile, processor_time, running_service
+from machine import heading, machine
 
 #: What is promised: the others keep this part of their rate, in percent, and their 99th
 #: percentile grows by no more than this factor.
@@ -44,6 +41,10 @@ RESOLUTION: Final = 0.005
 FIRST: Final = IPv4Address("127.70.0.1")
 KINDS: Final = ("hang", "drip", "refuse", "421")
 SHARES: Final = (10, 30)
+#: A third of the domains, of each kind as many: nobody listens, silent, and seconds for each answer.
+MIXED: Final = "mixed"
+MIXTURE: Final = ("dead", "hang", "slow")
+MIXED_SHARE: Final = 33
 #: Sessions of the source.
 SESSIONS: Final = 20
 #: Seconds at the beginning of a run whose messages do not count: code is cold, and trouble has only begun.
@@ -71,6 +72,19 @@ class Scenario:
         As printed.
         """
         return f"{self.share} % {self.kind}" if self.kind else "all good"
+
+    def ranges(self, domains: int) -> list[tuple[int, int, str]]:
+        """
+        First and last domain that are bad, and how, in ranges.
+        """
+        bad = domains * self.share // 100
+        kinds = MIXTURE if self.kind == MIXED else (self.kind,)
+        ends = [bad * number // len(kinds) for number in range(len(kinds) + 1)]
+        return [
+            (first, after - 1, kind)
+            for first, after, kind in zip(ends[:-1], ends[1:], kinds, strict=True)
+            if first < after
+        ]
 
 
 @dataclass(frozen=True)
@@ -124,8 +138,7 @@ class Run:
         """
         A percentile of the delays of the domains from number *first* on.
         """
-        delays = sorted(delay for each in self.delays[first:] for delay in each)
-        return delays[min(len(delays) - 1, len(delays) * which // 100)] if delays else float("inf")
+        return percentile([delay for each in self.delays[first:] for delay in each], which)
 
 
 @dataclass
@@ -166,9 +179,8 @@ def running_sink(program: list[str], directory: Path, load: Load, scenario: Scen
     """
     port, ledger = free_port(), directory / "taken.jsonl"
     command = [*program, "--listen", f"{FIRST}-{FIRST + load.domains - 1}:{port}", "--ledger", str(ledger)]
-    bad = load.domains * scenario.share // 100
-    if bad:
-        command += ["--bad", f"{FIRST}-{FIRST + bad - 1}={scenario.kind}"]
+    for first, last, kind in scenario.ranges(load.domains):
+        command += ["--bad", f"{FIRST + first}-{FIRST + last}={kind}"]
     log = directory / "sink.log"
     with log.open("wb") as output, ended(subprocess.Popen(command, stdout=output, stderr=output)) as process:
         until = time.monotonic() + 30
@@ -188,20 +200,14 @@ def reachable(address: str, port: int) -> bool:
 
 
 @contextmanager
-def running_service(
+def running_relay(
     directory: Path, load: Load, sink_port: int, descriptors: int
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """
-    ``twistd momentum-tx`` of the checkout this file is in, with every default but
-    where it listens, keeps its mail and sends it.
+    The service, with every default but where it listens, keeps its mail and sends it.
 
     :param descriptors: how many it may have; 0 for as many as we.
     """
-
-    def limit() -> None:
-        if descriptors:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
     port = free_port()
     lines = [
         "[global]",
@@ -211,20 +217,7 @@ def running_service(
     ]
     for number in range(load.domains):
         lines += [f'[domain."{domain(number)}"]', f'routes = ["{FIRST + number}:{sink_port}"]']
-    (directory / "relay.toml").write_text("\n".join(lines) + "\n")
-    command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
-    command += ["-n", "--pidfile=", "momentum-tx", "--config", str(directory / "relay.toml")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    log = directory / "twistd.log"
-    with (
-        log.open("wb") as output,
-        ended(
-            subprocess.Popen(
-                command, cwd=directory, env=environment, stdout=output, stderr=subprocess.STDOUT, preexec_fn=limit
-            )
-        ) as process,
-    ):
-        wait_for_port(port, log)
+    with running_service(directory, "\n".join(lines) + "\n", port, descriptors) as process:
         yield process, port
 
 
@@ -330,7 +323,7 @@ def measure(program: list[str], directory: Path, load: Load, scenario: Scenario,
     bad = load.domains * scenario.share // 100
     with (
         running_sink(program, directory, load, scenario) as (sink_port, ledger),
-        running_service(directory, load, sink_port, descriptors) as (service, port),
+        running_relay(directory, load, sink_port, descriptors) as (service, port),
     ):
         source = Source(port, load)
         spent = processor_time(service.pid)
@@ -365,6 +358,8 @@ def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     load = Load(arguments.domains, arguments.rate, arguments.seconds, arguments.size)
     scenarios = [Scenario(kind, share) for kind in arguments.kind or KINDS for share in arguments.share or SHARES]
+    if not arguments.kind and not arguments.share:
+        scenarios.append(Scenario(MIXED, MIXED_SHARE))
     program = [sys.executable, arguments.sink or str(ROOT / "benchmarks" / "sink.py")]
     about = machine()
     results = {scenario.name: Figures() for scenario in (Scenario(), *scenarios)}
@@ -414,9 +409,12 @@ def table(report: dict[str, Any]) -> str:
     """
     about, load = report["machine"], report["load"]
     lines = [
-        f"{about['processors']} processors ({about['model']}), Linux {about['kernel']}, Python {about['python']}, "
-        f"Twisted {about['twisted']}, load before {about['load_before']}; {load['rate']:g} messages/s of "
-        f"{load['size']:,} octets for {load['domains']} domains, {load['seconds']:g} s; medians of {report['runs']}",
+        heading(
+            about,
+            f"{load['rate']:g} messages/s of {load['size']:,} octets for {load['domains']} domains, "
+            f"{load['seconds']:g} s",
+            f"medians of {report['runs']}",
+        ),
         "",
         "| bad | rate kept, % | p50, ms | p99, ms | p99 to all good | CPU s | holds |",
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
@@ -440,20 +438,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="for how long they are sent (default 30)")
     parser.add_argument("--domains", type=int, default=100, help="over how many domains (default 100, at most 254)")
     parser.add_argument("--size", type=int, default=4096, help="octets of a message (default 4096)")
-    parser.add_argument("--kind", action="append", help=f"only this trouble; may be repeated ({', '.join(KINDS)})")
+    parser.add_argument(
+        "--kind", action="append", help=f"only this trouble; may be repeated ({', '.join((*KINDS, MIXED))})"
+    )
     parser.add_argument("--share", action="append", type=int, help="only so many percent bad; may be repeated (10, 30)")
     parser.add_argument("--sink", help="another program that takes benchmarks/sink.py's options, run by this Python")
     parser.add_argument("--descriptors", type=int, default=0, help="how many the service may have (default: as given)")
     parser.add_argument("--directory", help="where the spool is (default: the system's temporary directory)")
     parser.add_argument("--json", action="store_true", help="print every single figure as JSON")
     arguments = parser.parse_args()
-    # However it ends, what it started ends with it.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-    try:
-        report = benchmark(arguments)
-    except Unusable as reason:
-        sys.exit(f"isolation: {reason}")
-    print(json.dumps(report, indent=2) if arguments.json else table(report))
+    report = conclude(arguments, benchmark, table)
     sys.exit(0 if all(report["holds"].values()) else 1)
 
 

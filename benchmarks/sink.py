@@ -32,6 +32,8 @@ KINDS: Final = {
     "421-ehlo": "says 421 to EHLO and closes",
     "close": "closes the connection without a word",
     "slow": "gives each answer so many seconds later (5)",
+    "dead": "does not listen",
+    "550": "says 550 to every recipient",
 }
 #: Seconds, where none are written.
 SECONDS: Final = {"drip": 2.0, "slow": 5.0}
@@ -56,6 +58,8 @@ _ANSWERS: Final = {
     b"QUIT": b"221 2.0.0 bye\r\n",
 }
 _REFUSALS: Final = {"refuse": b"554 5.7.1 no mail from you\r\n", "421": b"421 4.3.2 not now\r\n", "close": b""}
+#: What is said where nobody is known.
+_NO_ONE: Final = {b"RCPT": b"550 5.1.1 unknown\r\n", b"DATA": b"554 5.5.1 no valid recipients\r\n"}
 
 
 class Badness:
@@ -174,6 +178,10 @@ class Session(asyncio.Protocol):
                 self._close()
                 return
             self._in_content = verb == b"DATA"
+            if self._kind == "550" and verb in _NO_ONE:
+                self._in_content = False
+                said.append(_NO_ONE[verb])
+                continue
             said.append(_ANSWERS.get(verb, b"500 5.5.1 unknown\r\n"))
             if verb == b"QUIT":
                 self._say(b"".join(said), last=True)
@@ -211,7 +219,12 @@ async def serve(low: IPv4Address, high: IPv4Address, port: int, ledger: Ledger, 
     enough = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, enough.set)
-    addresses = [str(IPv4Address(number)) for number in range(int(low), int(high) + 1)]
+    dead = [each for each in bad if each.kind == "dead"]
+    addresses = [
+        str(address)
+        for address in map(IPv4Address, range(int(low), int(high) + 1))
+        if not any(each.low <= address <= each.high for each in dead)
+    ]
     await loop.create_server(lambda: Session(ledger, bad), addresses, port, backlog=BACKLOG)
     while not enough.is_set():
         ledger.write()
