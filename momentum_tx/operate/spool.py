@@ -25,6 +25,7 @@ from .spool_export import Choice, FilesOut, export
 from .spool_files import Look, look, printable
 from .spool_import import FilesIn, Import
 from .spool_reading import Progress, Reading, read
+from .spool_repair import Repair
 from .spool_writing import taken
 
 #: What the command is for, in the list of all.
@@ -39,11 +40,13 @@ class Tools:
 
     :ivar wall: wall time.
     :ivar random: source of the salts of new segments; should not be predictable.
+    :ivar ask: shows a question and returns the answer; raises :class:`EOFError` if nobody answers.
     """
 
-    def __init__(self, wall: Callable[[], float], random: Random) -> None:
+    def __init__(self, wall: Callable[[], float], random: Random, ask: Callable[[str], str] = input) -> None:
         self.wall = wall
         self.random = random
+        self.ask = ask
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +66,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--top", type=_count, default=_TOP, metavar="N", help=f"domains and bindings that are named (default: {_TOP})"
     )
 
+    about = "do what a start does about damage, and look for mail in what was set aside; asks before each step"
+    repair = _action(actions, "repair", about, _repair)
+    _where(repair)
+    repair.add_argument("--yes", action="store_true", help="do every step unasked")
     about = "write the mail of a spool to files: content as it is, and a sheet of JSON beside it"
     out = _action(actions, "export", about, _export)
     _transfer(out, "a directory that is empty, or not there yet")
@@ -266,6 +273,37 @@ def _import_from(options: argparse.Namespace, tools: Tools, path: str, source: F
     if refused:
         _complain("nothing was imported: mend or remove the files that are refused")
     return 1 if refused else 0
+
+
+def _repair(options: argparse.Namespace, tools: Tools) -> int:
+    path = spool_path(options.directory, options.config)
+    with taken(path) as files:
+        reading = reading_of(path, verify=True)
+        try:
+            repair = Repair(files, path, reading, tools.random)
+            done, refused = 0, 0
+            for step in repair.steps():
+                sys.stdout.write(f"{step.text}\n")
+                if options.yes or _agreed(tools.ask):
+                    sys.stdout.write(f"  done: {step.act()}\n")
+                    done += 1
+                else:
+                    refused += 1
+        finally:
+            reading.look.close()
+    for text in repair.left:
+        sys.stdout.write(f"left: {text}\n")
+    sys.stdout.write(f"{done} steps were done, {refused} were not\n")
+    return 1 if refused or any(not report.usable for report in reading.segments) else 0
+
+
+def _agreed(ask: Callable[[str], str]) -> bool:
+    try:
+        return ask("  do it? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        # Nobody is there to ask.
+        sys.stdout.write("\n")
+        return False
 
 
 def _complain(text: str) -> None:

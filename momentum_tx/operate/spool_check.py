@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from ..spool.journal import RESERVE
 from ..spool.records import FORMAT_VERSION
-from .spool_files import Look, printable
+from ..spool.scan import Damage
+from .spool_files import USED, Look, printable
 from .spool_reading import Reading, SegmentReport
 
 #: Octets of the disk below which a warning is given: what a service holds back, four times.
@@ -148,6 +149,8 @@ def _of_directory(reading: Reading) -> Iterator[Finding]:
         yield Finding(Weight.NOTE, printable(name), "nothing of the spool's: ignored")
     for name in look.aside:
         yield Finding(Weight.NOTE, printable(name), "was set aside earlier; `spool repair` looks for mail in it")
+    for name in look.used:
+        yield Finding(Weight.NOTE, printable(name), "was set aside once, and its mail is in the spool again")
     yield from _of_disk(look, reading.running)
 
 
@@ -175,6 +178,8 @@ def _of_segment(report: SegmentReport, reading: Reading) -> Iterator[Finding]:
         where = f"{length} octets at {offset}"
         if report.open_end and damage is report.damage[-1]:
             yield Finding(Weight.NOTE, name, f"{where} are being written at this moment", offset, length)
+        elif offset + length < report.size and _set_aside(reading, name, damage):
+            yield Finding(Weight.NOTE, name, f"{where} are no record, and were set aside earlier", offset, length)
         elif offset + length < report.size:
             yield Finding(Weight.DAMAGE, name, f"{where} are no record; a start sets them aside", offset, length)
         elif damage.torn:
@@ -190,3 +195,8 @@ def _of_segment(report: SegmentReport, reading: Reading) -> Iterator[Finding]:
         count = sum(1 for _ in kept.live())
         text = f"the body of reception {key} at {damage.offset} is damaged: {count} messages cannot be delivered"
         yield Finding(Weight.DAMAGE, name, text, damage.offset, damage.length)
+
+
+def _set_aside(reading: Reading, name: str, damage: Damage) -> bool:
+    aside = f"{name}-{damage.offset}.bad"
+    return aside in reading.look.aside or f"{aside}{USED}" in reading.look.used

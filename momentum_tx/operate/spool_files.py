@@ -24,6 +24,8 @@ from ..spool.records import segment_number
 #: Names in the directory that are no mail.
 LOCK: Final = "lock"
 RESERVE: Final = "reserve"
+#: What a name ends in of which the mail was taken back into the spool.
+USED: Final = ".used"
 #: How often a look begins anew because a segment was removed before it was opened.
 _LOOKS: Final = 100
 #: Where Linux lists the locks there are.
@@ -146,6 +148,7 @@ class Look:
     :ivar segments: by number; open.
     :ivar unopened: segments that could not be opened, with the reason.
     :ivar aside: names of what was set aside (``.bad``).
+    :ivar used: names of what was set aside and whose mail is in the spool again.
     :ivar others: names of regular files that are nothing of the journal's.
     :ivar foreign: what is no regular file of the owner's alone.
     :ivar reserve: octets that are held back.
@@ -160,6 +163,7 @@ class Look:
     segments: dict[int, ReadOnlyFile] = field(default_factory=dict)
     unopened: dict[str, OSError] = field(default_factory=dict)
     aside: list[str] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     foreign: list[Foreign] = field(default_factory=list)
     reserve: int = 0
@@ -223,6 +227,8 @@ def _look_once(path: str, directory: int) -> Look | None:
             found.reserve = entry.st_size
         elif name.endswith(".bad"):
             found.aside.append(name)
+        elif name.endswith(f".bad{USED}"):
+            found.used.append(name)
         else:
             found.others.append(name)
     for number, name in segments:

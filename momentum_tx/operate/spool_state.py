@@ -12,7 +12,7 @@ wherever it stands, and a second copy of a reception says nothing new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from math import inf
 
@@ -185,13 +185,14 @@ class SpoolState:
         else:
             self._forget(key, kept)
 
-    def forget(self, left_out: Callable[[int, Kept], bool]) -> None:
+    def ends_of(self, key: int) -> set[int] | None:
         """
-        Leave out the receptions of which *left_out(key, reception)* is true.
+        Of a reception that was not read: which of its messages have ended.  ``None``
+        if it was read, or withdrawn.
         """
-        for key, kept in list(self.receptions.items()):
-            if left_out(key, kept):
-                self._forget(key, kept)
+        if key in self.receptions or key in self.ended:
+            return None
+        return self._early.get(key, set())
 
     def messages(self) -> Iterator[tuple[int, Kept, int, Waiting]]:
         """

@@ -98,22 +98,22 @@ class NewSegment:
         for piece in octets:
             self._file.append([piece])
 
-    def finish(self, instead_of: str = "", kept_as: str = "") -> str:
+    def sync(self) -> None:
+        """
+        Make it durable; it still has no name that counts.
+        """
+        self._file.sync()
+
+    def finish(self) -> str:
         """
         Make it durable, then give it its name.
 
-        :param instead_of: a file that makes room for it.
-        :param kept_as: what that is called from now on.
         :returns: its name.
         """
         name = segment_name(self._header.number)
         self._file.sync()
         self._file.close()
-        if instead_of and instead_of == name:
-            self._files.rename(instead_of, kept_as)
         self._files.rename(UNFINISHED, name)
-        if instead_of and instead_of != name:
-            self._files.rename(instead_of, kept_as)
         self._files.sync_names()
         return name
 

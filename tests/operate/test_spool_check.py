@@ -150,6 +150,13 @@ class CheckTests(SpoolOnDisk):
         self.segment().write_bytes(octets)
         found = self.finding("damage", "are no record; a start sets them aside")
         self.assertEqual((found["offset"], found["length"]), (second, third - second))
+        for suffix in (".bad", ".bad.used"):
+            aside = Path(self.path, f"000000000001.seg-{second}{suffix}")
+            aside.write_bytes(b"x")
+            told = self.told()
+            self.assertEqual([each["weight"] for each in told["findings"]], ["note", "note"])
+            self.assertIn("were set aside earlier", told["findings"][1]["text"])
+            aside.unlink()
         self.segment().write_bytes(whole + b"nonsense" * 20)
         self.finding("damage", "sets them aside and cuts them off")
 

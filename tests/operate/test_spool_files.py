@@ -49,13 +49,14 @@ class LookTests(SynchronousTestCase):
         """
         Every kind of file is told from the others, and nothing is made, changed or removed.
         """
-        for name in (SECOND, FIRST, f"{FIRST}-64.bad", "lock", "notes"):
+        for name in (SECOND, FIRST, f"{FIRST}-64.bad", f"{FIRST}.bad.used", "lock", "notes"):
             self.put(name)
         self.put("reserve", bytes(100))
         before = {name: os.stat(os.path.join(self.path, name)).st_mtime_ns for name in os.listdir(self.path)}
         found = self.look()
         self.assertEqual([file.name for file in found.segments.values()], [FIRST, SECOND])
-        self.assertEqual((found.aside, found.others), ([f"{FIRST}-64.bad"], ["notes"]))
+        self.assertEqual((found.aside, found.used), ([f"{FIRST}-64.bad"], [f"{FIRST}.bad.used"]))
+        self.assertEqual(found.others, ["notes"])
         self.assertEqual((found.reserve, found.holder, found.mode), (100, 0, 0o700))
         after = {name: os.stat(os.path.join(self.path, name)).st_mtime_ns for name in os.listdir(self.path)}
         self.assertEqual(after, before)

@@ -131,10 +131,9 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(len(list(self.state(LATER, INTENT, RECEIVED, *beyond).messages())), 2)
         self.assertEqual(list(self.state(found(records.RECEPTION, envelope()._replace(recipients=()))).messages()), [])
 
-    def test_forget(self) -> None:
+    def test_endsOfWhatWasNotRead(self) -> None:
         """
-        What is left out is gone.
+        Ends of receptions that are not there are known all the same.
         """
-        state = self.state(RECEIVED, found(records.RECEPTION, envelope(b"c@c.example"), 78))
-        state.forget(lambda key, kept: key == KEY)
-        self.assertEqual(list(state.receptions), [78])
+        state = self.state(END_B, found(records.WITHDRAWN, None, 78), found(records.RECEPTION, envelope(b"c@c"), 79))
+        self.assertEqual([state.ends_of(key) for key in (KEY, 78, 79, 80)], [{1}, None, None, set()])

@@ -99,19 +99,16 @@ class NewSegmentTests(SynchronousTestCase):
         self.assertEqual(self.files.synced_size("000000000003.seg"), len(octets))
         self.assertEqual(self.files.opened, 0)
 
-    def test_insteadOfAnother(self) -> None:
+    def test_octets(self) -> None:
         """
-        What it replaces is kept under another name.
+        What was framed already is written as it is.
         """
-        for old in ("000000000003.seg", "000000000003.seg.bad"):
-            self.files = MemoryFiles()
-            self.files.put(old, b"old")
-            segment = NewSegment(self.files, self.header)
-            segment.put_octets([b"a", b"b"])
-            segment.finish(old, "kept")
-            self.assertEqual(self.files.names(), ["000000000003.seg", "kept"])
-            self.assertEqual(self.files.octets("kept"), b"old")
-            self.assertTrue(self.files.octets("000000000003.seg").endswith(b"ab"))
+        segment = NewSegment(self.files, self.header)
+        segment.put_octets([b"a", b"b"])
+        segment.sync()
+        self.assertEqual(self.files.synced_size(UNFINISHED), segment.size)
+        segment.finish()
+        self.assertTrue(self.files.octets("000000000003.seg").endswith(b"ab"))
 
     def test_givenUp(self) -> None:
         """
