@@ -3,6 +3,7 @@ The meta of a reception: its envelope, to octets and back.
 """
 
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..envelope import NO_TERMS, Notify, RecipientTerms, Terms
@@ -17,11 +18,13 @@ _TRAITS_VERSION: Final = 2
 #: With terms besides times: what reports are wanted, and how safe it is to travel.  The newest one.
 ENVELOPE_VERSION: Final = 3
 
-_ENVELOPE = struct.Struct("<dQB")
+#: Time, size and flags, and the length of the sender that follows.
+_ENVELOPE = struct.Struct("<dQBH")
 _TIMES = struct.Struct("<dd")
 _TERMS = struct.Struct("<BI")
 _TERMS_OF = struct.Struct("<IB")
-_NEXT = struct.Struct("<dH")
+#: Next attempt and binding of a message, and the length of the id that follows.
+_RECIPIENT = struct.Struct("<dHH")
 _SHORT = struct.Struct("<H")
 
 _EIGHT_BIT: Final = 1
@@ -73,43 +76,71 @@ def encode_envelope(reception: Reception, bindings: list[str]) -> tuple[int, byt
     :param bindings: name per message, empty for none.
     :raises RecordError: a field is longer than the format allows.
     """
+    # Written for every message, so in few calls: what is said again and again is cached with its lengths,
+    # and the lengths of the rest are packed together with the numbers before them.
     flags = (_EIGHT_BIT if reception.eight_bit else 0) | (_SMTPUTF8 if reception.smtputf8 else 0)
     version = _FIRST_VERSION
-    terms = reception.terms
+    terms, sender = reception.terms, reception.sender
+    more = b""
     if reception.traits is not NO_TRAITS or terms.not_before or terms.expires:
         flags |= _TRAITS
         version = _TRAITS_VERSION
-    if terms.beyond_times:
+        more = _TIMES.pack(terms.not_before, terms.expires)
+        more += b"".join([field_octets(text_octets(trait, 255)) for trait in reception.traits])
+    if terms is not NO_TERMS and terms.beyond_times:
         flags |= _TERMS_FLAG
         version = ENVELOPE_VERSION
-    names = list(dict.fromkeys(bindings))
-    slots = {name: slot for slot, name in enumerate(names)}
+        more += b"".join(_encode_terms(terms))
     try:
-        parts = [_ENVELOPE.pack(reception.creation_time, reception.size, flags)]
-    except struct.error as error:
-        raise RecordError(f"reception {reception.batch_id}: {error}") from None
-    for field in (
-        reception.sender,
-        text_octets(reception.batch_id),
-        text_octets(reception.conn_id),
-        text_octets(reception.recv_method),
-        text_octets(reception.recv_from),
-    ):
-        parts.append(field_octets(field))
-    if flags & _TRAITS:
-        parts.append(_TIMES.pack(terms.not_before, terms.expires))
-        parts.extend(field_octets(text_octets(trait, 255)) for trait in reception.traits)
-    if flags & _TERMS_FLAG:
-        parts.extend(_encode_terms(terms))
-    parts.append(_SHORT.pack(len(names)))
-    parts.extend(field_octets(text_octets(name, 255)) for name in names)
-    for message, binding in zip(reception.messages, bindings, strict=True):
-        if message is None:
-            raise RecordError("a message of the reception is finished already")
-        parts.append(_NEXT.pack(message.next_attempt, slots[binding]))
-        parts.append(field_octets(text_octets(message.id)))
-        parts.append(field_octets(message.recipient))
+        batch, conn = reception.batch_id.encode(), reception.conn_id.encode()
+        parts = [
+            _ENVELOPE.pack(reception.creation_time, reception.size, flags, len(sender)),
+            sender,
+            _SHORT.pack(len(batch)),
+            batch,
+            _SHORT.pack(len(conn)),
+            conn,
+            _origin(reception.recv_method, reception.recv_from),
+            more,
+        ]
+        if len(bindings) == 1:
+            parts.append(_table_of_one(bindings[0]))
+            slots = {bindings[0]: 0}
+        else:
+            names = list(dict.fromkeys(bindings))
+            slots = {name: slot for slot, name in enumerate(names)}
+            parts.append(_SHORT.pack(len(names)))
+            parts.extend([field_octets(text_octets(name, 255)) for name in names])
+        for message, binding in zip(reception.messages, bindings, strict=True):
+            if message is None:
+                raise RecordError("a message of the reception is finished already")
+            id, recipient = message.id.encode(), message.recipient
+            parts += (
+                _RECIPIENT.pack(message.next_attempt, slots[binding], len(id)),
+                id,
+                _SHORT.pack(len(recipient)),
+                recipient,
+            )
+    except (struct.error, UnicodeEncodeError) as error:
+        raise RecordError(f"reception {reception.batch_id!a}: {error}") from None
     return version, b"".join(parts)
+
+
+# Most have few clients.
+@lru_cache(256)
+def _origin(method: str, peer: str) -> bytes:
+    """
+    How and from where it was received, as two fields.
+    """
+    return field_octets(text_octets(method)) + field_octets(text_octets(peer))
+
+
+@lru_cache(256)
+def _table_of_one(name: str) -> bytes:
+    """
+    The table of binding names of a reception with one message.
+    """
+    return _SHORT.pack(1) + field_octets(text_octets(name, 255))
 
 
 def decode_envelope(meta: bytes) -> Envelope:
@@ -118,8 +149,9 @@ def decode_envelope(meta: bytes) -> Envelope:
 
     :raises ValueError: it makes no sense, or ``struct.error`` or ``IndexError``.
     """
-    creation_time, size, flags = _ENVELOPE.unpack_from(meta)
-    at = _ENVELOPE.size
+    creation_time, size, flags, _ = _ENVELOPE.unpack_from(meta)
+    # Lengths are read with their fields.
+    at = _ENVELOPE.size - _SHORT.size
     fields = []
     for _ in range(5):
         field, at = take(meta, at)
@@ -144,8 +176,8 @@ def decode_envelope(meta: bytes) -> Envelope:
         names.append(field.decode())
     recipients = []
     while at < len(meta):
-        due, slot = _NEXT.unpack_from(meta, at)
-        id, at = take(meta, at + _NEXT.size)
+        due, slot, _ = _RECIPIENT.unpack_from(meta, at)
+        id, at = take(meta, at + _RECIPIENT.size - _SHORT.size)
         recipient, at = take(meta, at)
         recipients.append(Recipient(id.decode(), recipient, names[slot], due))
     return Envelope(

@@ -170,7 +170,9 @@ class JournalSpool:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
-        return self.writable() and not self._writer.full and self._writer.waiting < MOST_WAITING
+        # Asked three times for every message, so without another call.
+        writer = self._writer
+        return self._open and writer.error is None and not writer.full and writer.waiting < MOST_WAITING
 
     def writable(self) -> bool:
         """
