@@ -35,7 +35,7 @@ from .spool_writing import NewSegment, following
 
 #: Octets that are copied at once.
 _COPY: Final = 1 << 20
-_SEGMENT_ASIDE: Final = re.compile(r"([0-9]{12})\.seg\.bad", re.ASCII)
+_SEGMENT_ASIDE: Final = re.compile(r"([0-9]{12})\.seg(?:\.[0-9]+)?\.bad", re.ASCII)
 _STRETCH: Final = re.compile(r"([0-9]{12})\.seg-[0-9.]+\.bad", re.ASCII)
 
 
@@ -91,30 +91,32 @@ class Repair:
         file = self._reading.look.segments[report.number]
         salt = find_salt(file)
         if salt is not None:
-            kept = f"{report.name}.bad{USED}"
+            kept = f"{self._free(report.name)}{USED}"
             text = f"{report.name}: write it anew with the header it has lost; the old one stays as {kept}"
             yield Step(text, lambda: self._with_header(file, report.number, salt, report.name))
             return
         text = f"{report.name}: nothing in it can be read without its header; set all of it aside, as a start does"
 
         def act() -> str:
-            self._files.rename(report.name, f"{report.name}.bad")
+            aside = self._free(report.name)
+            self._files.rename(report.name, aside)
             self._files.sync_names()
-            return f"it is {report.name}.bad now"
+            return f"it is {aside} now"
 
         yield Step(text, act)
 
     def _with_header(self, file: IJournalFile, number: int, salt: int, name: str) -> str:
         segment = NewSegment(self._files, SegmentHeader(number, salt))
         try:
-            segment.put_octets(_pieces(file, SEGMENT_HEADER))
+            segment.put_octets(_pieces(file, SEGMENT_HEADER, file.size() - SEGMENT_HEADER))
             segment.sync()
         except BaseException:
             segment.give_up()
             raise
         # Wherever this ends: what is whole has a name by which it is found, and offered again.
-        aside = f"{segment_name(number)}.bad"
-        if name != aside:
+        aside = name
+        if name == segment_name(number):
+            aside = self._free(name)
             self._files.rename(name, aside)
         segment.finish()
         self._use(aside)
@@ -125,26 +127,20 @@ class Repair:
         self._files.sync_names()
 
     def _damaged(self, report: SegmentReport) -> Iterator[Step]:
-        present = {*self._reading.look.aside, *(name.removesuffix(USED) for name in self._reading.look.used)}
-        aside = [
-            damage
-            for damage in [*report.damage, *self._spoilt(report)]
-            if f"{report.name}-{damage.offset}.bad" not in present
-        ]
+        file = self._reading.look.segments[report.number]
+        damages = [*report.damage, *self._spoilt(report)]
+        aside = [damage for damage in damages if not self._has_copy(file, damage)]
         if aside:
             places = ", ".join(f"{damage.length} octets at {damage.offset}" for damage in aside)
             yield Step(f"{report.name}: set aside what is no record: {places}", lambda: self._set_aside(report, aside))
         tail = report.damage[-1] if report.damage else None
         if tail is None or tail.offset + tail.length < report.size:
             return
-        file = self._reading.look.segments[report.number]
-        try:
-            self._require_copy(file, report, tail)
-        except StartupError as error:
-            self.left.append(str(error))
+        if not self._has_copy(file, tail):
+            self.left.append(f"{report.name} is not cut at {tail.offset}: what follows is nowhere else")
             return
-        text = f"{report.name}: cut it where its last record ends, at {tail.offset}; there is a copy of what follows"
-        yield Step(text, lambda: self._cut(report, tail))
+        text = f"{report.name}: cut it where its last record ends, at {tail.offset}"
+        yield Step(f"{text}; what follows has a copy, or is nothing but zeros", lambda: self._cut(report, tail))
 
     def _spoilt(self, report: SegmentReport) -> list[Damage]:
         """
@@ -166,39 +162,47 @@ class Repair:
             made = jobs.set_aside(self._files, file, damages)
         finally:
             file.close()
-        return f"made {', '.join(made)}" if made else "nothing was in there but zeros"
+        return f"made {', '.join(made)}"
 
     def _cut(self, report: SegmentReport, tail: Damage) -> str:
         file = self._files.open(report.name)
         try:
-            self._require_copy(file, report, tail)
+            if file.size() != report.size or not self._has_copy(file, tail):
+                raise StartupError(f"{report.name} has changed meanwhile")
             file.truncate(tail.offset)
             file.sync()
         finally:
             file.close()
         return f"it has {tail.offset} octets now"
 
-    def _require_copy(self, file: IJournalFile, report: SegmentReport, tail: Damage) -> None:
+    def _has_copy(self, file: IJournalFile, damage: Damage) -> bool:
         """
-        What is cut off is on disk a second time.
+        Whether a stretch is on disk a second time, or nothing but zeros.
+        """
+        if not any(octets.strip(b"\0") for octets in _pieces(file, damage.offset, damage.length)):
+            return True
+        stem = f"{file.name}-{damage.offset}."
+        return any(name.startswith(stem) and self._is_copy(name, file, damage) for name in self._files.names())
 
-        :raises StartupError: it is not.
-        """
-        if file.size() != report.size:
-            raise StartupError(f"{report.name} has changed meanwhile")
-        if all(not octets.strip(b"\0") for octets in _pieces(file, tail.offset)):
-            return
-        name = f"{report.name}-{tail.offset}.bad"
+    def _is_copy(self, name: str, file: IJournalFile, damage: Damage) -> bool:
+        copy = open_aside(self._path, name)
         try:
-            copy = open_aside(self._path, name)
-        except OSError as error:
-            raise StartupError(f"{report.name} is not cut: {name} cannot be read: {error.strerror}") from None
-        try:
-            for at in range(0, tail.length, _COPY):
-                if copy.read(at, _COPY) != file.read(tail.offset + at, min(_COPY, tail.length - at)):
-                    raise StartupError(f"{report.name} is not cut: {name} holds something else")
+            return copy.size() == damage.length and all(
+                octets == copy.read(number * _COPY, _COPY)
+                for number, octets in enumerate(_pieces(file, damage.offset, damage.length))
+            )
         finally:
             copy.close()
+
+    def _free(self, name: str) -> str:
+        """
+        A name that nothing has, for what was the segment *name*.
+        """
+        present, aside, number = set(self._files.names()), f"{name}.bad", 0
+        while aside in present or f"{aside}{USED}" in present:
+            number += 1
+            aside = f"{name}.{number}.bad"
+        return aside
 
     # What was set aside.
 
@@ -274,6 +278,7 @@ def _records(file: IJournalFile, salt: int, report: SegmentReport) -> Iterator[F
     return scanned(SegmentScan(file, salt, False), report)
 
 
-def _pieces(file: IJournalFile, start: int) -> Iterator[bytes]:
-    for at in range(start, file.size(), _COPY):
-        yield file.read(at, min(_COPY, file.size() - at))
+def _pieces(file: IJournalFile, start: int, length: int) -> Iterator[bytes]:
+    end = start + length
+    for at in range(start, end, _COPY):
+        yield file.read(at, min(_COPY, end - at))

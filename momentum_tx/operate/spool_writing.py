@@ -6,7 +6,6 @@ at all.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -14,12 +13,10 @@ from typing import Final
 from ..errors import StartupError
 from ..interfaces.seams import IJournalFiles
 from ..spool.files import DirectoryFiles
-from ..spool.records import SegmentHeader, encode_segment_header, frame, segment_name
+from ..spool.records import SegmentHeader, encode_segment_header, frame, number_in, segment_name
 
 #: A segment under this name is not finished, and nobody reads it.
 UNFINISHED: Final = "unfinished.tmp"
-#: What had its name from a segment, damaged octets that were set aside included.
-_OF_SEGMENT: Final = re.compile(r"([0-9]{12})\.seg", re.ASCII)
 
 
 @contextmanager
@@ -55,8 +52,7 @@ def following(path: str) -> int:
     """
     The first number that no segment has had: those that were set aside count.
     """
-    numbers = [int(match[1]) for name in os.listdir(path) if (match := _OF_SEGMENT.match(name))]
-    return max(numbers, default=0) + 1
+    return max(map(number_in, os.listdir(path)), default=0) + 1
 
 
 class NewSegment:

@@ -132,15 +132,20 @@ def set_aside(files: IJournalFiles, file: IJournalFile, damages: Sequence[Damage
         nothing but zeros, makes none.
     """
     made = []
+    present = set(files.names())
     for damage in damages:
-        name = f"{file.name}-{damage.offset}.bad"
         pieces = range(0, damage.length, _COPY)
         if not any(_piece(file, damage, at).strip(b"\0") for at in pieces):
             continue
-        try:
-            aside = files.create(name)
-        except FileExistsError:
+        name, number = f"{file.name}-{damage.offset}.bad", 0
+        while name in present and not _is_copy(files, name, file, damage):
+            # Part of a copy, since the process was killed, or something else: what follows is cut off, so there must be
+            # a whole one.
+            number += 1
+            name = f"{file.name}-{damage.offset}.{number}.bad"
+        if name in present:
             continue
+        aside = files.create(name)
         try:
             for at in pieces:
                 aside.append([_piece(file, damage, at)])
@@ -151,6 +156,16 @@ def set_aside(files: IJournalFiles, file: IJournalFile, damages: Sequence[Damage
     if made:
         files.sync_names()
     return made
+
+
+def _is_copy(files: IJournalFiles, name: str, file: IJournalFile, damage: Damage) -> bool:
+    copy = files.open(name)
+    try:
+        return copy.size() == damage.length and all(
+            copy.read(at, _COPY) == _piece(file, damage, at) for at in range(0, damage.length, _COPY)
+        )
+    finally:
+        copy.close()
 
 
 def read_body(files: IJournalFiles, name: str, salt: int, offset: int, key: int) -> bytes:

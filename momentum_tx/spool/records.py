@@ -160,6 +160,15 @@ def segment_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def number_in(name: str) -> int:
+    """
+    The number of the segment that a file is, or was, or was a part of; 0 if it has nothing
+    to do with any.
+    """
+    match = _NAME.match(name)
+    return int(match[1]) if match else 0
+
+
 def encode_segment_header(header: SegmentHeader) -> bytes:
     """
     The first :data:`SEGMENT_HEADER` octets of a segment.

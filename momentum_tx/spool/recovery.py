@@ -16,7 +16,7 @@ from ..errors import SpoolError, StartupError
 from ..interfaces.seams import IJournalFile, IJournalFiles
 from ..queues.message import Message, Reception
 from . import jobs
-from .records import SEGMENT_HEADER, RecordError, UnknownFormat, decode_segment_header, segment_number
+from .records import SEGMENT_HEADER, RecordError, UnknownFormat, decode_segment_header, number_in, segment_number
 from .replay import Replay
 from .scan import Damage, SegmentScan
 from .segments import Segment, Segments, depend
@@ -72,10 +72,11 @@ class Recovery:
         """
         following = 1
         for name in await self._run(self._files.names):
+            # One that was set aside has its number still: another one would have the same keys.
+            following = max(following, number_in(name) + 1)
             number = segment_number(name)
             if number is None:
                 continue
-            following = max(following, number + 1)
             size, header = await self._run(jobs.read_header, self._files, name)
             try:
                 # Shorter than its header it never held a record.

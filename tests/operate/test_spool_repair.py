@@ -177,7 +177,7 @@ class RepairTests(SpoolOnDisk):
         """
         whole = self.filled()
         self.segment().write_bytes(whole + bytes(5000))
-        self.repaired("nothing was in there but zeros", f"it has {len(whole)} octets now")
+        self.repaired(f"it has {len(whole)} octets now")
         self.assertEqual(sorted(self.everything()), ["000000000001.seg", "reserve"])
 
     def test_asked(self) -> None:
@@ -192,7 +192,7 @@ class RepairTests(SpoolOnDisk):
             self.asked = 0
             self.assertEqual(self.command("repair", self.path), 1)
             self.assertEqual(self.asked, 1)
-            self.assertIn("left: 000000000001.seg is not cut: ", self.out.getvalue())
+            self.assertIn("left: 000000000001.seg is not cut at ", self.out.getvalue())
             self.assertIn("0 steps were done, 1 were not", self.out.getvalue())
             self.assertEqual(self.everything(), before)
         self.answers = ["yes", "N"]
@@ -204,15 +204,19 @@ class RepairTests(SpoolOnDisk):
 
     def test_otherCopy(self) -> None:
         """
-        A file of that name that holds something else is no copy.
+        A file of that name that holds something else, or a part of it, is no copy: another is made.
         """
         whole = self.filled()
         last = self.starts()[-1]
-        self.segment().write_bytes(whole[:-3])
-        Path(self.path, f"000000000001.seg-{last}.bad").write_bytes(b"other")
-        text = self.repaired()
-        self.assertIn(f"000000000001.seg-{last}.bad holds something else", text)
-        self.assertEqual(self.segment().read_bytes(), whole[:-3])
+        for there in (b"other", whole[last:-9], whole[last:-3] + b"x"):
+            self.segment().write_bytes(whole[:-3])
+            aside = Path(self.path, f"000000000001.seg-{last}.bad")
+            aside.write_bytes(there)
+            self.repaired("set aside what is no record", "cut it where its last record ends")
+            self.assertEqual(aside.read_bytes(), there)
+            second = Path(self.path, f"000000000001.seg-{last}.1.bad")
+            self.assertEqual(second.read_bytes(), whole[last:-3])
+            second.unlink()
 
     def test_fullDisk(self) -> None:
         """
@@ -251,6 +255,10 @@ class RepairTests(SpoolOnDisk):
         self.repaired("set all of it aside, as a start does")
         self.assertEqual(sorted(self.everything()), ["000000000001.seg.bad", "reserve"])
         self.assertIn("left: 000000000001.seg.bad: nothing in it can be read", self.repaired())
+        # Again: what was set aside before is not written over.
+        self.segment().write_bytes(b"\x02" * 5000)
+        self.repaired("it is 000000000001.seg.1.bad now")
+        self.assertEqual(Path(self.path, "000000000001.seg.bad").read_bytes(), b"\x01" * 5000)
 
     def test_setAsideByAStart(self) -> None:
         """

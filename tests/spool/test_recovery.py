@@ -110,6 +110,40 @@ class DamageTests(JournalCase, SynchronousTestCase):
         self.assertEqual(self._bad(), [f"000000000001.seg-{starts[2]}.bad"])
         self.assertEqual(self.files.octets(self._bad()[0]), bytes(octets[starts[2] : starts[3]]))
 
+    def test_part_of_a_copy(self) -> None:
+        """
+        A copy that was cut short by the end of a process, or another file of its name, does
+        not count: what is cut off is somewhere else whole.
+        """
+        octets = self._written()
+        last = octets.rindex(records.RECORD_MAGIC)
+        name = f"000000000001.seg-{last}"
+        for there in (octets[last:-9], b"other", octets[last:-1]):
+            self.files = MemoryFiles()
+            self.clock = Clock()
+            self.files.put("000000000001.seg", octets[:-1])
+            self.files.put(f"{name}.bad", there)
+            self.open()
+            self.stop()
+            self.assertEqual(self.files.octets(f"{name}.bad"), there)
+            copies = [self.files.octets(each) for each in self._bad()]
+            self.assertEqual(copies.count(octets[last:-1]), 1)
+            self.assertEqual(len(copies), 1 + (there != octets[last:-1]))
+
+    def test_number_of_what_was_set_aside(self) -> None:
+        """
+        Neither the number nor the keys of a segment that was set aside are given again.
+        """
+        for name in ("000000000005.seg.bad", "000000000005.seg-64.bad", "000000000005.seg"):
+            self.files = MemoryFiles()
+            self.clock = Clock()
+            self.files.put(name, b"x" * 100)
+            self.open()
+            kept = self.keep(contract.reception())
+            self.assertIn("000000000006.seg", self.files.names())
+            self.assertEqual(kept.key >> 32, 6)
+            self.stop()
+
     def test_record_inside_a_body(self) -> None:
         """
         A mail that holds a record of another mail's end does no harm, even
