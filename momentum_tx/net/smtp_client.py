@@ -152,16 +152,17 @@ class SMTPClientProtocol(Protocol):
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
-        machine = self.machine
+        # One look at the clock, and none at what has not changed: this runs twice for every message.
+        machine, now = self.machine, self._seconds()
         owed = machine.owed
-        self.transcript.heard(self._seconds(), data)
+        self.transcript.heard(now, data)
         events = machine.receive_data(data)
         output = machine.take_output()
         if output:
-            self.transcript.said(self._seconds(), output, machine.secret)
+            self.transcript.said(now, output, machine.secret)
             self.transport.write(output)
-        if events or output or machine.owed != owed:
-            self._rearm()
+        if (events or output or machine.owed != owed) and not self._ended and not self._leaving:
+            self._alarm.at(now + self._timeouts[machine.stage])
         for event in events:
             self._listener.machine_event(event)
 
@@ -170,15 +171,17 @@ class SMTPClientProtocol(Protocol):
         Write what the machine wants written, and start the timer of what is
         then owed.  Call it after every request to the machine.
         """
-        output = self.machine.take_output()
+        machine, now = self.machine, self._seconds()
+        output = machine.take_output()
         if output:
-            self.transcript.said(self._seconds(), output, self.machine.secret)
+            self.transcript.said(now, output, machine.secret)
             self.transport.write(output)
-        self._rearm()
+        if not self._ended and not self._leaving:
+            self._alarm.at(now + self._timeouts[machine.stage])
 
     def _rearm(self) -> None:
         if not self._ended and not self._leaving:
-            self._alarm.arm(self._timeouts[self.stage])
+            self._alarm.arm(self._timeouts[self.machine.stage])
 
     def hold(self) -> None:
         """
@@ -194,14 +197,16 @@ class SMTPClientProtocol(Protocol):
         :param chunk_size: octets of the largest chunk; 0 where DATA was said.
         :returns: octets that will be sent.
         """
-        self.machine.sending_body()
         if not chunk_size and len(content) <= BODY_SLICE:
-            stuffed = stuff(content)
-            self.transcript.content(self._seconds(), len(stuffed))
+            # Before anything is written: out of turn nothing must be.
+            self.machine.content_sent()
+            stuffed, now = stuff(content), self._seconds()
+            self.transcript.content(now, len(stuffed))
             self.transport.writeSequence([stuffed, END_OF_DATA])
-            self.machine.dot_sent()
-            self._rearm()
+            if not self._ended and not self._leaving:
+                self._alarm.at(now + self._timeouts[Stage.READING_CONFIRMATION])
             return len(stuffed)
+        self.machine.sending_body()
         body = self._body = BodyWriter(
             self.transport, self.machine, content, chunk_size, self._body_waits, self._part_begins
         )

@@ -210,12 +210,24 @@ class SMTPClientMachine(Dialogue):
         self._under_way.chunk_owed = True
         self._awaiting.append(Stage.SENDING_BODY)
 
+    def content_sent(self) -> None:
+        """
+        The owner has given the whole content and the final dot to the transport, in one
+        piece: :meth:`sending_body` and :meth:`dot_sent` in one.
+        """
+        self._demand(Stage.AFTER_DATA)
+        self._resting = Stage.SENDING_BODY
+        self._await_verdict()
+
     def dot_sent(self) -> None:
         """
         The owner has given the final dot, or the last chunk, to the transport: its
         reply is awaited.
         """
         self._demand(Stage.SENDING_BODY)
+        self._await_verdict()
+
+    def _await_verdict(self) -> None:
         self._spoilt = self._reader.pending
         if self._method is Method.LMTP:
             self._awaiting.extend((Stage.READING_CONFIRMATION,) * len(self._under_way.accepted))
@@ -306,7 +318,9 @@ class SMTPClientMachine(Dialogue):
         return None if self._awaiting else self._go_on()
 
     def _recipient_accepted(self, reply: Reply) -> ev.Event | None:
-        self._under_way.accept_recipient()
+        transaction = self._transaction
+        assert transaction is not None
+        transaction.accept_recipient()
         return None if self._awaiting else self._go_on()
 
     def _recipient_refused(self, reply: Reply) -> ev.Event | None:
@@ -329,7 +343,8 @@ class SMTPClientMachine(Dialogue):
         return None
 
     def _data_wanted(self, reply: Reply) -> ev.Event | None:
-        transaction = self._under_way
+        transaction = self._transaction
+        assert transaction is not None
         if transaction.accepted and transaction.sender_refused is None:
             self._resting = Stage.AFTER_DATA
             return ev.BodyWanted(tuple(transaction.accepted))
@@ -380,7 +395,9 @@ class SMTPClientMachine(Dialogue):
         return ev.ChunkingRefused(reply)
 
     def _confirmed(self, reply: Reply) -> ev.Event | None:
-        if self._under_way.sink:
+        transaction = self._transaction
+        assert transaction is not None
+        if transaction.sink:
             return self._end(_NOBODY, True)
         delivered = ev.RecipientResult(Verdict.DELIVERED, Scope.RECIPIENT, reply.note, Stage.READING_CONFIRMATION)
         if self._method is Method.LMTP:
@@ -428,8 +445,9 @@ class SMTPClientMachine(Dialogue):
         return self._transaction
 
     def _end(self, rest: ev.RecipientResult, needs_reset: bool) -> ev.Event:
-        ended = ev.TransactionEnded(self._under_way.results(rest))
-        self._transaction = None
+        transaction, self._transaction = self._transaction, None
+        assert transaction is not None
+        ended = ev.TransactionEnded(transaction.results(rest))
         self._resting = Stage.IDLE
         self.needs_reset = needs_reset
         return ended

@@ -163,10 +163,11 @@ class Dialogue:
         events: list[ev.Event] = []
         if self._dead:
             return events
-        reader = self._reader
+        reader, awaiting = self._reader, self._awaiting
         reader.receive_data(data)
         try:
-            while (reply := reader.next_reply()) is not None:
+            # Mostly all of it is whole replies, and nobody need ask for one more.
+            while reader.unread and (reply := reader.next_reply()) is not None:
                 event = self._take(reply)
                 if event is not None:
                     events.append(event)
@@ -174,7 +175,7 @@ class Dialogue:
                         return events
             # Half a reply to a question that was not asked is as bad as a whole one; only a
             # refusal of the content may come at any moment while that is sent.
-            if not self._awaiting and self._resting not in BODY_STAGES and reader.pending:
+            if not awaiting and self._resting not in BODY_STAGES and reader.pending:
                 raise RemoteProtocolError("bytes behind the last reply owed")
         except RemoteProtocolError as error:
             stage = self.stage

@@ -40,7 +40,7 @@ class ReplyClass(enum.IntEnum):
     PERMANENT = 5
 
 
-_CLASSES: Final = (None, None, ReplyClass.OK, ReplyClass.GO_ON, ReplyClass.TRANSIENT, ReplyClass.PERMANENT)
+_CLASSES: Final = {each.value: each for each in ReplyClass}
 
 
 class Reply:
@@ -48,26 +48,20 @@ class Reply:
     One complete reply.
 
     :ivar code: three digits, 200 to 599.
+    :ivar reply_class: the first of them.
     :ivar lines: the text of each line, without code, separator and line end.
     :ivar overlong: a line exceeded :data:`MAX_LINE` and was cut there; the code
         still counts, the text may not be complete.
     """
 
-    __slots__ = ("code", "lines", "overlong")
+    __slots__ = ("code", "lines", "overlong", "reply_class")
 
     def __init__(self, code: int, lines: tuple[bytes, ...], overlong: bool = False) -> None:
         self.code = code
+        # Of every reply it is asked, so that it is no property.
+        self.reply_class = _CLASSES[code // 100]
         self.lines = lines
         self.overlong = overlong
-
-    @property
-    def reply_class(self) -> ReplyClass:
-        """
-        The first digit.
-        """
-        found = _CLASSES[self.code // 100]
-        assert found is not None
-        return found
 
     @property
     def note(self) -> bytes:
@@ -110,7 +104,7 @@ class ReplyReader:
     Cuts received bytes into replies.
 
     Give it every chunk with :meth:`receive_data`, then call :meth:`next_reply`
-    until it answers ``None``.  Replies are handed out one by one so that one
+    until it answers ``None``, or :attr:`unread` is false.  Replies are handed out one by one so that one
     which came before a malformed one is not lost with it.
 
     CRLF ends a line; LF alone and CR CR LF are tolerated.  Whatever arrives,
@@ -123,7 +117,7 @@ class ReplyReader:
         is an error.
     """
 
-    __slots__ = ("_at", "_buffer", "_code", "_cut", "_greeting", "_lines", "_overlong", "_searched", "_size")
+    __slots__ = ("_at", "_buffer", "_code", "_cut", "_greeting", "_lines", "_overlong", "_searched", "_size", "unread")
 
     def __init__(self, greeting: bool = False) -> None:
         self._buffer = b""
@@ -132,6 +126,8 @@ class ReplyReader:
         #: Up to where the buffer is known to hold no line end.
         self._searched = 0
         self._greeting = greeting
+        #: Whether something was received that :meth:`next_reply` has not looked at.
+        self.unread = False
         self._start_reply()
 
     def _start_reply(self) -> None:
@@ -161,6 +157,7 @@ class ReplyReader:
             self._searched = 0
             self._buffer = data
         self._at = 0
+        self.unread = True
 
     def next_reply(self) -> Reply | None:
         """
@@ -175,6 +172,7 @@ class ReplyReader:
                 self._keep_partial()
                 return None
             self._at = end + 1
+            self.unread = end + 1 < len(buffer)
             # Nearly every reply is one line: nothing to collect, nothing to bound.
             if not self._lines and self._cut is None and buffer[at + 3 : at + 4] == b" " and end - at <= MAX_LINE:
                 code = _CODES.get(buffer[at : at + 3])
@@ -194,6 +192,7 @@ class ReplyReader:
                 return reply
 
     def _keep_partial(self) -> None:
+        self.unread = False
         partial = len(self._buffer) - self._at
         if partial <= MAX_LINE and self._cut is None:
             self._searched = len(self._buffer)

@@ -22,6 +22,8 @@ MAX_GROUP: Final = 100
 #: Octets of such a group.  It must fit the peer's receive window while the peer, its own replies
 #: unread, does not read: else both wait for ever (RFC 2920 3.1).
 MAX_GROUP_OCTETS: Final = 16 * 1024
+#: What is awaited of most transactions.
+_ONE_RECIPIENT: Final = (Stage.AFTER_MAIL_FROM, Stage.AFTER_RCPT_TO, Stage.AFTER_DATA)
 
 
 def check_commands(text: bytes, count: int) -> None:
@@ -78,27 +80,31 @@ class Transaction:
                 b"RCPT TO:<%b> %b\r\n" % pair if pair[1] else b"RCPT TO:<%b>\r\n" % pair[0]
                 for pair in zip(recipients, recipient_parameters, strict=True)
             ]
-            most = MAX_COMMAND + max(map(len, recipient_parameters))
         else:
             commands = [b"RCPT TO:<%b>\r\n" % recipient for recipient in recipients]
-            most = MAX_COMMAND
         lines = [mail, *commands] if chunked else [mail, *commands, b"DATA\r\n"]
-        if (
-            len(parameters) > PARAMETER_ALLOWANCE
-            or len(mail) - len(parameters) > MAX_COMMAND
-            or max(map(len, commands)) > most
-            or most > MAX_COMMAND + PARAMETER_ALLOWANCE
-        ):
-            raise LocalProtocolError("a command line that is too long")
         whole = b"".join(lines)
+        if len(whole) > MAX_COMMAND:
+            # In less than that no line is too long.
+            most = MAX_COMMAND + max(map(len, recipient_parameters), default=0)
+            if (
+                len(parameters) > PARAMETER_ALLOWANCE
+                or len(mail) - len(parameters) > MAX_COMMAND
+                or max(map(len, commands)) > most
+                or most > MAX_COMMAND + PARAMETER_ALLOWANCE
+            ):
+                raise LocalProtocolError("a command line that is too long")
         check_commands(whole, len(lines))
         self._lines = lines
         self._whole = whole
-        self._count = len(recipients)
-        awaited = (Stage.AFTER_RCPT_TO,) * self._count
-        self._stages = (
-            (Stage.AFTER_MAIL_FROM, *awaited) if chunked else (Stage.AFTER_MAIL_FROM, *awaited, Stage.AFTER_DATA)
-        )
+        self._count = count = len(recipients)
+        if count == 1 and not chunked:
+            self._stages: tuple[Stage, ...] = _ONE_RECIPIENT
+        else:
+            awaited = (Stage.AFTER_RCPT_TO,) * count
+            self._stages = (
+                (Stage.AFTER_MAIL_FROM, *awaited) if chunked else (Stage.AFTER_MAIL_FROM, *awaited, Stage.AFTER_DATA)
+            )
         self._group = MAX_GROUP if pipeline else 1
         #: Lines sent so far.
         self._sent = 0

@@ -19,6 +19,8 @@ from ..interfaces.records import ITranscript
 KEPT: Final = 4096
 #: Octets kept of one write or one read.
 PIECE: Final = 2048
+#: Octets that an entry counts for besides its words.
+OVERHEAD: Final = 32
 
 #: Kinds of entries.
 SAID: Final = 0
@@ -48,40 +50,42 @@ class TranscriptReader(Protocol):
 class _Part:
     """
     A stretch of the dialogue: its beginning and its end; what lies between them
-    is counted and forgotten.
+    is counted and forgotten.  One is made for every transaction, and few ever need
+    more than a beginning.
     """
 
-    __slots__ = ("_full", "_head", "_room", "_tail", "_tail_octets", "omitted")
+    __slots__ = ("_tail", "_tail_octets", "head", "omitted", "room")
 
     def __init__(self) -> None:
-        self._head: list[Entry] = []
-        self._tail: deque[Entry] = deque()
-        self._room = KEPT
+        #: The beginning.
+        self.head: list[Entry] = []
+        #: Octets that it may still grow by; negative once it is at its end.
+        self.room = KEPT
+        self._tail: deque[Entry] | None = None
         self._tail_octets = 0
-        self._full = False
         #: Octets that were forgotten.
         self.omitted = 0
 
-    def add(self, entry: Entry) -> None:
-        size = len(entry[2]) + 32
-        if not self._full:
-            if size <= self._room:
-                self._head.append(entry)
-                self._room -= size
-                return
-            self._full = True
-        self._tail.append(entry)
-        self._tail_octets += size
-        while self._tail_octets > KEPT and len(self._tail) > 1:
-            gone = self._tail.popleft()
-            self._tail_octets -= len(gone[2]) + 32
+    def overflow(self, entry: Entry) -> None:
+        """
+        Take what does not fit into the beginning.
+        """
+        self.room = -1
+        tail = self._tail
+        if tail is None:
+            tail = self._tail = deque()
+        tail.append(entry)
+        self._tail_octets += len(entry[2]) + OVERHEAD
+        while self._tail_octets > KEPT and len(tail) > 1:
+            gone = tail.popleft()
+            self._tail_octets -= len(gone[2]) + OVERHEAD
             self.omitted += gone[3]
 
     def lines(self, since: float) -> list[str]:
-        lines = [line for entry in self._head for line in render(entry, since)]
+        lines = [line for entry in self.head for line in render(entry, since)]
         if self.omitted:
             lines.append(f"... {self.omitted} octets left out ...")
-        lines += [line for entry in self._tail for line in render(entry, since)]
+        lines += [line for entry in self._tail or () for line in render(entry, since)]
         return lines
 
 
@@ -94,13 +98,14 @@ class Transcript:
     :ivar reader: who follows it; ``None`` for nobody.
     """
 
-    __slots__ = ("_opening", "_secret", "_turn", "_unended", "began", "reader")
+    __slots__ = ("_opening", "_part", "_secret", "_unended", "began", "reader")
 
     def __init__(self, now: float, reader: TranscriptReader | None = None) -> None:
         self.began = now
         self.reader = reader
         self._opening = _Part()
-        self._turn: _Part | None = None
+        #: What is being said: the opening, or the transaction.
+        self._part = self._opening
         #: Whether credentials are being told.
         self._secret = False
         #: The beginning of a line that was heard meanwhile.
@@ -110,7 +115,7 @@ class Transcript:
         """
         A transaction begins: what was kept of the one before is forgotten.
         """
-        self._turn = _Part()
+        self._part = _Part()
 
     def said(self, now: float, data: bytes, secret: bool = False) -> None:
         """
@@ -174,10 +179,14 @@ class Transcript:
         self._add((now, EVENT, text.encode("utf-8", "replace")[:PIECE], 0))
 
     def _add(self, entry: Entry) -> None:
-        part = self._turn
-        if part is None:
-            part = self._opening
-        part.add(entry)
+        # Four times for every message that is sent: no call for what fits.
+        part = self._part
+        room = part.room - len(entry[2]) - OVERHEAD
+        if room >= 0:
+            part.room = room
+            part.head.append(entry)
+        else:
+            part.overflow(entry)
         if self.reader is not None:
             self.reader.told(entry)
 
@@ -186,7 +195,7 @@ class Transcript:
         What is kept up to now, for whoever looks when the connection is gone or does something else.
         """
         copy = Transcript(self.began)
-        copy._opening, copy._turn = self._opening, self._turn
+        copy._opening, copy._part = self._opening, self._part
         return copy
 
     def lines(self) -> list[str]:
@@ -195,8 +204,8 @@ class Transcript:
         ``>`` for us, ``<`` for the peer, ``*`` for what happened, and the words.
         """
         lines = self._opening.lines(self.began)
-        if self._turn is not None:
-            lines += self._turn.lines(self.began)
+        if self._part is not self._opening:
+            lines += self._part.lines(self.began)
         return lines
 
 

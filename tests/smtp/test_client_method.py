@@ -64,6 +64,23 @@ class LMTPTests(SessionCase):
         self.assertIsInstance(event, ev.HelloRefused)
         self.assertEqual(self.say(), b"")
 
+    def test_content_in_one_piece(self) -> None:
+        """
+        Content that leaves with its dot in one piece is as content and then the dot; out of turn
+        nothing may leave.
+        """
+        self.open()
+        with self.assertRaises(LocalProtocolError):
+            self.machine.content_sent()
+        self.begin(B, C, D)
+        self.hear(b"250 m\r\n250 b\r\n250 c\r\n550 d\r\n")
+        with self.assertRaises(LocalProtocolError):
+            self.machine.content_sent()
+        self.hear(b"354 go\r\n")
+        self.machine.content_sent()
+        self.assertEqual((self.machine.owed, self.machine.stage), (2, Stage.READING_CONFIRMATION))
+        self.violated(self.hear(b"354 go on\r\n"), Stage.READING_CONFIRMATION)
+
     def test_one_reply_each(self) -> None:
         """
         After the dot every accepted recipient has a reply of its own, in the order of RCPT.

@@ -81,8 +81,15 @@ class ReaderTests(SynchronousTestCase):
         step = self.step or max(1, len(data))
         for at in range(0, len(data), step):
             self.reader.receive_data(data[at : at + step])
-            while (reply := self.reader.next_reply()) is not None:
+            while True:
+                unread = self.reader.unread
+                reply = self.reader.next_reply()
+                if reply is None:
+                    break
+                # Whoever asks only then has missed nothing.
+                self.assertTrue(unread)
                 replies.append(reply)
+            self.assertFalse(self.reader.unread)
         return replies
 
     def test_replies(self) -> None:
