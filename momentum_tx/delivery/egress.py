@@ -128,6 +128,9 @@ class Egress:
         Why mail of a (binding, domain) pair has to wait for its proxy, in words; empty if
         it has not.
         """
+        if self._config is self._f.config and not self._proxies:
+            # So it is with most services, and asked before every message.
+            return ""
         proxy = self._proxy(slot, domain)
         return proxy.unusable if proxy is not None else ""
 

@@ -120,7 +120,7 @@ class Facilities:
         """
         Whether nothing of a (binding, domain) pair may be attempted now.
         """
-        return self.suspension.until(slot, domain, self.wall()) > 0.0
+        return self.suspension.holds(slot, domain)
 
     def blackholed(self, slot: int, domain: str) -> bool:
         """

@@ -31,6 +31,8 @@ UNPROVEN_PART: Final = 2
 
 _CONNECTIONS: Final = "connections"
 _MESSAGES: Final = "messages"
+#: What limits messages; where no table has it, nobody need be asked before each.
+_OPTION: Final = "outbound_throttle_messages"
 
 
 class Limits:
@@ -303,7 +305,7 @@ class Limits:
         dr, mine = handle.dr, -1
         turn_over = handle.connection.deliveries >= TURN
         for places in (*handle.places, *handle.host_places):
-            first = places.next()
+            first = places.next() if places.line else None
             if first is None:
                 continue
             if mine < 0:
@@ -335,6 +337,8 @@ class Limits:
 
         :param host: to this host; ``None`` leaves the hosts' throttles out.
         """
+        if not self._f.config.written(_OPTION):
+            return PLENTY
         room, called = PLENTY, dr in self._favoured
         for throttle in self._message_throttles(dr, slot, host):
             room = min(room, throttle.free(dr, called))
@@ -357,6 +361,8 @@ class Limits:
         """
         dr = handle.dr
         self._favoured.pop(dr, None)
+        if not self._f.config.written(_OPTION):
+            return ()
         throttles = tuple(self._message_throttles(dr, handle.binding_slot, handle.host))
         for throttle in throttles:
             throttle.promise(dr, messages)

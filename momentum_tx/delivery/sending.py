@@ -63,7 +63,8 @@ class Sending(Opening):
         """
         Tell the peer of a transaction whose content is at hand.
         """
-        extensions, peer = transaction.understood(self._machine.extensions), self._connection.peer
+        machine, peer = self._machine, self._connection.peer
+        extensions = transaction.understood(machine.extensions) if transaction.bare else machine.extensions
         carriage = self._sessions.carriage
         try:
             mail_parameters, recipient_parameters = self._parameters(transaction, extensions)
@@ -77,7 +78,7 @@ class Sending(Opening):
         chunk_size = carriage.chunk_size(peer, self._settings, extensions, len(transaction.body), groups)
         transaction.chunk_size = chunk_size
         try:
-            self._machine.transaction(
+            machine.transaction(
                 transaction.sender,
                 transaction.recipients,
                 mail_parameters=mail_parameters,
@@ -134,7 +135,9 @@ class Sending(Opening):
                     self._begin_behind()
 
         transaction.intended = True
-        messages = [transaction.messages[index] for index in event.accepted]
+        messages = transaction.messages
+        if len(event.accepted) != len(messages):
+            messages = [messages[index] for index in event.accepted]
         if self._settings.lost_final_reply == "retry":
             self._f.spool.intent(messages, written)
         else:
@@ -149,7 +152,8 @@ class Sending(Opening):
         recipient, whose content is in memory, and nothing to be said before it.
         """
         machine, settings, connection, sessions = self._machine, self._settings, self._connection, self._sessions
-        if not (isinstance(machine, OverlappingMachine) and machine.may_overlap and self._may_go_on(1)):
+        now = self._f.wall()
+        if not (isinstance(machine, OverlappingMachine) and machine.may_overlap and self._may_go_on(1, now)):
             return
         if not sessions.carriage.overlaps(connection.peer, settings):
             return
@@ -170,7 +174,7 @@ class Sending(Opening):
             if taken is not None:
                 sessions.settlement.reinsert(taken)
             return
-        if sessions.settlement.expired_unattempted(message, self._f.wall()):
+        if sessions.settlement.expired_unattempted(message, now):
             return
         transaction = Transaction(self._f, sessions.settlement, self.dr, connection, [message])
         transaction.throttles = sessions.limits.promise_messages(self.handle, 1)
@@ -207,10 +211,11 @@ class Sending(Opening):
             self._transaction_ended(event.second)
 
     @abstractmethod
-    def _may_go_on(self, pending: int) -> bool:
+    def _may_go_on(self, pending: int, now: float) -> bool:
         """
         Whether a further message may be sent on this connection.
 
+        :param now: wall time.
         :param pending: messages whose reply to the final dot is awaited.
         """
 

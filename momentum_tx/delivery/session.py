@@ -242,14 +242,16 @@ class Session(Sending):
         if self._ended or self._leaving or self._transaction is not None or self._machine.over:
             return
         connection = self._connection
-        if not self._may_go_on(0):
+        # One look at the clock for all that is asked before a message.
+        now = self._f.wall()
+        if not self._may_go_on(0, now):
             self.leave()
             return
         if self._machine.needs_reset:
             self._machine.reset()
             self._protocol.flush()
             return
-        if not self._take():
+        if not self._take(now):
             connection.in_use = 0
             self._sessions.limits.proven(self.handle)
             if self._sessions.bequeath(self):
@@ -264,18 +266,18 @@ class Session(Sending):
             self._protocol.flush()
             self._sessions.went_idle(self)
 
-    def _may_go_on(self, pending: int) -> bool:
-        connection, settings = self._connection, self._settings
+    def _may_go_on(self, pending: int, now: float) -> bool:
+        connection, settings, machine = self._connection, self._settings, self._machine
         if (
             self._sessions.stopping
             or self.handle.way != self.dr.way
-            or self._machine.broken
-            or self._quota.used_up(self._machine.extensions)
+            or machine.broken
+            or (machine.extensions.most_transactions and self._quota.used_up(machine.extensions))
             or 0 < settings.max_deliveries_per_connection <= connection.deliveries + pending
             or 0 < settings.max_recipients_per_connection <= connection.recipients
             or not self._f.spool.writable()
             or self._sessions.limits.claimed(self.handle)
-            or self._f.tls_policies.outdated(self.dr, connection.start)
+            or self._f.tls_policies.outdated(self.dr, now - connection.start)
         ):
             return False
         if not pending:
@@ -285,9 +287,11 @@ class Session(Sending):
         asked = hooks.smtp_client_state or hooks.smtp_client_mailfrom_args or hooks.smtp_client_rcptto_args
         return not (self._introduction.needed or asked or self._machine.extensions.most_domains)
 
-    def _take(self) -> bool:
+    def _take(self, now: float) -> bool:
         """
         Take messages from the active queue; false if there are none.
+
+        :param now: wall time.
         """
         settlement, limits = self._sessions.settlement, self._sessions.limits
         room = limits.message_room(self.dr, self._slot, self.handle.host)
@@ -303,13 +307,13 @@ class Session(Sending):
             message = self._sessions.next_active(self.dr, self._slot)
             if message is None:
                 return False
-            if not settlement.expired_unattempted(message, self._f.wall()):
+            if not settlement.expired_unattempted(message, now):
                 break
         else:
             self._later()
             return True
         connection, extensions = self._connection, self._machine.extensions
-        admits = self._quota.admission(extensions)
+        admits = self._quota.admission(extensions) if extensions.most_domains else None
         if admits is not None and not admits(message):
             # It goes on another connection; on this one went others.
             settlement.reinsert(message)
@@ -318,7 +322,10 @@ class Session(Sending):
         connection.in_use = 1
         if extensions.most_recipients:
             room = min(room, extensions.most_recipients)
-        messages = self._sessions.batch(message, self._settings, connection, room, admits)
+        if message.reception.live == 1:
+            messages = [message]
+        else:
+            messages = self._sessions.batch(message, self._settings, connection, room, admits)
         transaction = self._transaction = Transaction(self._f, settlement, self.dr, connection, messages)
         if not self._same_tls(message):
             self._change_connection(transaction)
@@ -326,7 +333,7 @@ class Session(Sending):
         transaction.throttles = limits.promise_messages(self.handle, len(messages))
         body = self._f.spool.body(message.reception)
         if isinstance(body, bytes):
-            self._transact(transaction, body)
+            self._transact(transaction, body, at_once=True)
         else:
             # Our disk's time is not the peer's silence.
             self._protocol.hold()
@@ -341,12 +348,14 @@ class Session(Sending):
         if not transaction.ended:
             self._settle_unsent(transaction, Verdict.TRANSIENT, BODY_UNREADABLE)
 
-    def _transact(self, transaction: Transaction, body: bytes) -> None:
+    def _transact(self, transaction: Transaction, body: bytes, at_once: bool = False) -> None:
         """
         Go on with a transaction whose content is at hand.
+
+        :param at_once: whether nothing can have happened since it was taken.
         """
         try:
-            self._say(transaction, body)
+            self._say(transaction, body, at_once)
         except Exception:
             # Who has read the content from the disk, or waited for somebody, would swallow it, and the message were
             # under way for ever.
@@ -354,10 +363,10 @@ class Session(Sending):
             self._note = self._note or UNSPEAKABLE
             self._protocol.abort()
 
-    def _say(self, transaction: Transaction, body: bytes) -> None:
+    def _say(self, transaction: Transaction, body: bytes, at_once: bool) -> None:
         if transaction.ended:
             return
-        if self._sessions.stopping or self._sessions.suspended(self.dr, self._slot):
+        if not at_once and (self._sessions.stopping or self._sessions.suspended(self.dr, self._slot)):
             # So it was decided while the body was read: nothing has been said of this message yet.
             self._transaction = None
             transaction.give_back()

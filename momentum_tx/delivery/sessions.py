@@ -212,7 +212,7 @@ class Sessions:
         Whether delivery of *dr* from *slot* is suspended now, whatever the session
         began with.
         """
-        return self.facilities.suspended(slot, dr.domain)
+        return self.facilities.suspension.holds(slot, dr.domain)
 
     def opening(self, dr: DomainRecord, slot: int) -> int:
         """
@@ -248,7 +248,7 @@ class Sessions:
         """
         The message a session shall take next; it is in no queue afterwards.
         """
-        if self.settlement.busy(dr) or self.suspended(dr, slot):
+        if self.settlement.busy(dr) or self.facilities.suspension.holds(slot, dr.domain):
             return None
         message = dr.mail_queue.next_active(slot)
         while message is not None and dr.rolled and self.facilities.tls_policies.stray(message, dr):

@@ -69,15 +69,17 @@ class Settlement:
         """
         The peer took *message*.
         """
-        dr = self._domain(message)
+        f, dr = self._f, message.domain
+        assert dr is not None
         message.code = note
         message.stage = Stage.IDLE
         dr.deliveries += 1
         dr.last_delivery = now
         self.delivered_count += 1
-        self._f.spool.delivered(message, note, self._ending(message, Verdict.DELIVERED, Scope.RECIPIENT))
+        ending = self._ending(message, Verdict.DELIVERED, Scope.RECIPIENT) if self.waiting else None
+        f.spool.delivered(message, note, ending)
         message.reception.done(message)
-        hook = self._f.hooks.log_delivery_v1
+        hook = f.hooks.log_delivery_v1
         if hook:
             hook.notify(lambda provider: provider.log_delivery_v1(message, dr, now, note))
 
@@ -270,16 +272,18 @@ class Settlement:
         Whether *message* is past its life and must not be attempted; it is
         given up then.
         """
-        dr = self._domain(message)
-        reception = message.reception
-        if reception.expires:
+        dr, reception = message.domain, message.reception
+        assert dr is not None
+        expires = reception.terms.expires
+        if expires:
             # Its injector says that it is of no use from then on.
-            if now < reception.expires:
+            if now < expires:
                 return False
         else:
             settings = self._f.config.path(message.binding_slot, dr.domain)
-            began = reception.began_by(self._f.wall.stepped)
-            if not settings.never_attempt_expired_messages or now - began < settings.message_expiration:
+            if not settings.never_attempt_expired_messages:
+                return False
+            if now - reception.began_by(self._f.wall.stepped) < settings.message_expiration:
                 return False
         self.permanent(message, End.EXPIRED.value, Stage.UNKNOWN, now)
         return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from ..policy.curfew import Phase, QuietHours, phase
-from ..settings import DEFAULT_SLOT
+from ..settings import DEFAULT_SLOT, PathSettings
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -97,19 +97,36 @@ class Suspension:
         :param now: wall time.
         :returns: wall time; infinity if nobody knows; 0 if it is not suspended.
         """
-        config = self._f.config
-        settings = config.path(slot, domain)
-        if settings.suspend_delivery or settings.blackhole:
-            # No attempt is made of mail that is being failed.
-            return inf
-        if slot <= DEFAULT_SLOT and config.global_settings.default_binding == "suspended":
-            return inf
-        if self._f.plumbing.absent(slot) or self._f.egress.unusable(slot, domain):
+        settings = self._f.config.path(slot, domain)
+        if self._barred(settings, slot, domain):
             return inf
         until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
         if self._held and (left := self.held(slot, domain)):
             until = max(until, now + left)
         return until
+
+    def holds(self, slot: int, domain: str) -> bool:
+        """
+        Whether a (binding, domain) pair is suspended now: :meth:`until` for whoever does not
+        want to know for how long, without a look at a clock where none decides.
+        """
+        f = self._f
+        settings = f.config.path(slot, domain)
+        if self._held or settings.curfew:
+            return self.until(slot, domain, f.wall()) > 0.0
+        return self._barred(settings, slot, domain)
+
+    def _barred(self, settings: PathSettings, slot: int, domain: str) -> bool:
+        """
+        Whether a pair is suspended until something changes.
+        """
+        # No attempt is made of mail that is being failed.
+        if settings.suspend_delivery or settings.blackhole:
+            return True
+        f = self._f
+        if slot <= DEFAULT_SLOT and f.config.global_settings.default_binding == "suspended":
+            return True
+        return f.plumbing.absent(slot) or bool(f.egress.unusable(slot, domain))
 
     def reason(self, slot: int, domain: str, now: float) -> str:
         """

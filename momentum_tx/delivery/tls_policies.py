@@ -99,15 +99,17 @@ class TLSPolicies:
         """
         return self._f.sts is not None and self._looks(dr) and not self._f.sts.looked(dr.domain)
 
-    def outdated(self, dr: DomainRecord, opened_at: float) -> bool:
+    def outdated(self, dr: DomainRecord, age: float) -> bool:
         """
         Whether a connection for mail of *dr* is so old that its domain may want something
         else by now.
 
-        :param opened_at: wall time.
+        :param age: of the connection, seconds.
         """
+        if age <= LONGEST_USE:
+            return False
         settings = self._f.config.domain(dr.domain)
-        return (settings.use_mta_sts or settings.use_dane) and self._f.wall() - opened_at > LONGEST_USE
+        return settings.use_mta_sts or settings.use_dane
 
     def _looks(self, dr: DomainRecord) -> bool:
         # An operator who writes where mail goes means it; and a set of exchangers has no policy.

@@ -162,8 +162,9 @@ class Transaction:
         :returns: as for :meth:`prepare`.
         """
         self.sender = self.reception.sender
-        self.recipients = [message.recipient for message in self.messages]
-        if self.smtputf8 or (self.sender.isascii() and all(path.isascii() for path in self.recipients)):
+        self.recipients = recipients = [message.recipient for message in self.messages]
+        # Joined, since one look at all of them costs as much as one at each.
+        if self.smtputf8 or (self.sender.isascii() and b"".join(recipients).isascii()):
             return b""
         refused = [message for message in self.messages if needs_smtputf8(message.recipient)]
         if len(refused) == len(self.messages):
@@ -271,9 +272,9 @@ class Transaction:
 
         :param results: one per message, in their order.
         """
-        if self.bare:
-            return []
         mail, each = self.parameters
+        if self.bare or not (mail or each):
+            return []
         return [
             index
             for index, result in enumerate(results)
@@ -365,10 +366,13 @@ class Transaction:
         Have it kept what was said, if somebody may ask.
         """
         seconds = self._f.clock.seconds() - self.since
-        if seconds >= self.slow or any(
-            result.verdict is not Verdict.DELIVERED and not result.beyond for result in results
-        ):
-            keep_transaction(self._f, self._dr.domain, self._connection, self.messages, results, seconds, ambiguous)
+        if seconds < self.slow:
+            for result in results:
+                if result.verdict is not Verdict.DELIVERED and not result.beyond:
+                    break
+            else:
+                return
+        keep_transaction(self._f, self._dr.domain, self._connection, self.messages, results, seconds, ambiguous)
 
     def _pass_on(self, message: Message, result: RecipientResult, now: float, ambiguous: bool) -> None:
         settlement = self._settlement

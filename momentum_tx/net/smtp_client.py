@@ -199,7 +199,7 @@ class SMTPClientProtocol(Protocol):
         """
         if not chunk_size and len(content) <= BODY_SLICE:
             # Before anything is written: out of turn nothing must be.
-            self.machine.content_sent()
+            self.machine.dot_sent(at_once=True)
             stuffed, now = stuff(content), self._seconds()
             self.transcript.content(now, len(stuffed))
             self.transport.writeSequence([stuffed, END_OF_DATA])

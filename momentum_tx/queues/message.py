@@ -184,7 +184,7 @@ class Reception:
         """
         step = stepped - self.stepped
         if not step:
-            return self.began
+            return max(self.creation_time, self.terms.not_before)
         return max(self.creation_time + step, self.not_before + max(0.0, step))
 
     def add(self, id: str, recipient: bytes) -> Message:
@@ -248,7 +248,7 @@ class Reception:
         if self.messages[message.index] is not None:
             self.messages[message.index] = None
             self.live -= 1
-            if self.live < 2:
+            if self.live < 2 and self.siblings is not None:
                 self.siblings = None
 
 

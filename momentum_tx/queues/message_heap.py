@@ -53,11 +53,14 @@ class MessageHeap:
         """
         Take the message that is due first.
         """
-        message = self.first()
-        if message is not None:
-            heappop(self._entries)
-            self._left(message)
-        return message
+        entries = self._entries
+        while entries:
+            _, ticket, message = heappop(entries)
+            if message.place == ticket:
+                message.place = 0
+                self.live -= 1
+                return message
+        return None
 
     def drop(self, message: Message) -> None:
         """

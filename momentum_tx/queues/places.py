@@ -23,7 +23,7 @@ class Places(Generic[WhoT]):
     :param most: how many places there are; may be changed at any time.
     """
 
-    __slots__ = ("_offered", "_rank", "_waiting", "most", "taken", "unproven")
+    __slots__ = ("_offered", "_waiting", "line", "most", "taken", "unproven")
 
     def __init__(self, most: int = UNLIMITED) -> None:
         self.most = most
@@ -33,7 +33,9 @@ class Places(Generic[WhoT]):
         self.unproven = 0
         #: Who waits, by the number of connections they had when they began to.
         self._waiting: dict[int, dict[WhoT, None]] = {}
-        self._rank: dict[WhoT, int] = {}
+        #: The same by who: what each had.  Whoever only wants to know whether anybody waits asks this, since it is
+        #: asked before every message.
+        self.line: dict[WhoT, int] = {}
         #: Who was offered a place and has not answered.
         self._offered: dict[WhoT, None] = {}
 
@@ -74,10 +76,10 @@ class Places(Generic[WhoT]):
         :returns: whether it did not wait yet.
         """
         self._offered.pop(who, None)
-        before = self._rank.get(who)
+        before = self.line.get(who)
         if before != connections:
             self.forget(who)
-            self._rank[who] = connections
+            self.line[who] = connections
             self._waiting.setdefault(connections, {})[who] = None
         return before is None
 
@@ -85,7 +87,7 @@ class Places(Generic[WhoT]):
         """
         *who* wants no place any more.
         """
-        rank = self._rank.pop(who, None)
+        rank = self.line.pop(who, None)
         if rank is not None:
             waiting = self._waiting[rank]
             del waiting[who]
@@ -96,7 +98,7 @@ class Places(Generic[WhoT]):
         """
         Who is next, and how many connections it had when it began to wait.
         """
-        if not self._rank:
+        if not self.line:
             return None
         rank = min(self._waiting)
         return next(iter(self._waiting[rank])), rank
@@ -132,11 +134,11 @@ class Places(Generic[WhoT]):
         return True
 
     def __contains__(self, who: object) -> bool:
-        return who in self._rank or who in self._offered
+        return who in self.line or who in self._offered
 
     @property
     def waiting(self) -> int:
         """
         How many wait.
         """
-        return len(self._rank)
+        return len(self.line)

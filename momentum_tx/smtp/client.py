@@ -210,24 +210,15 @@ class SMTPClientMachine(Dialogue):
         self._under_way.chunk_owed = True
         self._awaiting.append(Stage.SENDING_BODY)
 
-    def content_sent(self) -> None:
-        """
-        The owner has given the whole content and the final dot to the transport, in one
-        piece: :meth:`sending_body` and :meth:`dot_sent` in one.
-        """
-        self._demand(Stage.AFTER_DATA)
-        self._resting = Stage.SENDING_BODY
-        self._await_verdict()
-
-    def dot_sent(self) -> None:
+    def dot_sent(self, at_once: bool = False) -> None:
         """
         The owner has given the final dot, or the last chunk, to the transport: its
         reply is awaited.
-        """
-        self._demand(Stage.SENDING_BODY)
-        self._await_verdict()
 
-    def _await_verdict(self) -> None:
+        :param at_once: whether the content leaves with it, so that nobody called :meth:`sending_body`.
+        """
+        self._demand(Stage.AFTER_DATA if at_once else Stage.SENDING_BODY)
+        self._resting = Stage.SENDING_BODY
         self._spoilt = self._reader.pending
         if self._method is Method.LMTP:
             self._awaiting.extend((Stage.READING_CONFIRMATION,) * len(self._under_way.accepted))
@@ -318,9 +309,7 @@ class SMTPClientMachine(Dialogue):
         return None if self._awaiting else self._go_on()
 
     def _recipient_accepted(self, reply: Reply) -> ev.Event | None:
-        transaction = self._transaction
-        assert transaction is not None
-        transaction.accept_recipient()
+        self._under_way.accept_recipient()
         return None if self._awaiting else self._go_on()
 
     def _recipient_refused(self, reply: Reply) -> ev.Event | None:
@@ -343,8 +332,7 @@ class SMTPClientMachine(Dialogue):
         return None
 
     def _data_wanted(self, reply: Reply) -> ev.Event | None:
-        transaction = self._transaction
-        assert transaction is not None
+        transaction = self._under_way
         if transaction.accepted and transaction.sender_refused is None:
             self._resting = Stage.AFTER_DATA
             return ev.BodyWanted(tuple(transaction.accepted))
@@ -395,9 +383,7 @@ class SMTPClientMachine(Dialogue):
         return ev.ChunkingRefused(reply)
 
     def _confirmed(self, reply: Reply) -> ev.Event | None:
-        transaction = self._transaction
-        assert transaction is not None
-        if transaction.sink:
+        if self._under_way.sink:
             return self._end(_NOBODY, True)
         delivered = ev.RecipientResult(Verdict.DELIVERED, Scope.RECIPIENT, reply.note, Stage.READING_CONFIRMATION)
         if self._method is Method.LMTP:

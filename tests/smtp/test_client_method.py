@@ -71,13 +71,13 @@ class LMTPTests(SessionCase):
         """
         self.open()
         with self.assertRaises(LocalProtocolError):
-            self.machine.content_sent()
+            self.machine.dot_sent(at_once=True)
         self.begin(B, C, D)
         self.hear(b"250 m\r\n250 b\r\n250 c\r\n550 d\r\n")
         with self.assertRaises(LocalProtocolError):
-            self.machine.content_sent()
+            self.machine.dot_sent(at_once=True)
         self.hear(b"354 go\r\n")
-        self.machine.content_sent()
+        self.machine.dot_sent(at_once=True)
         self.assertEqual((self.machine.owed, self.machine.stage), (2, Stage.READING_CONFIRMATION))
         self.violated(self.hear(b"354 go on\r\n"), Stage.READING_CONFIRMATION)
 
