@@ -81,7 +81,7 @@ class Settlement:
         message.reception.done(message)
         hook = f.hooks.log_delivery_v1
         if hook:
-            hook.notify(lambda provider: provider.log_delivery_v1(message, dr, now, note))
+            hook.tell(message, dr, now, note)
 
     def transient(
         self,

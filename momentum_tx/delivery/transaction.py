@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
@@ -323,11 +323,7 @@ class Transaction:
         now, dr = self._f.wall(), self._dr
         host = f"{self._connection.host_name} [{self._connection.address}]".encode()
         for message in self.messages:
-
-            def tell(provider: Any, message: Message = message) -> object:
-                return provider.log_attempt_v1(message, dr, now, message.code or host)
-
-            hook.notify(tell)
+            hook.tell(message, dr, now, message.code or host)
 
     def sent(self, indices: Sequence[int], octets: int) -> None:
         """

@@ -27,29 +27,20 @@ class LoggerProvider:
 
     def __init__(self, logger: contracts.ILoggingInfrastructure) -> None:
         self._logger = logger
+        # The methods themselves: one more call for each record would be felt.
+        self.log_reception_v1: Any = logger.log_reception
+        self.log_attempt_v1: Any = logger.log_attempt
+        self.log_delivery_v1: Any = logger.log_delivery
+        self.log_transient_failure_v1: Any = logger.log_transient_failure
+        self.log_permanent_failure_v1: Any = logger.log_permanent_failure
+        self.log_rejection: Any = logger.log_rejection
+        self.log_reopen: Any = logger.log_reopen
 
     def __repr__(self) -> str:
         return repr(self._logger)
 
-    def log_reception_v1(self, ac: Any, msg: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_reception(ac, msg, now, note)
-
-    def log_attempt_v1(self, msg: Any, dr: Any, now: float | None, note: bytes) -> None:
-        self._logger.log_attempt(msg, dr, now, note)
-
-    def log_delivery_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_delivery(msg, dr, now, note)
-
-    def log_transient_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_transient_failure(msg, dr, now, note)
-
-    def log_permanent_failure_v1(self, msg: Any, dr: Any, now: float | None, note: bytes | None) -> None:
-        self._logger.log_permanent_failure(msg, dr, now, note)
-
-    def log_rejection(
-        self, now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
-    ) -> None:
-        self._logger.log_rejection(now, ac, ctx, phase, format, args)
-
-    def log_reopen(self) -> None:
-        self._logger.log_reopen()
+    def hears(self, point: str) -> bool:
+        """
+        Whether the logger does anything when it is told of the hook of that name.
+        """
+        return point not in getattr(self._logger, "unheard", ())

@@ -139,13 +139,19 @@ class OutboundHooks:
         """
         Register a whole logger as a unit (Momentum: ``logging_infrastructure_1``).
 
+        It may name in an attribute ``unheard`` the hooks at which it does nothing, such as
+        ``log_attempt_v1``; it is not called then, and most messages pass through all of them.
+
         :raises StartupError: it does not fulfil :class:`ILoggingInfrastructure`.
         """
         try:
             verifyObject(contracts.ILoggingInfrastructure, logger)
         except Invalid as error:
             raise StartupError(f"{logger!r} is no logging infrastructure: {error}") from None
-        self.register_last(LoggerProvider(logger))
+        provider = LoggerProvider(logger)
+        for point in self._points_of(provider):
+            if provider.hears(point.name):
+                point.register_last(provider)
         self._loggers.append(logger)
 
     def log_error(self, now: float | None, level: str, text: str) -> None:

@@ -216,6 +216,28 @@ class Notice(HookPoint[P]):
         finally:
             turn.returned()
 
+    def tell(self, *arguments: object) -> None:
+        """
+        :meth:`notify` with these arguments of the hook's one method, for the notices of
+        which every message causes some: nothing is made in order to call it.
+        """
+        turn = self._turn
+        if turn.running:
+            self.notify(lambda provider: getattr(provider, self.name)(*arguments))
+            return
+        turn.running += 1
+        try:
+            for provider in self._providers:
+                try:
+                    answer = getattr(provider, self.name)(*arguments)
+                except Exception:
+                    self._report(provider)
+                else:
+                    if answer is not None and isinstance(answer, CoroutineType):
+                        self._report_answer(provider, answer)
+        finally:
+            turn.returned()
+
 
 class _Question(HookPoint[P]):
     """

@@ -210,11 +210,7 @@ class Receiver:
         if hook:
             now = reception.creation_time
             for message in messages:
-
-                def tell(provider: Any, message: Message = message) -> object:
-                    return provider.log_reception_v1(reception, message, now, None)
-
-                hook.notify(tell)
+                hook.tell(reception, message, now, None)
         try:
             self._enqueue(messages)
         except Exception:

@@ -8,7 +8,9 @@ fields, and where we differ, are in ``doc/reference/mainlog.md``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger, LogLevel
@@ -60,20 +62,24 @@ class MainLog:
 
     __slots__ = (
         "_binding_name",
+        "_bindings",
         "_clock",
         "_failing",
         "_file",
         "_group_name",
         "_heartbeat",
         "_lines",
+        "_settings",
         "_size",
         "_told",
         "_told_at",
         "_turn",
         "_wall",
         "lost",
-        "settings",
     )
+
+    #: Attempts have no record: nobody need tell of them.
+    unheard: Final = ("log_attempt_v1",)
 
     _log = Logger()
 
@@ -93,8 +99,9 @@ class MainLog:
         :param group_name: name of the binding group of a slot; neither is
             called with the slot of a message that has no binding yet.
         """
-        #: Which records are written; may be exchanged when the configuration is read anew.
-        self.settings = settings
+        self._settings = settings
+        #: The two fields of each binding slot.
+        self._bindings: dict[int, str] = {}
         #: Records dropped since the log was made.
         self.lost = 0
         self._file = file
@@ -110,6 +117,19 @@ class MainLog:
         #: Whether the operator knows of the present failure, and when one was last told of.
         self._told = False
         self._told_at: float | None = None
+
+    @property
+    def settings(self) -> GlobalSettings:
+        """
+        Which records are written; exchanged when the configuration was read anew, which may have
+        put a binding into another group.
+        """
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: GlobalSettings) -> None:
+        self._settings = settings
+        self._bindings.clear()
 
     # Life.
 
@@ -154,26 +174,25 @@ class MainLog:
     # Records, in the order of the reference page.
 
     def log_reception(self, ac: IReception, msg: IMessage, now: float | None, note: bytes | None) -> None:
-        if not self.settings.log_receptions:
+        if not self._settings.log_receptions:
             return
-        recipient, domain = _address(msg.recipient)
-        sender, sender_domain = _address(ac.sender)
+        slot = msg.binding_slot
         self._append(
             f"{int(self._wall() if now is None else now)}@{msg.id}@{ac.batch_id}@{ac.conn_id}@R"
-            f"@{recipient}@{domain}@{sender}@{sender_domain}@{field(ac.recv_from) or 'unknown'}@{ac.size}"
-            f"@{field(ac.recv_method)}@{self._binding(msg.binding_slot)}\n"
+            f"@{_address(msg.recipient)}@{_address(ac.sender)}@{_known(ac.recv_from) or 'unknown'}@{ac.size}"
+            f"@{_known(ac.recv_method)}@{self._bindings.get(slot) or self._binding(slot)}\n"
         )
 
     def log_delivery(self, msg: IMessage, dr: IDomainRecord, now: float | None, note: bytes | None) -> None:
-        if not self.settings.log_deliveries:
+        if not self._settings.log_deliveries:
             return
         if now is None:
             now = self._wall()
-        reception = msg.reception
+        reception, slot = msg.reception, msg.binding_slot
         conn_id, address = _way_out(msg)
         self._append(
             f"{int(now)}@{msg.id}@{reception.batch_id}@{conn_id}@D"
-            f"@{field(dr.domain)}@{msg.transferred}@{self._binding(msg.binding_slot)}"
+            f"@{_known(dr.domain)}@{msg.transferred}@{self._bindings.get(slot) or self._binding(slot)}"
             f"@{msg.num_retries}@{max(0.0, now - reception.creation_time):.3f}@{address}\n"
         )
 
@@ -208,7 +227,11 @@ class MainLog:
         """
         if slot < 0:
             return "@"
-        return f"{field(self._group_name(slot))}@{field(self._binding_name(slot))}"
+        found = self._bindings.get(slot)
+        if found is None:
+            found = f"{field(self._group_name(slot))}@{field(self._binding_name(slot))}"
+            self._bindings[slot] = found
+        return found
 
     # What has no record here goes to the diagnostics.
 
@@ -264,7 +287,10 @@ class MainLog:
         self._failed()
 
     def _append(self, line: str) -> None:
-        record = encode(line)
+        try:
+            record = line.encode()
+        except UnicodeEncodeError:
+            record = encode(line)
         self._lines.append(record)
         self._size += len(record)
         if self._clock is None or self._size >= BUFFER_SIZE:
@@ -300,9 +326,18 @@ def _way_out(msg: IMessage) -> tuple[str, str]:
     return connection.conn_id or NO_ID, connection.address
 
 
-def _address(path: bytes) -> tuple[str, str]:
+def _address(path: bytes) -> str:
     """
-    Local part and domain of *path*; the last ``@`` parts them.
+    The two fields local part and domain of *path*; the last ``@`` parts them.
     """
+    if _PLAIN(path) is not None:
+        # Nearly every one: what parts the fields is what parts the address.
+        return path.decode()
     local, at, domain = decode(path).rpartition("@")
-    return (field(local), field(domain)) if at else (field(domain), "")
+    return f"{field(local)}@{field(domain)}" if at else f"{field(domain)}@"
+
+
+#: Of domains and the like the same few come again and again.
+_known: Final = lru_cache(4096)(field)
+#: An address with one ``@`` and nothing that has to be escaped.
+_PLAIN: Final = re.compile(rb"[ -?A-\[\]-~]*@[ -?A-\[\]-~]*").fullmatch

@@ -91,6 +91,17 @@ class LoggerTests(SynchronousTestCase):
             self.assertEqual(self.told.pop(), (event, *arguments))
         self.assertEqual(self.told, [])
 
+    def test_unheard(self) -> None:
+        """
+        Of what a logger says it does nothing at, it is not told; of all else it is.
+        """
+        logger = Logger(self.told)
+        logger.unheard = ("log_attempt_v1", "log_reopen")  # type: ignore[attr-defined]
+        self.hooks.register_logger(logger)
+        self.assertFalse(self.hooks.log_attempt_v1 or self.hooks.log_reopen)
+        self.hooks.log_delivery_v1.tell(Any, Any, 2.5, b"250 ok")
+        self.assertEqual(self.told, [("delivery", Any, Any, 2.5, b"250 ok")])
+
     def test_after_others(self) -> None:
         """
         A logger goes behind what was registered before it, and is called by its own name in the log.

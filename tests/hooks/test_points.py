@@ -245,6 +245,15 @@ class NoticeTests(ChainCase):
         self.assertIn("hook ping: provider <a> answered <coroutine object wait", text)
 
 
+class TellTests(NoticeTests):
+    """
+    The shorter way to tell all is the same in everything.
+    """
+
+    def notify(self, value: object = None) -> None:
+        self.point.tell(value)
+
+
 class VetoTests(ChainCase):
     """
     The first "no" decides.
