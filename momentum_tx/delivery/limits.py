@@ -31,8 +31,6 @@ UNPROVEN_PART: Final = 2
 
 _CONNECTIONS: Final = "connections"
 _MESSAGES: Final = "messages"
-#: What limits messages; where no table has it, nobody need be asked before each.
-_OPTION: Final = "outbound_throttle_messages"
 
 
 class Limits:
@@ -337,7 +335,7 @@ class Limits:
 
         :param host: to this host; ``None`` leaves the hosts' throttles out.
         """
-        if not self._f.config.written(_OPTION):
+        if not self._f.config.written("outbound_throttle_messages"):
             return PLENTY
         room, called = PLENTY, dr in self._favoured
         for throttle in self._message_throttles(dr, slot, host):
@@ -361,7 +359,7 @@ class Limits:
         """
         dr = handle.dr
         self._favoured.pop(dr, None)
-        if not self._f.config.written(_OPTION):
+        if not self._f.config.written("outbound_throttle_messages"):
             return ()
         throttles = tuple(self._message_throttles(dr, handle.binding_slot, handle.host))
         for throttle in throttles:

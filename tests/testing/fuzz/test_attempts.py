@@ -64,8 +64,8 @@ class UnplumbedTests(StoryCase):
             without_address(),
             "attempt while unplumbed",
             Suspension,
-            "until",
-            lambda suspension, slot, domain, now: 0.0,
+            "holds",
+            lambda suspension, slot, domain: False,
         )
         self.assertIn(f"{DOMAIN} from slot 1, once more from ('{SOURCE}',)", fault.text)
 
