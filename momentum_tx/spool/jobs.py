@@ -77,7 +77,8 @@ def rebuild(
         withdraw those.
     :raises OSError: the new segment could not be made durable.  The records of
         withdrawal are then in the kernel's hands, or failing that the old
-        segments are cut back, if the disk does either.
+        segments are cut back, if the disk does either.  The last of the old files
+        stays open: outcomes may still be written to it.
     """
     try:
         file = make_segment(files, segment, buffers)
@@ -85,6 +86,7 @@ def rebuild(
         for old, _, refused, withdrawals in abandoned:
             if withdrawals:
                 _withdraw(old, refused, withdrawals)
+        for old, *_ in abandoned[:-1]:
             old.close()
         raise
     for old, synced, _, _ in abandoned:

@@ -19,6 +19,8 @@ from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile
 from . import jobs
 from .records import (
+    DELIVERED,
+    FAILED,
     HELD,
     INTENT,
     RECEPTION,
@@ -31,6 +33,8 @@ from .records import (
 from .segments import Segment, depend, offset_in
 from .writer import FLUSH, Entry, Writer, WriterSetup, explain_failure, lay_out
 
+#: Kinds of records that nobody would write again for us.
+_OUTCOMES: Final = (DELIVERED, FAILED, REQUEUED, HELD)
 #: Seconds between two tries of a repair: the first, and the most they double to.
 RETRY_FIRST: Final = 1.0
 RETRY_MOST: Final = 30.0
@@ -56,6 +60,11 @@ class JournalWriter(Writer):
         self._backlog: list[Entry] = []
         # Segments left behind while there is no new one that could depend on them.
         self._stale: list[Segment] = []
+        # The file of the last of them, its synced length and its salt: a disk that does not sync may still
+        # take octets, which outlive us.
+        self._shelter: tuple[IJournalFile, int, int] | None = None
+        # Outcomes that are in memory only.
+        self._exposed: list[Entry] = []
         self._closed: list[Deferred[None]] | None = None
         self._has_closed = False
 
@@ -135,6 +144,9 @@ class JournalWriter(Writer):
             if segment.file is not None:
                 segment.file.close()
         self._open.clear()
+        if self._shelter is not None:
+            self._shelter[0].close()
+            self._shelter = None
         if self.error is None:
             self.error = SpoolError("the spool is closed")
         self._has_closed = True
@@ -201,7 +213,7 @@ class JournalWriter(Writer):
                 if entry.kind == RECEPTION and entry.reception is not None:
                     # Some of it may be on disk: it will have to be withdrawn if it is refused.
                     self._segments.settle(self._current, entry.reception, 0)
-        self._backlog += self._without_intents(entries, broken)
+        self._expose(self._without_intents(entries, broken))
         self._broke(broken)
         if self._syncing is None:
             self._repair()
@@ -220,10 +232,29 @@ class JournalWriter(Writer):
         for entry in entries:
             if entry.kind == FLUSH:
                 entry.extra.errback(SpoolError(str(error)))
-        self._backlog += [
-            entry for entry in self._without_intents(entries, error) if entry.kind not in (FLUSH, RECEPTION)
-        ]
+        self._expose([entry for entry in self._without_intents(entries, error) if entry.kind not in (FLUSH, RECEPTION)])
         self._refuse_all(entries, error)
+
+    def _expose(self, entries: Sequence[Entry]) -> None:
+        """
+        *entries* wait for a segment; outcomes among them go into the last one meanwhile.
+        """
+        self._backlog += entries
+        self._exposed += [entry for entry in entries if entry.kind in _OUTCOMES]
+        self._take_shelter()
+
+    def _take_shelter(self) -> None:
+        # While a repair is under way the worker has the file.
+        if self._shelter is None or self._repairing or not self._exposed:
+            return
+        file, salt = self._shelter[0], self._shelter[2]
+        try:
+            file.append([frame(entry.payload, salt) for entry in self._exposed])
+        except OSError:
+            # They are in memory still, which is all that can be had of this disk.
+            self._exposed = _latest(self._exposed)
+        else:
+            self._exposed.clear()
 
     def _without_intents(self, entries: Sequence[Entry], error: SpoolError) -> list[Entry]:
         """
@@ -258,8 +289,12 @@ class JournalWriter(Writer):
         self._open.clear()
         self._current = None
         abandoned = []
+        if self._shelter is not None and not left:
+            abandoned.append((self._shelter[0], self._shelter[1], 0, b""))
         for old in left:
+            assert old.file is not None
             abandoned.append((old.file, old.synced, *self._withdrawals(old, entries)))
+            self._shelter = (old.file, old.synced, old.salt)
             old.file, old.sealed = None, True
             self._stale.append(old)
         rebuilding = self.run(jobs.rebuild, self._files, segment, buffers, abandoned)
@@ -294,6 +329,8 @@ class JournalWriter(Writer):
         self._repairing = False
         self._retry_delay = RETRY_FIRST
         self.error = None
+        self._shelter = None
+        self._exposed.clear()
         self._log.info("the spool can be written again")
         self.adopt(segment, file)
         segment.size = segment.synced = SEGMENT_HEADER + sum(map(len, buffers))
@@ -331,6 +368,7 @@ class JournalWriter(Writer):
             else:
                 kept.append(entry)
         self._backlog = kept + self._backlog
+        self._take_shelter()
         delay = self._retry_delay
         if isinstance(failure.value, OSError) and jobs.is_full(failure.value) and self._give_up_reserve():
             delay = 0.0

@@ -246,6 +246,54 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
             self.assertEqual(len(segments), 1, also)
             self.stop()
 
+    def test_outcome_of_a_broken_disk_outlives_a_kill(self) -> None:
+        """
+        While nothing can be synced an outcome is written all the same, so that a kill has no mail sent
+        again which was delivered since: at once, after a repair that failed, and while one is under way.
+        """
+        self.open()
+        sent = [self.keep(contract.reception(name)) for name in (b"first", b"second", b"third")]
+        self.keep(contract.reception(b"stays"))
+        self.files.fail("sync", errno.EIO, -1)
+        self.failureResultOf(self._settled(self.spool.receive(contract.reception(), b"x")), SpoolError)
+        told: list[int] = []
+        self.spool.delivered(contract.first(sent[0]), b"250 ok", lambda: told.append(1))
+        contract.settle(self.clock)
+        contract.settle(self.clock, step=1, turns=4)
+        self.threads.delay = 0.5
+        contract.settle(self.clock, step=0.25, turns=13)
+        self.spool.delivered(contract.first(sent[1]), b"250 ok", lambda: told.append(2))
+        contract.settle(self.clock, step=0.25, turns=20)
+        self.spool.delivered(contract.first(sent[2]), b"250 ok", lambda: told.append(3))
+        self.clock.advance(0)
+        files, self.threads.delay = self.files.kill(), 0.0
+        self.files.heal()
+        contract.settle(self.clock, step=1, turns=31)
+        self.assertEqual(told, [1, 2, 3])
+        for killed in (self.files.kill(), files):
+            self.files = killed
+            self.clock = type(self.clock)()
+            self.assertEqual([message.recipient for message in self.open()], [b"stays"])
+
+    def test_outcome_of_a_dead_disk_waits(self) -> None:
+        """
+        Where nothing can be written either, outcomes wait in memory, and are recorded when that is over.
+        """
+        self.open()
+        kept = self.keep(contract.reception(b"sent"))
+        self.files.fail("sync", errno.EIO, -1)
+        self.files.fail("append", errno.EIO, -1)
+        self.failureResultOf(self._settled(self.spool.receive(contract.reception(), b"x")), SpoolError)
+        told: list[int] = []
+        self.spool.delivered(contract.first(kept), b"250 ok", lambda: told.append(1))
+        contract.settle(self.clock, step=1, turns=4)
+        self.assertEqual(told, [])
+        self.files.heal()
+        contract.settle(self.clock, step=1, turns=31)
+        self.assertEqual(told, [1])
+        self.assertEqual(self.restart(), [])
+        self.stop()
+
     def test_copy_left_behind(self) -> None:
         """
         Mail that was moved after a failed sync, and delivered, does not come back
