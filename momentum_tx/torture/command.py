@@ -56,9 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--points", type=_count, default=POINTS, metavar="N", help=f"how many kills to plan (default: {POINTS})"
     )
-    parser.add_argument(
-        "--long", action="store_true", help="kill at every single step, before, amid and after it: an hour or more"
-    )
+    parser.add_argument("--long", action="store_true", help="kill at every single step, before, amid and after it")
     parser.add_argument(
         "--minutes",
         type=float,

@@ -73,7 +73,9 @@ class JournalWatch:
                 parcel.records.append(place)
 
     def _parcel(self, key: int, position: int) -> Parcel | None:
-        return self._books.find(self._recipients[key][position])
+        # A torn write may leave a reception whole that nobody was told of: the process ended before it was refused.
+        recipients = self._recipients.get(key)
+        return None if recipients is None else self._books.find(recipients[position])
 
 
 def survived(parcel: Parcel, after: MemoryFiles) -> bool:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from momentum_tx.inject.receiver import Receiver
 from momentum_tx.queues.message import Reception
-from momentum_tx.spool import writer
+from momentum_tx.spool import records, writer
 from momentum_tx.spool.journal import JournalSpool
 from momentum_tx.spool.replay import Replay
 from momentum_tx.testing.files import MemoryFiles
@@ -88,6 +88,17 @@ class RecordTests(StoryCase):
         later = broken_at("RCPT", "451 4.2.0 Not now")
         result = self.innocent(small_plan(mail(), kill(2.0), behaviours=(later,), storm=10.0))
         self.assertEqual((result.counts["kills"], result.counts["delivered"]), (1, 1))
+
+    def test_left_by_a_torn_write(self) -> None:
+        """
+        An outcome of a reception that a torn write left behind whole, of which nobody was told, is no mistake.
+        """
+        files = MemoryFiles()
+        books = Books(lambda rule, text: self.fail(text), lambda: 0.0)
+        JournalWatch(books).attach(files)
+        ended = records.frame(records.encode_ended(records.DELIVERED, 5, 0, b"250 ok"), 0)
+        files.create("000000000001.seg").append([bytes(records.SEGMENT_HEADER), ended])
+        self.assertEqual(books.parcels, {})
 
 
 class SurvivedTests(StoryCase):
