@@ -155,6 +155,7 @@ ABOUT_SEVERAL: Final = {
     "null_now": "every hook, logger method and call that may be given no time",
     "smtp/both_ends": "the client machine against the server machine",
     "spool/crash": "the journal, ended at every step",
+    "spool/golden": "spools of every released format",
     "delivery/isolation": "what domains in trouble cost the others, whichever part of delivery it would be",
 }
 #: Directories of tests whose modules are named by behaviour.
