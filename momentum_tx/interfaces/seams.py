@@ -239,6 +239,9 @@ class IJournalFile(Interface):
         Data and length survive a power cut when this returns.  Blocks: call it
         in a worker.  After an :class:`OSError` what was not synced is suspect
         and a second call proves nothing.
+
+        :raises OSError: it failed, or the file has no name any more, so that
+            nobody would find it.
         """
 
     def close() -> None:

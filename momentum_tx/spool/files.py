@@ -85,6 +85,9 @@ class DirectoryFile:
         """
         try:
             os.fdatasync(self._descriptor)
+            if not os.fstat(self._descriptor).st_nlink:
+                # It would be synced well, and be found by nobody.
+                raise OSError(errno.ENOENT, "it was removed while it was in use; restart when its directory is back")
         except OSError as error:
             # The system does not say whose descriptor it was.
             error.filename = self.name

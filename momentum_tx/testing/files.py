@@ -123,6 +123,8 @@ class MemoryFile:
         """
         try:
             self._act("sync")
+            if not self._files.has(self._inode):
+                raise _os_error(errno.ENOENT, self.name)
         except OSError:
             self._inode.suspect = True
             raise
@@ -221,6 +223,12 @@ class MemoryFiles:
         Make or replace a file, durably.
         """
         self._names[name] = self._synced_names[name] = _Inode(octets)
+
+    def has(self, inode: _Inode) -> bool:
+        """
+        Whether a file has a name still.
+        """
+        return any(each is inode for each in self._names.values())
 
     def kill(self) -> MemoryFiles:
         """

@@ -83,6 +83,19 @@ class FilesContract(contract._Case):
         self.assertEqual(file.read(0, 1 << 20), b"".join(buffers))
         file.close()
 
+    def test_removedMeanwhile(self) -> None:
+        """
+        A file that somebody has removed is not synced as if it were found again.
+        """
+        file = self.files.create("a")
+        self.addCleanup(file.close)
+        file.append([b"x"])
+        file.sync()
+        self.files.rename("a", "b")
+        file.sync()
+        self.files.unlink("b")
+        self.assertEqual(self.assertRaises(OSError, file.sync).errno, errno.ENOENT)
+
     def test_names(self) -> None:
         """
         Files are created once, renamed and removed.
