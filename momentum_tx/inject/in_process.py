@@ -5,7 +5,6 @@ Submitting mail from the embedding application.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -150,8 +149,8 @@ class InProcess:
         """
         sending = Sending()
         try:
-            submission = replace(
-                self._submission(_as_bytes(sender), [_as_bytes(each) for each in recipients], message),
+            plain = self._submission(_as_bytes(sender), [_as_bytes(each) for each in recipients], message)
+            submission = plain._replace(
                 binding=binding,
                 binding_group=binding_group,
                 tenant=tenant,

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from ..errors import MessageRefused
 from ..hooks.outbound import OutboundHooks
 from ..interfaces.services import IConfiguration, IReceiver, ISpool, Submission
-from ..message.headers import count_received, prepend_field, take_fields
+from ..message.headers import count_received, lower_head, prepend_field, take_fields
 from ..message.ids import MessageIds
 from ..message.trace import received
 from ..queues.message import Message, Reception, traits_of
@@ -120,20 +120,25 @@ class Receiver:
         return kept
 
     def _admit(self, submission: Submission) -> tuple[Reception, bytes]:
-        content = submission.content
-        if count_received(content) >= self._config().global_settings.max_received_headers:
+        content, config = submission.content, self._config()
+        settings = config.global_settings
+        # One look at the header for whatever most mail has none of.
+        head = lower_head(content)
+        if count_received(head) >= settings.max_received_headers:
             raise MessageRefused(554, "5.4.6 Too many hops, this message is looping")
-        most = self._config().global_settings.max_recipients_per_message
+        most = settings.max_recipients_per_message
         if len(submission.recipients) > most:
             raise MessageRefused(550, f"5.5.3 Too many recipients: {len(submission.recipients)}, {most} are possible")
         routable = [self._routable(recipient) for recipient in submission.recipients]
         if submission.trusted:
-            said, content = take_fields(content, FIELDS)
+            said, content = take_fields(content, FIELDS, head)
             if said:
                 submission = obey(submission, said)
         now = self._wall()
         submission = check(submission, now)
-        batch_id = self._ids.next()
+        # The same second for all ids, so that the clock need not be asked for each.
+        new_id, second = self._ids.generate_connection_id, int(now)
+        batch_id = new_id(second)
         field = received(
             submission.helo,
             submission.recv_from,
@@ -155,16 +160,15 @@ class Receiver:
             submission.eight_bit,
             submission.smtputf8,
             traits_of(submission.tenant, submission.campaign, submission.priority),
-            terms_of(submission, content),
+            terms_of(submission, content, head),
         )
         reception.stepped = self._wall.stepped
         slot, group = self._source(submission)
         for recipient in routable:
-            message = reception.add(self._ids.next(), recipient)
+            message = reception.add(new_id(second), recipient)
             message.binding_slot = self._bound(message, group) if group else slot
-            if message.binding_slot == DEFAULT_SLOT and self._config().global_settings.default_binding == "none":
+            if message.binding_slot == DEFAULT_SLOT and settings.default_binding == "none":
                 raise MessageRefused(451, "4.3.5 There is no binding for this message, try again later")
-        config = self._config()
         if config.written("blackhole") and recipients.blackholed(config, reception.messages):
             raise MessageRefused(*recipients.BLACKHOLED)
         return reception, content

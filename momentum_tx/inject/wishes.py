@@ -19,7 +19,7 @@ from typing import Final, TypedDict
 from ..envelope import NO_NOTIFY, NO_TERMS, Notify, RecipientTerms, Terms
 from ..errors import MessageRefused
 from ..interfaces.services import Submission
-from ..message.headers import HeaderBlock, header_end
+from ..message.headers import HeaderBlock
 from ..policy.shares import TRAIT_NAME
 from ..smtp.dsn import check_envid, check_notify, check_orcpt, read_notify, read_ret
 
@@ -120,23 +120,24 @@ def _notify_of(wish: NotifyWish) -> Notify:
     return check_notify(Notify(wish))
 
 
-def terms_of(submission: Submission, content: bytes) -> Terms:
+def terms_of(submission: Submission, content: bytes, head: bytes) -> Terms:
     """
     The terms of a submission that is taken: those of its envelope, its times, and
     what the field ``TLS-Required`` says (RFC 8689 5); next to REQUIRETLS that says
     nothing.
+
+    :param head: :func:`~momentum_tx.message.headers.lower_head` of *content*, which may
+        have changed since in other fields.
     """
     terms = submission.terms
-    optional = not terms.require_tls and _tls_optional(content)
+    # One look is enough for most mail.
+    optional = b"tls-required" in head and not terms.require_tls and _tls_optional(content)
     if not (submission.not_before or submission.expires or optional):
         return terms
     return replace(terms, not_before=submission.not_before, expires=submission.expires, tls_optional=optional)
 
 
 def _tls_optional(content: bytes) -> bool:
-    # One look is enough for most mail.
-    if b"tls-required" not in content[: header_end(content)].lower():
-        return False
     return any(value.lower() == b"no" for value in HeaderBlock(content).get_all(b"TLS-Required"))
 
 
@@ -162,7 +163,7 @@ def obey(submission: Submission, fields: dict[bytes, bytes]) -> Submission:
         value = _value(fields, field)
         if value is not None and not getattr(submission, name):
             said[name] = _read_time(field, value)
-    return replace(submission, **said)  # type: ignore[arg-type]
+    return submission._replace(**said)  # type: ignore[arg-type]
 
 
 def check(submission: Submission, now: float) -> Submission:
@@ -188,7 +189,7 @@ def check(submission: Submission, now: float) -> Submission:
             raise _refused("expires", "has passed already")
         if expires <= not_before:
             raise _refused("expires", "comes before the first attempt")
-    return replace(submission, not_before=0.0) if not_before and not_before <= now else submission
+    return submission._replace(not_before=0.0) if not_before and not_before <= now else submission
 
 
 def _value(fields: dict[bytes, bytes], field: str) -> str | None:

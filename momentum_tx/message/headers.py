@@ -41,6 +41,13 @@ def header_end(content: bytes) -> int:
     return len(content) if len(content) <= MAX_HEADER else 0
 
 
+def lower_head(content: bytes) -> bytes:
+    """
+    The header block in lower case: made once, for several looks at what most mail lacks.
+    """
+    return content[: header_end(content)].lower()
+
+
 def is_international(content: bytes) -> bool:
     """
     Whether the header block holds UTF-8 (RFC 6532), so that it can only go where
@@ -79,16 +86,18 @@ def prepend_field(field: bytes, content: bytes) -> bytes:
     return field + content
 
 
-def take_fields(content: bytes, names: frozenset[bytes]) -> tuple[dict[bytes, bytes], bytes]:
+def take_fields(content: bytes, names: frozenset[bytes], head: bytes | None = None) -> tuple[dict[bytes, bytes], bytes]:
     """
     Remove every field called one of *names* and tell the value of each first one.
 
     Nothing is copied, and the same object is handed back, when none occurs.
 
     :param names: lower case.
+    :param head: :func:`lower_head` of *content*, from whoever has it.
     :returns: (value by lower-case name, the message without the fields).
     """
-    head = content[: header_end(content)].lower()
+    if head is None:
+        head = lower_head(content)
     common = _common(names)
     if not head.startswith(common) and b"\r\n" + common not in head:
         # One look is enough for most mail.
@@ -120,11 +129,12 @@ def _common(names: frozenset[bytes]) -> bytes:
     return first[:length]
 
 
-def count_received(content: bytes) -> int:
+def count_received(head: bytes) -> int:
     """
-    How many ``Received`` fields the header has; many mean a loop (RFC 5321 6.3).
+    How many ``Received`` fields a header has; many mean a loop (RFC 5321 6.3).
+
+    :param head: from :func:`lower_head`.
     """
-    head = content[: header_end(content)].lower()
     return head.count(b"\r\nreceived:") + head.startswith(b"received:")
 
 

@@ -58,22 +58,13 @@ def received(
         An address that would need quoting is left out.
     :param when: wall time in epoch seconds.
     """
-    clauses = f"by {_our_name(hostname)}"
-    if protocol != "internal" and _ATOM.fullmatch(protocol):
-        clauses += f" with {protocol.upper()}"
-    if _ATOM.fullmatch(id):
-        clauses += f" id {id}"
     # One more than a name may have: the cache keeps nothing longer, and what was cut stays too long for a name.
-    origin = _origin(helo[: _MAX_NAME + 1], peer)
+    beginning = _beginning(helo[: _MAX_NAME + 1], peer, hostname, protocol)
+    named = b" id " + id.encode("ascii") if _ATOM.fullmatch(id) else b""
     path = b""
     if recipient and len(recipient) <= _MAX_PATH - 2 and _PLAIN_PATH.fullmatch(recipient):
         path = b"\r\n\tfor <%b>" % recipient
-    return b"Received: %b%b%b;\r\n\t%b\r\n" % (
-        origin.encode("ascii"),
-        clauses.encode("ascii"),
-        path,
-        date_text(int(when)).encode("ascii"),
-    )
+    return b"%b%b%b;\r\n\t%b\r\n" % (beginning, named, path, _date_octets(int(when)))
 
 
 def helo_of(content: bytes) -> str:
@@ -100,8 +91,23 @@ def date_text(second: int) -> str:
     )
 
 
+@lru_cache(maxsize=4)
+def _date_octets(second: int) -> bytes:
+    return date_text(second).encode("ascii")
+
+
 # A client gives the same name with every message, and most have few clients.
 @lru_cache(maxsize=256)
+def _beginning(helo: str, peer: str, hostname: str, protocol: str) -> bytes:
+    """
+    The field up to the id: what all mail of a client has in common.
+    """
+    clauses = f"by {_our_name(hostname)}"
+    if protocol != "internal" and _ATOM.fullmatch(protocol):
+        clauses += f" with {protocol.upper()}"
+    return f"Received: {_origin(helo, peer)}{clauses}".encode("ascii")
+
+
 def _origin(helo: str, peer: str) -> str:
     literal = "unknown"
     if _ADDRESS.fullmatch(peer):
@@ -115,7 +121,6 @@ def _origin(helo: str, peer: str) -> str:
     return f"from {literal} (helo {_comment(helo)})\r\n\t"
 
 
-@lru_cache(maxsize=4)
 def _our_name(hostname: str) -> str:
     return hostname if len(hostname) <= _MAX_NAME and _HELO.fullmatch(hostname) else "localhost"
 

@@ -7,6 +7,7 @@ passes that has a control character, a bare CR or LF, or NUL in it.
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -139,6 +140,8 @@ def split_address(address: bytes) -> tuple[bytes, bytes]:
     return (local, domain) if at else (address, b"")
 
 
+# Most mail goes to few domains, and each is asked for several times per message.
+@lru_cache(4096)
 def canonical_domain(domain: bytes) -> str:
     """
     The form of *domain* that queues, options and DNS use: lower case, A-labels

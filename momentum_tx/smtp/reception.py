@@ -4,6 +4,7 @@ What a server session is given, and what it tells its owner.
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..envelope import NO_TERMS, Terms
 
@@ -39,8 +40,8 @@ class ServerSettings:
     max_recipients: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+# A tuple, since that is made for every message in a third of the time.
+class MessageReceived(NamedTuple):
     """
     A whole message was received and waits for
     :meth:`SMTPServerMachine.answer`; until then nothing more is read.

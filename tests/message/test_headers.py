@@ -11,6 +11,7 @@ from momentum_tx.message.headers import (
     field_value,
     header_end,
     is_international,
+    lower_head,
     prepend_field,
     take_fields,
 )
@@ -310,10 +311,12 @@ class CountReceivedTests(SynchronousTestCase):
         """
         self.assertEqual(
             count_received(
-                b"Received: a\r\nRECEIVED: b\r\n received: folded\r\nReceived-SPF: x\r\n"
-                b"X-Received: y\r\nreceived:c\r\n\r\nReceived: body\r\n"
+                lower_head(
+                    b"Received: a\r\nRECEIVED: b\r\n received: folded\r\nReceived-SPF: x\r\n"
+                    b"X-Received: y\r\nreceived:c\r\n\r\nReceived: body\r\n"
+                )
             ),
             3,
         )
-        self.assertEqual(count_received(b"A: b\r\n\r\nReceived: c\r\n"), 0)
-        self.assertEqual(count_received(b""), 0)
+        self.assertEqual(count_received(lower_head(b"A: b\r\n\r\nReceived: c\r\n")), 0)
+        self.assertEqual(count_received(lower_head(b"")), 0)

@@ -4,7 +4,6 @@ What is said of mail is kept and obeyed, and that it is noticed when it is not.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from momentum_tx.config.load import parse
@@ -163,7 +162,7 @@ class SaidWatchTests(StoryCase):
         """
 
         def hasty(submission: Submission, now: float) -> Submission:
-            return replace(submission, not_before=0.0)
+            return submission._replace(not_before=0.0)
 
         plan = small_plan(mail(said={"not_before": 20.0}))
         self.planted(plan, "attempted before its time", receiver, "check", hasty)
@@ -207,8 +206,8 @@ class SaidWatchTests(StoryCase):
         """
         take = headers.take_fields
 
-        def careless(content: bytes, names: frozenset[bytes]) -> tuple[dict[bytes, bytes], bytes]:
-            return take(content, names)[0], content
+        def careless(content: bytes, names: frozenset[bytes], head: bytes) -> tuple[dict[bytes, bytes], bytes]:
+            return take(content, names, head)[0], content
 
         plan = small_plan(mail(how="smtp", said=ALL))
         fault = self.planted(plan, "corrupted", receiver, "take_fields", careless)
