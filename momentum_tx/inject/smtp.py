@@ -92,7 +92,16 @@ class SMTPReception(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._closing:
             return
-        self._handle(self._machine.receive_data(data))
+        machine = self._machine
+        events = machine.receive_data(data)
+        if events or machine.awaiting_answer:
+            self._handle(events)
+            return
+        # The usual case, in as few steps as can be: a command, and the reply to it.
+        output = machine.take_output()
+        if output:
+            self.transport.write(output)
+        self._alarm.arm(self._listener.timeout)
 
     def _handle(self, events: list[Any]) -> None:
         """
@@ -113,8 +122,8 @@ class SMTPReception(Protocol):
         if self._closing:
             return
         if self._machine.awaiting_answer:
-            # Our own disk's time is not the client's silence.
-            self._alarm.disarm()
+            # Our own disk's time is not the client's silence: the alarm means nothing until the answer.  To
+            # disarm it for each message would cost more than that it rings in vain.
             if self._machine.overfull and not self._paused and not self._half_closed:
                 self._paused = True
                 self.transport.pauseProducing()
@@ -204,6 +213,8 @@ class SMTPReception(Protocol):
             return
         if self._closing:
             self.transport.abortConnection()
+            return
+        if self._machine.awaiting_answer:
             return
         self._write(_SLOW)
         self.close()

@@ -68,7 +68,6 @@ class SMTPServerMachine:
         "_output",
         "_parameters",
         "_partial",
-        "_pending",
         "_recipient_terms",
         "_recipients",
         "_refusal",
@@ -77,6 +76,7 @@ class SMTPServerMachine:
         "_require_tls",
         "_sender",
         "_settings",
+        "awaiting_answer",
         "helo",
         "protocol",
     )
@@ -103,8 +103,8 @@ class SMTPServerMachine:
         #: The rest of a command line that is too long is being thrown away.
         self._discarding = False
         self._content: ContentReader | None = None
-        #: A message waits for its answer.
-        self._pending = False
+        #: Whether a message waits for :meth:`answer`.  A plain field: it is asked for with all that is received.
+        self.awaiting_answer = False
         self._held: list[bytes] = []
         self._held_size = 0
         self._bad = 0
@@ -129,13 +129,6 @@ class SMTPServerMachine:
         answered: :data:`MAX_HELD` octets lie behind it.
         """
         return self._held_size > MAX_HELD
-
-    @property
-    def awaiting_answer(self) -> bool:
-        """
-        Whether a message waits for :meth:`answer`.
-        """
-        return self._pending
 
     @property
     def in_transaction(self) -> bool:
@@ -176,7 +169,7 @@ class SMTPServerMachine:
         """
         if self._closed:
             return []
-        if self._pending:
+        if self.awaiting_answer:
             self._held.append(data)
             self._held_size += len(data)
             return []
@@ -194,9 +187,9 @@ class SMTPServerMachine:
         :param text: enhanced status code and text.
         :raises LocalProtocolError: if no message waits.
         """
-        if not self._pending:
+        if not self.awaiting_answer:
             raise LocalProtocolError("no message waits for an answer")
-        self._pending = False
+        self.awaiting_answer = False
         if code < 400:
             self._output.append(_reply(code, text))
         else:
@@ -220,7 +213,7 @@ class SMTPServerMachine:
                 if at < 0:
                     return
                 self._content_complete(self._content)
-                if self._pending:
+                if self.awaiting_answer:
                     if at < size:
                         self._held.append(data[at:])
                         self._held_size += size - at
@@ -275,7 +268,7 @@ class SMTPServerMachine:
             self._reject(Phase.BODY, b"", 550, f"5.6.0 Message refused: {fault}")
             return
         assert sender is not None
-        self._pending = True
+        self.awaiting_answer = True
         eight_bit = said.eight_bit or not content.isascii()
         terms = NO_TERMS if said is NO_MAIL_PARAMETERS and not each else said.terms(each)
         self._events.append(MessageReceived(sender, recipients, content, eight_bit, said.smtputf8, terms))

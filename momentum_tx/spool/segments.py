@@ -94,7 +94,7 @@ class Segments:
         The record of a reception is in *segment* at *offset*; it may have been
         elsewhere before, and what was there counts as a stale copy.
         """
-        before = self.at(reception.spool)
+        before = self.at(reception.spool) if reception.spool else None
         if before is not None:
             before.live -= 1
             depend(segment, before)
@@ -105,9 +105,12 @@ class Segments:
         """
         *helper* holds a record about *reception*.
         """
-        on = self.at(reception.spool)
-        if on is not None:
-            depend(helper, on)
+        number = reception.spool >> _OFFSET_BITS
+        # Most mail is gone before its segment is full.
+        if number != helper.number:
+            on = self._segments.get(number)
+            if on is not None:
+                depend(helper, on)
 
     def leave(self, reception: Reception) -> bool:
         """

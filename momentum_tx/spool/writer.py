@@ -10,7 +10,6 @@ healthy half.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +31,8 @@ FLUSH: Final = 0
 SYNC_DELAY: Final = 0.1
 #: Seconds before a segment that could not be made is tried again; the old one grows meanwhile.
 _ROTATION_PAUSE: Final = 1.0
+#: The arguments of whoever is told that all went well.
+_NONE: Final = (None,)
 
 
 class Entry(NamedTuple):
@@ -214,6 +215,10 @@ class Writer(ABC):
 
     def _write(self) -> None:
         self._turn = None
+        if self._gathered or self._thens:
+            self._append_gathered()
+
+    def _append_gathered(self) -> None:
         entries, self._gathered = self._gathered, []
         thens, self._thens = self._thens, []
         error = self.error
@@ -328,6 +333,9 @@ class Writer(ABC):
         self._close_sealed()
         if self.error is not None:
             self._repair()
+        elif self._gathered:
+            # What this turn has brought so far need not wait for the sync after the one that begins now.
+            self._append_gathered()
         else:
             self._demand_sync()
         self._confirm(entries)
@@ -352,34 +360,35 @@ class Writer(ABC):
         *entries* are durable: count first, then tell.
         """
         ended = False
-        tell: list[Callable[[], object]] = []
+        tell: list[tuple[Callable[..., object], tuple[None, ...]]] = []
         for kind, _, reception, extra in entries:
             if kind == FLUSH:
-                tell.append(partial(extra.callback, None))
+                tell.append((extra.callback, _NONE))
                 continue
             assert reception is not None
             if kind == RECEPTION:
-                self.waiting -= len(extra.body)
-                self._kept(reception, extra.body)
-                tell.append(partial(extra.answer.callback, None))
+                body, answer = extra
+                self.waiting -= len(body)
+                self._kept(reception, body)
+                tell.append((answer.callback, _NONE))
             elif kind in (DELIVERED, FAILED):
                 reception.unfinished -= 1
                 if not reception.unfinished and self._segments.leave(reception):
                     ended = True
                 if extra is not None:
-                    tell.append(extra)
+                    tell.append((extra, ()))
             elif kind == WITHDRAWN:
                 if self._segments.leave(reception):
                     ended = True
                 if extra is not None:
-                    tell.append(extra)
+                    tell.append((extra, ()))
             elif kind == INTENT and extra is not None:
-                tell.append(partial(extra, None))
+                tell.append((extra, _NONE))
         if ended:
             self.reap()
-        for call in tell:
+        for call, arguments in tell:
             try:
-                call()
+                call(*arguments)
             except Exception:
                 self._log.failure("what waited for a sync failed")
 
