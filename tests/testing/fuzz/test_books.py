@@ -6,7 +6,6 @@ service deals wrongly with somebody's mail.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -654,7 +653,7 @@ class StoryTests(StoryCase):
         take = Receiver.take
 
         def forward(receiver: Any, submission: Any, *more: Any) -> Any:
-            return take(receiver, replace(submission, recipients=(b"eve@" + DOMAIN.encode(),)), *more)
+            return take(receiver, submission._replace(recipients=(b"eve@" + DOMAIN.encode(),)), *more)
 
         self.innocent(small_plan())
         self.patch(Receiver, "take", forward)
