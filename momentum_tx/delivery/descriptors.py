@@ -94,6 +94,9 @@ class Descriptors:
             self._call(2 * self._many)
         return dial
 
+    def __contains__(self, dr: object) -> bool:
+        return dr in self._waiting or dr in self._called
+
     def refuses(self, dr: DomainRecord) -> bool:
         """
         Whether others come before *dr*, which waits in line then.

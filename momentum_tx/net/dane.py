@@ -98,9 +98,12 @@ def _is_usable(record: Association) -> bool:
 
 def _read_certificate(data: bytes) -> x509.Certificate | None:
     try:
-        return x509.load_der_x509_certificate(data)
-    except (ValueError, UnsupportedAlgorithm):
+        certificate = x509.load_der_x509_certificate(data)
+        # OpenSSL, which follows paths, reads names that the other does not look at before it is asked for them.
+        crypto.X509.from_cryptography(certificate)
+    except (ValueError, UnsupportedAlgorithm, crypto.Error):
         return None
+    return certificate
 
 
 def _read_key(data: bytes) -> Any:
@@ -248,17 +251,17 @@ def _path_problem(
     # An anchor need not be the root of anything: whoever published it vouches for it.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     store.set_time(now.astimezone(UTC) if now.tzinfo is not None else now)
-    for anchor in anchors:
-        store.add_cert(crypto.X509.from_cryptography(anchor))
-    leaf, *others = (crypto.X509.from_cryptography(each.certificate) for each in shown)
     try:
+        for anchor in anchors:
+            store.add_cert(crypto.X509.from_cryptography(anchor))
+        leaf, *others = (crypto.X509.from_cryptography(each.certificate) for each in shown)
         crypto.X509StoreContext(store, leaf, others).verify_certificate()
     except crypto.X509StoreContextError as error:
         code = error.errors[0]
         kind = EXPIRED if code in (_EXPIRED, _NOT_YET_VALID) else NOT_TRUSTED
         return kind, f"the certificate does not lead to the trust anchor of the TLSA records: {error}"
     except crypto.Error:
-        return NOT_TRUSTED, "the certificates that the server has shown cannot be read"
+        return NOT_TRUSTED, "the certificates that the server has shown, or that TLSA records hold, cannot be read"
     return None
 
 

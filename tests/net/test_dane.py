@@ -27,6 +27,8 @@ MIDDLE = issue("Middle", ROOT, authority=True)
 SERVER = issue("mx.example.com", MIDDLE)
 OTHER = issue("mx.example.com")
 
+UNMATCHED = "none of 1 TLSA records matches what the server has shown"
+
 
 def record(usage: int, selector: int, matching: int, of: Identity) -> TLSARecord:
     """
@@ -245,6 +247,27 @@ class UsableTests(SynchronousTestCase):
         ]
         good = record(3, 1, 1, SERVER)
         self.assertEqual(usable([*bad, good, good]), (good,))
+
+    def test_half_readable(self) -> None:
+        """
+        A certificate in a record that only one of our two libraries can read is of no use,
+        and no reason to break: another record beside it counts, and it alone is none.
+        """
+        spoilt = ROOT.der.replace(b"Root", b"\xff\xfeot")
+        x509.load_der_x509_certificate(spoilt)
+        half, good = TLSARecord(2, 0, 0, spoilt), record(2, 0, 0, ROOT)
+        self.assertEqual(usable([half, good]), (good,))
+        # Whoever asks with it all the same gets a verdict.
+        self.assertEqual(problem_of(SERVER.chain, [half], NAMES, NOW), (TLSA_INVALID, UNMATCHED))
+        self.assertIsNone(problem_of(SERVER.chain, [half, good], NAMES, NOW))
+
+    def test_half_readable_chain(self) -> None:
+        """
+        Nor is such a certificate in what the server has shown.
+        """
+        spoilt = x509.load_der_x509_certificate(ROOT.der.replace(b"Root", b"\xff\xfeot"))
+        problem = problem_of((*SERVER.chain, spoilt), [record(2, 0, 0, ROOT)], NAMES, NOW)
+        self.assertEqual(problem and problem[0], NOT_TRUSTED)
 
     def test_strongest(self) -> None:
         """

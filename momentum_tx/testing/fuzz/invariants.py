@@ -317,6 +317,8 @@ class Invariants:
             return "it stands in line"
         if dr.throttled_until > wall:
             return "throttled"
+        if dr in delivery.facilities.descriptors:
+            return "it waits for a descriptor"
         if dr.mx_type in (MXType.UNKNOWN, MXType.NULL, MXType.BROKEN) or dr.all_prohibited:
             # There is a verdict to be carried out, or a question to be asked.
             return ""
