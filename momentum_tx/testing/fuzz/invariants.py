@@ -62,6 +62,7 @@ _PROMPT: Final = (
     "DNS is asked",
     "all its mail is being moved",
     "it stands in line",
+    "it waits for a descriptor",
     "a host is being probed",
 )
 
