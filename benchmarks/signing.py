@@ -1,11 +1,13 @@
 """
 What a DKIM signature costs: milliseconds of processor time for each message, of
-our signer and of dkimpy, which knows only RSA as fast as Python is.
+our signer and of dkimpy, which knows only RSA as fast as Python is.  And how many
+messages a second the service's signer signs with its threads.
 
 ``doc/reference/benchmarks.md`` says what each column means.  It needs nothing
 but a processor, and dkimpy for the comparison::
 
     python benchmarks/signing.py
+    python benchmarks/signing.py --rate
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import base64
 import importlib
 import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from random import Random
@@ -71,6 +75,133 @@ def milliseconds(work: Callable[[], object]) -> float:
         count += 1
         spent = time.process_time() - start
     return spent / count * 1000
+
+
+def _messages(count: int) -> list[bytes]:
+    return [HEAD.replace(b"<1@", b"<%d@" % number) + encoded(2_000 - len(HEAD)) for number in range(count)]
+
+
+def signed(threads: int, count: int, inline: bool = False) -> tuple[float, float]:
+    """
+    Have the service's signer sign *count* messages of 2,000 octets with RSA 2048, in the
+    manner of a busy listener: 400 are asked for at once, and one more for each that is done.
+
+    A process of its own calls it, for the reactor runs once.
+
+    :param threads: ``dkim_threads``.
+    :param inline: sign in the reactor's thread instead, to compare.
+    :returns: seconds, and seconds of processor time.
+    """
+    # Here, for a reactor is installed with it.
+    from twisted.internet import reactor
+
+    from momentum_tx.config import load
+    from momentum_tx.hooks.outbound import OutboundHooks
+    from momentum_tx.inject.signing import Signer, load_keys
+    from momentum_tx.queues.message import Reception
+    from momentum_tx.seams import real_seams
+    from momentum_tx.tap import SWITCH_INTERVAL
+
+    real: Any = reactor
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    key, pem = SigningKey.generate("rsa")
+    with tempfile.NamedTemporaryFile("wb") as file:
+        file.write(pem)
+        file.flush()
+        config = load.parse(
+            f'[global]\ndkim_threads = {threads}\n[dkim."example.com".selector.r]\nkeyfile = "{file.name}"\n', "-"
+        )
+        seams = real_seams(real)
+        signer = Signer(lambda: config, OutboundHooks(), seams.threads, real, time.time)
+        signer.use(load_keys(config, []))
+    waiting = _messages(count)
+    reception = Reception.__new__(Reception)
+    done = 0
+    begun = time.perf_counter(), time.process_time()
+    ended = begun
+    pairs = [(DKIMSignature("example.com", "r", key="-"), key)]
+
+    def one() -> None:
+        if not waiting:
+            return
+        content = waiting.pop()
+        if inline:
+            real.callLater(0, finished, sign(content, pairs, NOW) + content)
+            return
+        result: Any = signer.sign(reception, content)
+        result.addCallback(finished)
+
+    def finished(content: bytes) -> None:
+        nonlocal done, ended
+        done += 1
+        if done == count:
+            ended = time.perf_counter(), time.process_time()
+            seams.threads.stop()
+            real.stop()
+        one()
+
+    def begin() -> None:
+        for _ in range(400):
+            one()
+
+    real.callWhenRunning(begin)
+    real.run(installSignalHandlers=False)
+    return ended[0] - begun[0], ended[1] - begun[1]
+
+
+def _bare(count: int) -> float:
+    """
+    Seconds that one thread takes for the arithmetic of *count* signatures alone.
+    """
+    key, _ = SigningKey.generate("rsa")
+    begun = time.perf_counter()
+    for _ in range(count):
+        key.sign(HEAD)
+    return time.perf_counter() - begun
+
+
+def rates(runs: int, count: int) -> dict[str, Any]:
+    """
+    Messages a second, each figure of a process of its own, interleaved.
+    """
+    ways: dict[str, tuple[int, bool]] = {
+        "in the reactor's thread": (1, True),
+        "1 thread": (1, False),
+        "2 threads": (2, False),
+        "3 threads": (3, False),
+    }
+    found: dict[str, dict[str, list[float]]] = {name: {"rate": [], "microseconds": []} for name in ways}
+    for run in range(runs):
+        for name, (threads, inline) in ways.items():
+            ended = subprocess.run(
+                [sys.executable, __file__, "--one", str(threads), "--messages", str(count)] + ["--inline"] * inline,
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            seconds, worked = json.loads(ended.stdout)
+            found[name]["rate"].append(round(count / seconds))
+            found[name]["microseconds"].append(round(worked / count * 1e6, 1))
+        print(f"run {run + 1}", file=sys.stderr)
+    return {"machine": machine(), "runs": runs, "bare": round(_bare(1000) * 1000), "rates": found}
+
+
+def rate_table(report: dict[str, Any]) -> str:
+    """
+    The report for people: medians.
+    """
+    about = report["machine"]
+    lines = [
+        f"{about['processors']} processors ({about['model']}), Linux {about['kernel']}, Python {about['python']}, "
+        f"load before {about['load_before']}; medians of {report['runs']}; one bare RSA signature: {report['bare']} us",
+        "",
+        "| RSA 2048, 2,000 octets | messages a second | processor time, us |",
+        "| --- | ---: | ---: |",
+    ]
+    for name, row in report["rates"].items():
+        figures = [statistics.median(row[each]) for each in ("rate", "microseconds")]
+        lines.append(f"| {name} | {figures[0]:,.0f} | {figures[1]:.0f} |")
+    return "\n".join(lines)
 
 
 def signers() -> dict[str, Callable[[bytes], object]]:
@@ -141,7 +272,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a DKIM signature costs.")
     parser.add_argument("--runs", type=int, default=3, help="how often each row is measured (default 3)")
     parser.add_argument("--json", action="store_true", help="print every single figure as JSON")
+    parser.add_argument("--rate", action="store_true", help="how many messages a second the service's signer signs")
+    parser.add_argument("--messages", type=int, default=6000, help="of each figure of --rate (default 6000)")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--inline", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(signed(arguments.one, arguments.messages, arguments.inline)))
+        return
+    if arguments.rate:
+        report = rates(arguments.runs, arguments.messages)
+        print(json.dumps(report, indent=2) if arguments.json else rate_table(report))
+        return
     report = benchmark(arguments.runs)
     print(json.dumps(report, indent=2) if arguments.json else table(report))
 
