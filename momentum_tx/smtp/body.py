@@ -79,6 +79,8 @@ class Stuffer:
         return b"" if self._tail == b"\r\n" else b"\r\n"
 
 
+#: Octets of a message that comes in pieces that are looked at together.
+SLICE: Final = 1 << 18
 #: Words for what :func:`check_content` finds.
 BARE_CR: Final = "bare CR"
 BARE_LF: Final = "bare LF"
@@ -115,23 +117,87 @@ def check_content(data: bytes) -> str | None:
     return None
 
 
+class _Checker:
+    """
+    :func:`check_content` for content that comes in pieces: a large message must not be
+    looked at all at once when it has come.
+    """
+
+    __slots__ = ("_decoder", "_line", "_long", "_nul")
+
+    def __init__(self) -> None:
+        self._decoder = IncrementalNewlineDecoder(None, False)
+        self._nul = False
+        self._long = False
+        #: Octets of the line that has not ended.
+        self._line = 0
+
+    def feed(self, piece: bytes) -> None:
+        """
+        Look at the next piece.
+        """
+        self._decoder.decode(piece.decode("latin-1"))
+        self._nul = self._nul or b"\0" in piece
+        first = piece.find(b"\n")
+        if first < 0:
+            self._line += len(piece)
+            return
+        self._long = self._long or self._line + first > MAX_TEXT_LINE + 1
+        start, last = first + 1, piece.rfind(b"\n")
+        while last + 1 - start > MAX_TEXT_LINE + 2 and not self._long:
+            end = piece.rfind(b"\n", start, start + MAX_TEXT_LINE + 2)
+            self._long = end < 0
+            start = end + 1
+        self._line = len(piece) - last - 1
+
+    def fault(self) -> str | None:
+        """
+        What is wrong with it, when its last line has ended.
+        """
+        seen = self._decoder.newlines
+        if seen is not None and seen != "\r\n":
+            return BARE_LF if "\n" in seen else BARE_CR
+        if self._nul:
+            return NUL
+        return LONG_LINE if self._long else None
+
+
 class ContentReader:
     """
     Collects the content of one received message up to CRLF dot CRLF, and
     nothing else ends it.
 
     Every octet is looked at once, however the input is cut, unless a line begins
-    with a dot.  Content that exceeds the limit is thrown away as it comes, up to
-    its end.
+    with a dot; a large message in slices, while it comes, so that its end is no more
+    work than its middle.  Content that exceeds the limit is thrown away as it comes,
+    up to its end.
 
     :param limit: octets of the largest content kept.
     """
 
-    __slots__ = ("_dots", "_kept", "_limit", "_size", "_tail", "content", "oversize")
+    __slots__ = (
+        "_before",
+        "_checker",
+        "_dots",
+        "_kept",
+        "_limit",
+        "_ripe",
+        "_size",
+        "_tail",
+        "content",
+        "fault",
+        "oversize",
+    )
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        #: What was not looked at; ``None`` as long as nothing has come.
         self._kept: bytearray | None = None
+        #: What was, in a large message; the two octets that were before the next slice, as
+        #: they came; and what looks at it.
+        self._ripe = bytearray()
+        self._before = b"\r\n"
+        self._checker: _Checker | None = None
         self._size = 0
         # The end of the DATA command's own line: a dot alone may be the first line.
         self._tail = b"\r\n"
@@ -139,6 +205,8 @@ class ContentReader:
         self._dots = False
         #: The content, dots no longer doubled; once :meth:`take` has found the end.
         self.content = b""
+        #: What :func:`check_content` says of it.
+        self.fault: str | None = None
         #: The content exceeded the limit, and is not kept.
         self.oversize = False
 
@@ -163,6 +231,7 @@ class ContentReader:
         if self._size > self._limit + self._limit // 2 + 8:
             self.oversize = True
             kept.clear()
+            self._ripe.clear()
         else:
             kept += piece
         if end >= 0:
@@ -170,6 +239,11 @@ class ContentReader:
                 del kept[-3:]
             self._finish(bytes(kept))
         else:
+            if len(kept) > SLICE:
+                # The last of it may be the beginning of the end.
+                ripe, kept = bytes(kept[:-4]), kept[-4:]
+                self._kept = kept
+                self._ripen(ripe)
             self._tail = piece[-4:] if len(piece) > 3 else (self._tail + piece)[-4:]
         return end
 
@@ -196,13 +270,30 @@ class ContentReader:
         start = buffer.find(b"\r\n.\r\n", start)
         return start + 5 if start >= 0 else -1
 
-    def _finish(self, content: bytes) -> None:
+    def _ripen(self, piece: bytes) -> None:
+        """
+        Look at a slice of a large message.
+        """
+        if self._checker is None:
+            self._checker = _Checker()
+        before, self._before = self._before, piece[-2:]
         if self._dots:
+            piece = (before + piece).replace(b"\r\n.", b"\r\n")[len(before) :]
+        self._checker.feed(piece)
+        self._ripe += piece
+
+    def _finish(self, content: bytes) -> None:
+        if self._checker is not None and not self.oversize:
+            self._ripen(content)
+            content, self._ripe = bytes(self._ripe), bytearray()
+        elif self._dots:
             content = content.replace(b"\r\n.", b"\r\n")
             if content[:1] == b".":
                 content = content[1:]
         if len(content) > self._limit:
             self.oversize = True
             content = b""
+        elif not self.oversize:
+            self.fault = self._checker.fault() if self._checker is not None else check_content(content)
         self.content = content
         self._kept = None

@@ -13,7 +13,7 @@ from typing import Final
 from ..envelope import NO_TERMS, RecipientTerms
 from ..errors import LocalProtocolError
 from .addresses import parse_parameters, parse_path
-from .body import ContentReader, check_content
+from .body import ContentReader
 from .parameters import NO_MAIL_PARAMETERS, MailParameters, Refused, read_mail, read_recipient
 from .reception import Closing, MessageReceived, Phase, Rejected, ServerEvent, ServerSettings
 
@@ -263,9 +263,8 @@ class SMTPServerMachine:
         if reader.oversize:
             self._reject(Phase.BODY, b"", 552, "5.3.4 Message exceeds the size limit")
             return
-        fault = check_content(content)
-        if fault is not None:
-            self._reject(Phase.BODY, b"", 550, f"5.6.0 Message refused: {fault}")
+        if reader.fault is not None:
+            self._reject(Phase.BODY, b"", 550, f"5.6.0 Message refused: {reader.fault}")
             return
         assert sender is not None
         self.awaiting_answer = True

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.smtp import body as body_module
 from momentum_tx.smtp.body import (
     BARE_CR,
     BARE_LF,
@@ -26,6 +27,12 @@ _CONTENT = st.lists(st.sampled_from([b"\r\n", b".", b"\r", b"\n", b"a", b"\r\n."
 _LINES = st.lists(st.sampled_from([b"", b".", b"..", b".a", b"a", b"a.", b"..a"]), max_size=12).map(
     lambda lines: b"".join(line + b"\r\n" for line in lines)
 )
+
+#: Content in which much may be wrong.
+_FAULTY = st.lists(
+    st.sampled_from([b"\r\n"] * 6 + [b".", b"\r", b"\n", b"\0", b"\xff", b"a" * 300, b"b" * 998, b"c" * 999]),
+    max_size=30,
+).map(b"".join)
 
 
 def naive_stuff(body: bytes) -> bytes:
@@ -163,7 +170,23 @@ class ContentReaderTests(SynchronousTestCase):
     def read(self, chunks: list[bytes], limit: int = 100_000) -> tuple[ContentReader, bytes | None]:
         """
         Feed *chunks*; the reader, and what came behind the end or ``None`` if
-        there was no end.
+        there was no end.  It is the same where a message is looked at in slices.
+        """
+        reader, behind = self.read_once(chunks, limit)
+        before, body_module.SLICE = body_module.SLICE, 5  # type: ignore[misc]
+        try:
+            sliced, behind_sliced = self.read_once(chunks, limit)
+        finally:
+            body_module.SLICE = before  # type: ignore[misc]
+        self.assertEqual(
+            (sliced.content, sliced.fault, sliced.oversize, behind_sliced),
+            (reader.content, reader.fault, reader.oversize, behind),
+        )
+        return reader, behind
+
+    def read_once(self, chunks: list[bytes], limit: int) -> tuple[ContentReader, bytes | None]:
+        """
+        See :meth:`read`.
         """
         reader = ContentReader(limit)
         for number, chunk in enumerate(chunks):
@@ -206,6 +229,31 @@ class ContentReaderTests(SynchronousTestCase):
         reader, behind = self.read([b".\r\nQUIT"])
         self.assertEqual((reader.content, behind), (b"", b"QUIT"))
 
+    @settings(derandomize=True, max_examples=300, deadline=None)
+    @given(_FAULTY, st.lists(st.integers(0, 4000), max_size=10))
+    def test_faults(self, body: bytes, cuts: list[int]) -> None:
+        """
+        What is wrong with it is the same however it is cut: what a look at the whole says.
+        """
+        body += b"\r\n"
+        reader, behind = self.read(cut(stuff(body) + END_OF_DATA, cuts))
+        if behind == b"":
+            self.assertEqual((reader.content, reader.fault), (body, check_content(body)))
+
+    def test_long_lines(self) -> None:
+        """
+        The longest line that is allowed is, and one octet more is not, wherever it is cut
+        and whether dots are doubled.
+        """
+        for size, fault in ((998, None), (999, LONG_LINE), (2500, LONG_LINE)):
+            for first in (b"x", b"."):
+                body = b"short\r\n" + first + b"x" * (size - 1) + b"\r\nshort\r\n"
+                wire = stuff(body) + END_OF_DATA
+                self.assertEqual(check_content(body), fault)
+                for at in range(len(wire) + 1):
+                    reader, behind = self.read(cut(wire, [at]))
+                    self.assertEqual((reader.fault, behind), (fault, b""), at)
+
     def test_limit(self) -> None:
         """
         Content up to the limit is kept, doubled dots not counted; above it is not.
@@ -228,6 +276,19 @@ class ContentReaderTests(SynchronousTestCase):
             self.assertLessEqual(len(reader._kept or b""), 1600)
         self.assertEqual(reader.take(b".\r\nNOOP\r\n", 0), 3)
         self.assertTrue(reader.oversize)
+
+    def test_sliced(self) -> None:
+        """
+        What was looked at is not looked at again, and all of it is there in the end.
+        """
+        self.patch(body_module, "SLICE", 5)
+        wire = b"".join(b"%05d\r\n" % number for number in range(200))
+        reader = ContentReader(100_000)
+        for at in range(0, len(wire), 10):
+            self.assertEqual(reader.take(wire[at : at + 10], 0), -1)
+            self.assertLess(len(reader._kept or b""), 16)
+        self.assertEqual(reader.take(b".\r\n", 0), 3)
+        self.assertEqual((reader.content, reader.fault), (wire, None))
 
 
 def _canonical(lines: bytes) -> bytes:
