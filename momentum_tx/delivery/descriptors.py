@@ -9,6 +9,7 @@ line, and the line is asked again when a connection has ended, or after a pause.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from zope.interface import implementer
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds until the first in line is asked again if no connection ends.
 PAUSE: Final = 1.0
+#: Most domains that are called for one connection.
+MOST_CALLED: Final = 1024
 #: Seconds for which an operator is not told again.
 QUIET: Final = 60.0
 
@@ -91,7 +94,7 @@ class Descriptors:
             self._ran_out(error)
             raise
         if self.short:
-            self._call(2 * self._many)
+            self._call(min(2 * self._many, MOST_CALLED))
         return dial
 
     def __contains__(self, dr: object) -> bool:
@@ -154,11 +157,7 @@ class Descriptors:
         Call the next *many* in line.
         """
         self._many = many
-        called: list[DomainRecord] = []
-        while self._waiting and len(called) < many:
-            dr = next(iter(self._waiting))
+        for dr in list(islice(self._waiting, many)):
             del self._waiting[dr]
-            called.append(dr)
             self._called[dr] = None
-        for dr in called:
             self._poke(dr)

@@ -7,6 +7,7 @@ Source: Momentum, ``migrate_connections_between_sibling_domains``.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +51,7 @@ class Siblings:
         self._records = records
         self._limits = limits
         self.wants: Callable[[DomainRecord, int], bool] = lambda dr, slot: False
-        self._lines: dict[_Way, dict[DomainRecord, None]] = {}
+        self._lines: dict[_Way, OrderedDict[DomainRecord, None]] = {}
         #: The lines each domain stands in.
         self._places: dict[DomainRecord, dict[_Way, None]] = {}
         self._idle: dict[_Way, dict[Session, None]] = {}
@@ -82,7 +83,7 @@ class Siblings:
             if way not in now:
                 self._remove(way, dr)
         for way in now:
-            self._lines.setdefault(way, {}).setdefault(dr)
+            self._lines.setdefault(way, OrderedDict()).setdefault(dr)
         if now:
             self._places[dr] = now
         else:
@@ -126,8 +127,7 @@ class Siblings:
         for _ in range(min(len(line), LOOKS)):
             dr = next(iter(line))
             # Whoever gets it, and whoever cannot use it, is last from now on.
-            del line[dr]
-            line[dr] = None
+            line.move_to_end(dr)
             if dr is not session.dr and self._suits(session, dr):
                 return dr
         return None

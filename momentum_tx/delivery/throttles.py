@@ -6,6 +6,7 @@ Source: Momentum, ``outbound_throttle_connections`` and ``outbound_throttle_mess
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,7 @@ class Throttle:
         self._f = facilities
         self._measure = measure
         self._call = call
-        self._waiting: dict[DomainRecord, None] = {}
+        self._waiting: OrderedDict[DomainRecord, None] = OrderedDict()
         self._called: dict[DomainRecord, None] = {}
         self._alarm = facilities.agenda.alarm(self._ring)
         self.window = Window(measure.count, measure.period)
@@ -138,8 +139,7 @@ class Throttle:
     def _ring(self) -> None:
         room = self.window.free(self._f.clock.seconds()) - len(self._called)
         while room > 0 and self._waiting:
-            dr = next(iter(self._waiting))
-            del self._waiting[dr]
+            dr, _ = self._waiting.popitem(last=False)
             self._called[dr] = None
             self._call(dr, self)
             room -= 1

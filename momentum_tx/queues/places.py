@@ -5,6 +5,7 @@ Places for connections under one limit: who has them, and who is next.
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
 WhoT = TypeVar("WhoT")
@@ -31,8 +32,9 @@ class Places(Generic[WhoT]):
         self.taken = 0
         #: Those of them of which nobody knows yet whether they serve.
         self.unproven = 0
-        #: Who waits, by the number of connections they had when they began to.
-        self._waiting: dict[int, dict[WhoT, None]] = {}
+        #: Who waits, by the number of connections they had when they began to.  Ordered dicts: to find the first key
+        #: of a plain one takes long where many have gone before it.
+        self._waiting: dict[int, OrderedDict[WhoT, None]] = {}
         #: The same by who: what each had.  Whoever only wants to know whether anybody waits asks this, since it is
         #: asked before every message.
         self.line: dict[WhoT, int] = {}
@@ -80,7 +82,7 @@ class Places(Generic[WhoT]):
         if before != connections:
             self.forget(who)
             self.line[who] = connections
-            self._waiting.setdefault(connections, {})[who] = None
+            self._waiting.setdefault(connections, OrderedDict())[who] = None
         return before is None
 
     def forget(self, who: WhoT) -> None:
