@@ -41,6 +41,7 @@ from .logs.files import ILogFile
 from .logs.mainlog import MainLog
 from .logs.traces import Traces
 from .logs.transcripts import Transcripts
+from .message.dkim_keys import SigningKey
 from .message.ids import MessageIds
 from .net.lookup_budget import BudgetedResolver
 from .operate.commands import Commands
@@ -50,7 +51,7 @@ from .queues.message import Message
 from .reports.daily import TLSReports
 from .reports.store import CountStore
 from .seams import Seams, https_of, real_seams, resolver_of
-from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, GlobalSettings
+from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, LASTING, GlobalSettings
 from .spool.journal import JournalSpool
 from .timers import Agenda
 from .turns import SlowTurns
@@ -58,20 +59,6 @@ from .wall import WallClock
 
 #: Seconds that injecting clients get for an answer that is under way at a stop.
 INJECTION_GRACE: Final = 5.0
-#: Global options that a reload does not change.
-_LASTING: Final = (
-    "state_dir",
-    "log_dir",
-    "smtp_listen",
-    "nameservers",
-    "resolv_conf",
-    "trust_ad",
-    "mta_sts_policy_store",
-    "mta_sts_ca",
-    "hostname",
-    "durability",
-    "share_by",
-)
 
 
 class OutboundService(Service, Commands):
@@ -443,22 +430,24 @@ class OutboundService(Service, Commands):
         old = self._facilities.config
         self.reconfigure(config_load.load(path, old.generation + 1, old.bindings))
 
-    def reconfigure(self, new: Configuration) -> None:
+    def reconfigure(self, new: Configuration, keys: dict[str, SigningKey] | None = None) -> None:
         """
         Go on with another configuration; sessions finish on the one they began with.
 
         :param new: follows the old one (see :func:`momentum_tx.config.load.parse`).
+        :param keys: see :func:`~momentum_tx.inject.signing.load_keys`; read now if not given.
         :raises StartupError: it does not; the old one stays.
         """
         old = self._facilities.config
         if not new.follows(old):
             raise StartupError(f"{new.source}: not made to follow the configuration in force (see config.load.parse)")
-        for name in _LASTING:
+        for name in LASTING:
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
         prohibited = self._prohibited(new.global_settings)
         hooks = self._named.load(new.global_settings.hooks, new.where("global", "hooks"))
-        keys = load_keys(new, new.warnings)
+        if keys is None:
+            keys = load_keys(new, new.warnings)
         # From here on nothing is refused.
         self._config = new
         self._tell_doubts()

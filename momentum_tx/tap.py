@@ -10,17 +10,23 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python import usage
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .config import load as config_load
+from .config.configuration import Configuration
 from .errors import StartupError
+from .inject.signing import load_keys
+from .message.dkim_keys import SigningKey
 from .service import OutboundService
-from .settings import GlobalSettings
+from .settings import Binding, GlobalSettings
 
 _log = Logger()
 
@@ -114,6 +120,8 @@ class TwistdService(OutboundService):
 
     config_path: str | None = None
     _terminating = False
+    #: Times that a signal came since the configuration began to be read.
+    _hung_up = 0
 
     def privilegedStartService(self) -> None:
         try:
@@ -151,18 +159,51 @@ class TwistdService(OutboundService):
     def hang_up(self) -> None:
         """
         SIGHUP: reopen the logs, always; then read the configuration anew, which
-        may be refused.
+        may be refused.  A worker reads it, for a large one takes seconds.
         """
         self.reopen_logs()
-        if self.config_path is None:
+        if self.config_path is None or self._stopped is not None:
             return
-        try:
-            self.reload(self.config_path)
-        except StartupError as error:
-            for line in str(error).splitlines():
-                _log.error("configuration refused, the old one stays in force: {line}", line=line)
-        else:
+        self._hung_up += 1
+        if self._hung_up == 1:
+            self._read_anew()
+
+    def _read_anew(self) -> None:
+        assert self.config_path is not None
+        # What is written from now on may be missed: a signal that comes for it has it read again.
+        self._hung_up = 1
+        old = self.configuration
+        reading = self._seams.threads.run(_read, self.config_path, old.generation + 1, old.bindings)
+        taken_over: Deferred[None] = reading.addCallback(self._take_over)
+        taken_over.addErrback(self._refused)
+        taken_over.addErrback(lambda failure: _log.failure("the configuration could not be read anew", failure))
+        taken_over.addCallback(self._have_read)
+
+    def _take_over(self, found: tuple[Configuration, dict[str, SigningKey]]) -> None:
+        if self._stopped is None:
+            self.reconfigure(*found)
             _log.info("configuration read anew from {path}", path=self.config_path)
+
+    @staticmethod
+    def _refused(failure: Failure) -> None:
+        failure.trap(StartupError)
+        for line in str(failure.value).splitlines():
+            _log.error("configuration refused, the old one stays in force: {line}", line=line)
+
+    def _have_read(self, _: object) -> None:
+        again, self._hung_up = self._hung_up > 1, 0
+        if again and self._stopped is None:
+            self._read_anew()
+
+
+def _read(path: str, generation: int, bindings: Sequence[Binding]) -> tuple[Configuration, dict[str, SigningKey]]:
+    """
+    A configuration and its keys; in a worker.
+
+    :raises StartupError: it is bad.
+    """
+    config = config_load.load(path, generation, bindings)
+    return config, load_keys(config, config.warnings)
 
 
 def makeService(options: Options) -> IService:

@@ -205,11 +205,61 @@ class RunningTests(SynchronousTestCase):
         self.patch(service, "reopen_logs", lambda: reopened.append(self.world.log))
         service.hang_up()
         self.assertEqual(len(reopened), 1)
-        self.assertEqual(service._facilities.config.path(0, "example.com").retry_interval, 77)
+        # A worker reads it.
+        self.assertEqual((self.world.threads.running, self.interval(service)), (1, 1200))
+        self.world.advance(1)
+        self.assertEqual(self.interval(service), 77)
         Path(path).write_text("[global]\nretry_interval = 0\n")
         service.hang_up()
+        self.world.advance(1)
         self.assertEqual(len(reopened), 2)
-        self.assertEqual(service._facilities.config.path(0, "example.com").retry_interval, 77)
+        self.assertEqual(self.interval(service), 77)
+
+    def interval(self, service: Any) -> float:
+        """
+        An option as it is in force.
+        """
+        found: float = service.configuration.path(0, "example.com").retry_interval
+        return found
+
+    def test_hang_up_again(self) -> None:
+        """
+        Signals that come while the configuration is read have it read once more, and what
+        was written last is in force in the end.
+        """
+        directory = self.mktemp()
+        os.makedirs(directory)
+        path = os.path.join(directory, "momentum-tx.toml")
+        Path(path).write_text("[global]\nretry_interval = 77\n")
+        service = self.make(path)
+        service.hang_up()
+        service.hang_up()
+        service.hang_up()
+        self.assertEqual(self.world.threads.running, 1)
+        self.world.threads.delay = 5
+        self.world.advance(1)
+        self.assertEqual((self.world.threads.running, self.interval(service)), (1, 77))
+        Path(path).write_text("[global]\nretry_interval = 78\n")
+        self.world.advance(5)
+        self.assertEqual((self.world.threads.running, self.interval(service)), (0, 78))
+        self.assertEqual(service.configuration.generation, 3)
+
+    def test_hang_up_and_stop(self) -> None:
+        """
+        A configuration that was read when the service has stopped changes nothing.
+        """
+        directory = self.mktemp()
+        os.makedirs(directory)
+        path = os.path.join(directory, "momentum-tx.toml")
+        Path(path).write_text("[global]\nretry_interval = 77\n")
+        service = self.make(path)
+        service.bind()
+        service.hang_up()
+        service.release()
+        self.world.advance(1)
+        self.assertEqual(self.interval(service), 1200)
+        service.hang_up()
+        self.assertEqual(self.world.threads.running, 0)
 
     def test_hang_up_without_a_file(self) -> None:
         """

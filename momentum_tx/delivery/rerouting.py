@@ -54,6 +54,7 @@ class Rerouting:
         self._record_for = record_for
         self._place = place
         self._gateways = config.values("gateway")
+        self._steered = _steers(config)
 
     def reconfigured(
         self, records: Iterable[DomainRecord], in_delivery: Iterable[Message], config: IConfiguration
@@ -65,8 +66,11 @@ class Rerouting:
         :param in_delivery: the messages that are in no queue.
         """
         before, self._gateways = self._gateways, config.values("gateway")
+        # Most configurations leave all ways to DNS, before and after: nothing is to be looked for then.
+        steered, self._steered = self._steered or _steers(config), _steers(config)
         for dr in records:
-            self._router.reconsider(dr)
+            if steered or dr.rollup is not None:
+                self._router.reconsider(dr)
             if before or self._gateways:
                 self._settlement.in_bulk(dr, self._elsewhere(dr), self._move)
         self._settlement.strays = {
@@ -107,3 +111,10 @@ class Rerouting:
     def _move(self, message: Message, now: float) -> None:
         self.home(message)
         self._place(message, now)
+
+
+def _steers(config: IConfiguration) -> bool:
+    """
+    Whether a configuration says anything that :meth:`Router.reconsider` looks at.
+    """
+    return config.written("routes") or config.written("use_mta_sts")

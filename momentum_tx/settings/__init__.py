@@ -21,13 +21,14 @@ from .scopes import (
     DomainSettings,
     HostSettings,
 )
-from .service import DEFAULT_PROHIBITED_HOSTS, GlobalSettings
+from .service import DEFAULT_PROHIBITED_HOSTS, LASTING, GlobalSettings
 
 __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PROHIBITED_HOSTS",
     "DEFAULT_SLOT",
     "DOMAIN_WIDE",
+    "LASTING",
     "REPORTS_BINDING",
     "STANDARD",
     "UNBOUND",

@@ -26,6 +26,21 @@ DEFAULT_PROHIBITED_HOSTS: Final = (
     "ff00::/8",
 )
 
+#: Global options that a reload does not change.
+LASTING: Final = (
+    "state_dir",
+    "log_dir",
+    "smtp_listen",
+    "nameservers",
+    "resolv_conf",
+    "trust_ad",
+    "mta_sts_policy_store",
+    "mta_sts_ca",
+    "hostname",
+    "durability",
+    "share_by",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class GlobalSettings:
