@@ -4,7 +4,7 @@ Delivery as a whole: give it messages, and it looks after them to their end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -76,6 +76,7 @@ class Delivery:
         self.held = Held(f, self.settlement, lambda message: self._place(message, f.wall()), self._locate)
         self.settlement.hold = self.held.hold
         self._expire = f.agenda.alarm(self._expire_records)
+        self._expiring: Iterator[None] | None = None
         f.wall.followers.append(self._clock_stepped)
         if f.sts is not None:
             f.sts.changed = self._policy_changed
@@ -140,7 +141,15 @@ class Delivery:
 
     def _expire_records(self) -> None:
         f = self.facilities
-        self.records.expire(f.wall(), f.config.global_settings.address_metrics_lifetime)
+        expiring = self._expiring
+        if expiring is None:
+            lifetime = f.config.global_settings.address_metrics_lifetime
+            expiring = self._expiring = self.records.expire(f.wall(), lifetime)
+        for _ in expiring:
+            # Others' turn.
+            self._expire.arm(0)
+            return
+        self._expiring = None
         self._expire.arm(EXPIRE_INTERVAL)
 
     def domain_record(self, name: str) -> DomainRecord:

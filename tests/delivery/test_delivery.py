@@ -2,6 +2,8 @@
 One message from the door to the peer, and what everybody saw of it.
 """
 
+from momentum_tx.delivery import records
+from momentum_tx.delivery.delivery import EXPIRE_INTERVAL
 from momentum_tx.queues.message import Message
 
 from ..worlds import BOB, SENDER, WorldCase
@@ -76,6 +78,20 @@ class ExpiryTests(WorldCase):
         world.advance(1)
         self.assertEqual(len(mx.ledger), 2)
         self.assertEqual(len(world.resolver.mx_asked), 2)
+
+    def test_many(self) -> None:
+        """
+        Many are looked at in several turns, and again a minute after the last of them.
+        """
+        self.patch(records, "SLICE", 2)
+        world = self.world()
+        for number in range(7):
+            world.service.delivery.domain_record(f"d{number}.example")
+        world.advance(EXPIRE_INTERVAL + 1)
+        self.assertEqual(len(world.service.delivery.records), 0)
+        world.service.delivery.domain_record("late.example")
+        world.advance(EXPIRE_INTERVAL + 1)
+        self.assertEqual(len(world.service.delivery.records), 0)
 
     def test_kept(self) -> None:
         """

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.delivery import records as module
 from momentum_tx.delivery.records import Records
 from momentum_tx.queues.domain import MXRecord
 from momentum_tx.queues.message import Reception
@@ -66,10 +67,33 @@ class DomainTests(SynchronousTestCase):
         connected.connections[0] = [NOBODY]
         asking.lookup_pending = True
         in_flight.in_flight = 1
-        records.expire(NOW, 1800)
+        list(records.expire(NOW, 1800))
         self.assertEqual([record.domain for record in records], list(names[:-2]))
         self.assertIs(records.find("stale"), None)
         self.assertIs(records.domain("fresh", NOBODY), fresh)
+
+    def test_expire_in_slices(self) -> None:
+        """
+        Many are looked at slice by slice.  What is used meanwhile stays, what is new stays,
+        and what is gone already is no matter.
+        """
+        self.patch(module, "SLICE", 3)
+        records = self.records
+        for number in range(9):
+            records.domain(f"d{number}", NOBODY)
+            records.metrics((f"198.51.100.{number}", 25), 0).updated_at = NOW - 1800
+        expiring = records.expire(NOW, 1800)
+        for _ in range(3):
+            next(expiring)
+        self.assertEqual((len(records), list(records._metrics)), (9, []))
+        next(expiring)
+        self.assertEqual([record.domain for record in records], [f"d{number}" for number in range(3, 9)])
+        records.domain("d5", NOBODY).lookup_pending = True
+        records.domain("d0", NOBODY)
+        list(records.expire(NOW, 1800))
+        records.domain("new", NOBODY)
+        self.assertEqual(list(expiring), [None, None])
+        self.assertEqual([record.domain for record in records], ["d5", "new"])
 
 
 class HostTests(SynchronousTestCase):
@@ -112,11 +136,11 @@ class HostTests(SynchronousTestCase):
         record.mxlist[0].host.addresses = ("192.0.2.1",)
         record.mxlist[0].host.places.taken = 1
         self.records.host("forgotten.example.com").addresses = ("192.0.2.2",)
-        self.records.expire(NOW, 1800)
+        list(self.records.expire(NOW, 1800))
         self.assertEqual(self.records.host("mx.example.com").addresses, ("192.0.2.1",))
         self.assertEqual(self.records.host("forgotten.example.com").addresses, ())
         record.mxlist = ()
-        self.records.expire(NOW, 1800)
+        list(self.records.expire(NOW, 1800))
         self.assertEqual(self.records.host("mx.example.com").addresses, ())
 
     def test_expire_while_asked_for(self) -> None:
@@ -125,10 +149,10 @@ class HostTests(SynchronousTestCase):
         is the same for the next domain that names it: its limit counts every connection.
         """
         host = self.records.host("mx.example.com")
-        self.records.expire(NOW, 1800)
+        list(self.records.expire(NOW, 1800))
         self.assertIs(self.records.host("mx.example.com"), host)
         self.records.domain("example.com", NOBODY).mxlist = (MXRecord(10, host),)
-        self.records.expire(NOW, 1800)
+        list(self.records.expire(NOW, 1800))
         self.assertEqual(len(self.records), 0)
         self.assertIs(self.records.host("mx.example.com"), host)
 
@@ -233,9 +257,9 @@ class MetricsTests(SynchronousTestCase):
         self.records.shun("example.com", peer, 0, NOW)
         self.records.shift(-3600)
         self.assertTrue(self.records.down(peer, 0, NOW - 3600, 120, "example.com"))
-        self.records.expire(NOW - 3600 + 1799, 1800)
+        list(self.records.expire(NOW - 3600 + 1799, 1800))
         self.assertEqual(len(self.records._shunned), 1)
-        self.records.expire(NOW - 3600 + 1800, 1800)
+        list(self.records.expire(NOW - 3600 + 1800, 1800))
         self.assertEqual(self.records._shunned, {})
 
     def test_mean(self) -> None:
@@ -262,9 +286,9 @@ class MetricsTests(SynchronousTestCase):
             self.assertIs(self.records.down(("192.0.2.1", 25), 0, now - 3600, 120), down)
         self.assertFalse(self.records.down(("192.0.2.2", 25), 0, NOW - 3600, 120))
         self.assertEqual(dr.expiry, NOW + 5 - 3600)
-        self.records.expire(NOW + 1799 - 3600, 1800)
+        list(self.records.expire(NOW + 1799 - 3600, 1800))
         self.assertEqual(len(self.records._metrics), 2)
-        self.records.expire(NOW + 1800 - 3600, 1800)
+        list(self.records.expire(NOW + 1800 - 3600, 1800))
         self.assertEqual(len(self.records._metrics), 0)
 
     def test_expire(self) -> None:
@@ -273,10 +297,10 @@ class MetricsTests(SynchronousTestCase):
         """
         self.records.address_failed(("192.0.2.1", 25), 0, NOW)
         self.records.address_connected(("192.0.2.2", 25), 0, NOW + 10, 1.0)
-        self.records.expire(NOW + 1799, 1800)
+        list(self.records.expire(NOW + 1799, 1800))
         self.assertEqual(self.records.failures(("192.0.2.1", 25)), 1)
-        self.records.expire(NOW + 1800, 1800)
+        list(self.records.expire(NOW + 1800, 1800))
         self.assertEqual(self.records.failures(("192.0.2.1", 25)), 0)
         self.assertEqual(list(self.records._metrics), [(("192.0.2.2", 25), 0)])
-        self.records.expire(NOW + 1810, 1800)
+        list(self.records.expire(NOW + 1810, 1800))
         self.assertEqual((self.records._metrics, self.records._failures), ({}, {}))
