@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from ..errors import SpoolError, StartupError
 from ..interfaces.seams import IJournalFiles, IThreadExecutor
 from ..policy.mta_sts import BadPolicy, KeptPolicy, dump_kept, parse_kept
+from ..spool.side_files import SideFiles
 
 T = TypeVar("T")
 
@@ -47,10 +48,8 @@ class STSStore:
     _log = Logger()
 
     def __init__(self, files: IJournalFiles, threads: IThreadExecutor) -> None:
-        self._files = files
+        self._side = SideFiles(files, "MTA-STS policies")
         self._threads = threads
-        self._open = False
-        self._complained = ""
 
     def load(self, domain: str) -> Deferred[KeptPolicy | None]:
         """
@@ -77,95 +76,63 @@ class STSStore:
         """
         Let go of the directory.
         """
-        if self._open:
-            self._open = False
-            self._files.unlock()
+        self._side.close()
 
     # What workers do.
 
-    def _ready(self) -> bool:
-        if not self._open:
-            try:
-                self._files.lock()
-            except StartupError as error:
-                self._complain(str(error))
-                return False
-            self._open = True
-        return True
-
-    def _complain(self, reason: str) -> None:
-        # Not for each policy: a full disk is one piece of news.
-        if reason != self._complained:
-            self._complained = reason
-            self._log.warn("MTA-STS policies are not kept on disk: {reason}", reason=reason)
-
     def _load(self, domain: str) -> KeptPolicy | None:
-        if not self._ready():
+        if not self._side.ready():
             return None
         kept = self._read(file_name(domain))
         return kept if kept is not None and kept.domain == domain else None
 
     def _read(self, name: str) -> KeptPolicy | None:
         try:
-            file = self._files.open(name)
+            file = self._side.files.open(name)
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._complain(str(error))
+            self._side.complain(error)
             return None
         try:
             return parse_kept(file.read(0, _MOST_OCTETS))
         except OSError as error:
-            self._complain(str(error))
+            self._side.complain(error)
         except BadPolicy as error:
             self._log.warn("the kept MTA-STS policy {name} is removed: {error}", name=name, error=error)
             with suppress(OSError):
-                self._files.unlink(name)
+                self._side.files.unlink(name)
         finally:
             file.close()
         return None
 
     def _save(self, kept: KeptPolicy) -> None:
-        if not self._ready():
+        if not self._side.ready():
             return
         name = file_name(kept.domain)
         new = _NEW + hashlib.sha256(name.encode()).hexdigest()[:32]
         try:
-            with suppress(FileNotFoundError):
-                # Of a process that ended in the middle.
-                self._files.unlink(new)
-            file = self._files.create(new)
-            try:
-                file.append([dump_kept(kept)])
-                file.sync()
-            finally:
-                file.close()
-            self._files.rename(new, name)
-            self._files.sync_names()
+            self._side.replace(name, new, [dump_kept(kept)])
         except OSError as error:
-            self._complain(str(error))
-            with suppress(OSError):
-                self._files.unlink(new)
-        else:
-            self._complained = ""
+            self._side.complain(error)
 
     def _sweep(self, now: float) -> list[KeptPolicy]:
-        if not self._ready():
+        if not self._side.ready():
             return []
         left = []
         try:
-            for name in self._files.names():
+            for name in self._side.files.names():
                 if name.endswith(SUFFIX):
                     kept = self._read(name)
                     if kept is not None and kept.expires > now and file_name(kept.domain) == name:
                         left.append(kept)
                     elif kept is not None:
-                        self._files.unlink(name)
+                        self._side.files.unlink(name)
             left.sort(key=lambda kept: kept.expires)
             for kept in left[:-MOST_FILES]:
-                self._files.unlink(file_name(kept.domain))
+                self._side.files.unlink(file_name(kept.domain))
         except (OSError, StartupError) as error:
-            self._complain(str(error))
+            self._side.complain(error)
         return left[-MOST_FILES:]
 
 

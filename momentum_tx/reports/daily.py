@@ -79,6 +79,8 @@ class TLSReports:
         self._looker = facilities.agenda.alarm(self._look)
         self._under_way: dict[tuple[int, str], Deferred[None]] = {}
         self._loading: Deferred[Any] | None = None
+        #: Whether what is kept is not known yet.
+        self._waits = False
         self._running = False
         self.counts = TLSCounts()
 
@@ -111,12 +113,14 @@ class TLSReports:
                 self._save()
             self._loading = None
         elif self._loading is None:
+            self._waits = True
             self._loading = loading = self._store.load()
             loading.addCallback(lambda entries: self._threads.run(_imported, entries))
             loading.addCallbacks(self._loaded, lambda failure: failure.trap(SpoolError))
+            loading.addCallback(self._known)
 
     def _loaded(self, found: list[tuple[int, str, DomainCounts]]) -> None:
-        if not self._running or not self._settings().tlsrpt:
+        if not self._settings().tlsrpt:
             return
         for day, domain, counts in found:
             since = self.counts.find(day, domain)
@@ -124,6 +128,9 @@ class TLSReports:
                 counts.merge(since)
             self.counts.put(day, domain, counts)
         self._look()
+
+    def _known(self, _: object) -> None:
+        self._waits = False
 
     def stop(self) -> Deferred[None]:
         """
@@ -140,7 +147,11 @@ class TLSReports:
             done: Deferred[None] = Deferred()
             done.callback(None)
             return done
-        return self._store.save(self._entries(len(self.counts.dirty)))
+        # What is being read has to be added first: of a domain and day the last that is written counts.
+        kept: Deferred[None] = Deferred()
+        self._loading.addCallback(lambda _: self._store.save(self._entries(len(self.counts.dirty))))
+        self._loading.addBoth(lambda _: kept.callback(None))
+        return kept
 
     def close(self) -> None:
         """
@@ -179,7 +190,7 @@ class TLSReports:
         return entries
 
     def _save(self) -> None:
-        if self.counts.dirty:
+        if self.counts.dirty and not self._waits:
             self._store.save(self._entries(SAVED_AT_ONCE))
         if self.counts.dirty:
             self._saver.arm(SAVE_PAUSE)

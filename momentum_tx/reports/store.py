@@ -13,15 +13,15 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import SpoolError, StartupError
+from ..errors import SpoolError
 from ..interfaces.seams import IJournalFiles, IThreadExecutor
+from ..spool.side_files import SideFiles
 
 T = TypeVar("T")
 
@@ -50,10 +50,8 @@ class CountStore:
     _log = Logger()
 
     def __init__(self, files: IJournalFiles, threads: IThreadExecutor) -> None:
-        self._files = files
+        self._side = SideFiles(files, "counts of TLS sessions")
         self._threads = threads
-        self._open = False
-        self._complained = ""
         #: Octets that were in the file when it was written anew, and those that came since.
         self._size = 0
         self._appended = 0
@@ -76,9 +74,7 @@ class CountStore:
         """
         Let go of the directory; what is under way has ended by now.
         """
-        if self._open:
-            self._open = False
-            self._files.unlock()
+        self._side.close()
 
     def _next(self, instead: T, work: Callable[..., T], *args: Any) -> Deferred[T]:
         """
@@ -102,30 +98,14 @@ class CountStore:
 
     # What workers do.
 
-    def _ready(self) -> bool:
-        if not self._open:
-            try:
-                self._files.lock()
-            except StartupError as error:
-                self._complain(str(error))
-                return False
-            self._open = True
-        return True
-
-    def _complain(self, reason: str) -> None:
-        # A full disk is one piece of news.
-        if reason != self._complained:
-            self._complained = reason
-            self._log.warn("counts of TLS sessions are not kept on disk: {reason}", reason=reason)
-
     def _load(self) -> list[Entry]:
-        if not self._ready():
+        if not self._side.ready():
             return []
         found: dict[tuple[int, str], dict[str, Any]] = {}
         try:
             content = self._read()
         except OSError as error:
-            self._complain(str(error))
+            self._side.complain(error)
             return []
         bad = 0
         for line in content.split(b"\n"):
@@ -146,7 +126,7 @@ class CountStore:
 
     def _read(self) -> bytes:
         try:
-            file = self._files.open(NAME)
+            file = self._side.files.open(NAME)
         except FileNotFoundError:
             return b""
         pieces: list[bytes] = []
@@ -160,11 +140,11 @@ class CountStore:
         return b"".join(pieces)
 
     def _append(self, entries: Sequence[Entry]) -> None:
-        if not self._ready():
+        if not self._side.ready():
             return
         try:
             try:
-                file = self._files.open(NAME)
+                file = self._side.files.open(NAME)
             except FileNotFoundError:
                 self._rewrite(entries)
                 return
@@ -176,33 +156,22 @@ class CountStore:
             finally:
                 file.close()
         except OSError as error:
-            self._complain(str(error))
+            self._side.complain(error)
             return
-        self._complained = ""
+        self._side.kept()
         self._appended += sum(map(len, lines))
         if self._appended > max(SLACK, 2 * self._size):
             self._load()
 
     def _rewrite(self, entries: Sequence[Entry]) -> None:
-        if not self._ready():
+        if not self._side.ready():
             return
+        lines = [make_line(entry) for entry in entries]
         try:
-            with suppress(FileNotFoundError):
-                # Of a process that ended in the middle.
-                self._files.unlink(NEW)
-            file = self._files.create(NEW)
-            lines = [make_line(entry) for entry in entries]
-            try:
-                file.append([b"", *lines])
-                file.sync()
-            finally:
-                file.close()
-            self._files.rename(NEW, NAME)
-            self._files.sync_names()
+            self._side.replace(NAME, NEW, [b"", *lines])
         except OSError as error:
-            self._complain(str(error))
+            self._side.complain(error)
         else:
-            self._complained = ""
             self._size, self._appended = sum(map(len, lines)), 0
 
 

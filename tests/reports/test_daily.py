@@ -269,6 +269,30 @@ class StoryTests(DailyCase):
         world.advance(REST + SPREAD)
         self.assertEqual(len(self.posted(world)), 1)
 
+    def test_stop_while_loading(self) -> None:
+        """
+        Nor is anything lost by a stop, or by a minute that passes, before what is kept was read.
+        """
+        for wait in (0.0, 200.0):
+            world = self.daily()
+            self.tell(world, GOOD, GOOD)
+            world.stop()
+            world.build()
+            world.threads.delay = 150.0
+            world.service.privilegedStartService()
+            world.service.startService()
+            world.advance(0)
+            self.tell(world, GOOD)
+            world.advance(wait)
+            self.assertEqual(len(list(world.service.reports.counts.before(day_of(EPOCH) + 1))), 1)
+            world.service.stopService()
+            world.advance(2000)
+            world.build()
+            world.start()
+            world.advance(REST + SPREAD)
+            (report,) = self.posted(world)
+            self.assertEqual(report["policies"][0]["summary"]["total-successful-session-count"], 3)
+
     def test_stop_while_sending(self) -> None:
         """
         A report that is under way when the service stops is sent after the next start.
