@@ -112,7 +112,7 @@ def signed(threads: int, count: int, inline: bool = False) -> tuple[float, float
             f'[global]\ndkim_threads = {threads}\n[dkim."example.com".selector.r]\nkeyfile = "{file.name}"\n', "-"
         )
         seams = real_seams(real)
-        signer = Signer(lambda: config, OutboundHooks(), seams.threads, real, time.time)
+        signer = Signer(lambda: config, OutboundHooks(), seams.computing, real, time.time)
         signer.use(load_keys(config, []))
     waiting = _messages(count)
     reception = Reception.__new__(Reception)
@@ -136,7 +136,7 @@ def signed(threads: int, count: int, inline: bool = False) -> tuple[float, float
         done += 1
         if done == count:
             ended = time.perf_counter(), time.process_time()
-            seams.threads.stop()
+            seams.computing.stop()
             real.stop()
         one()
 

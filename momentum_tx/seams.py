@@ -29,6 +29,8 @@ from .turns import ThreadOnlooker
 
 #: Workers for syncs and body reads: one sync runs at a time, the rest read.
 WORKERS: Final = 4
+#: Workers for arithmetic; how many work at once is said by whoever has work (``dkim_threads``), and no more exist.
+MOST_COMPUTING: Final = 64
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Seams:
     What touches the world: the seams, and the two services that exist
     once per world.
 
+    :ivar threads: do what waits, for disks mostly.
+    :ivar computing: do what computes, so that nothing that waits for a disk waits for arithmetic as well.
     :ivar resolver: made for the service's settings; raises :class:`OSError` if a file they name cannot be read.
     :ivar https: made for a resolver, the addresses that are prohibited, and the service's settings; raises
         :class:`OSError` or :class:`ValueError` if a file they name cannot be read or has no certificate.
@@ -50,6 +54,7 @@ class Seams:
     listener: IListener
     files: Callable[[str], IJournalFiles]
     threads: IThreadExecutor
+    computing: IThreadExecutor
     onlooker: IOnlooker
     tls: ITLSUpgrade
     resolver: Callable[[GlobalSettings], IResolver]
@@ -89,6 +94,7 @@ def real_seams(reactor: Any) -> Seams:
         listener=net_dialer.EndpointListener(reactor),
         files=DirectoryFiles,
         threads=ReactorThreads(reactor, WORKERS),
+        computing=ReactorThreads(reactor, MOST_COMPUTING),
         onlooker=ThreadOnlooker(reactor),
         tls=OpenSSLUpgrade(),
         resolver=resolver,

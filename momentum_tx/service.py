@@ -159,7 +159,7 @@ class OutboundService(Service, Commands):
             self.delivery.choice.choose,
             self.delivery.enqueue,
         )
-        self._signer = Signer(self._current, self.hooks, seams.threads, reactor, clock)
+        self._signer = Signer(self._current, self.hooks, seams.computing, reactor, clock)
         self._signer.use(load_keys(config, config.warnings))
         self.reports = TLSReports(
             self._facilities,
@@ -285,6 +285,7 @@ class OutboundService(Service, Commands):
         self._agenda.stop()
         # The process does not end while a worker waits for work.
         self._seams.threads.stop()
+        self._seams.computing.stop()
         self._sts_store.close()
         self.reports.close()
 

@@ -2,9 +2,8 @@
 Signs mail at the door: once, when nothing changes it any more, before it is
 kept.  What is spooled is what was signed.
 
-Bodies that are large and keys that are slow are the business of threads; at
-most so many work at once that the journal's calls keep finding one, and what
-waits has a bound.
+Bodies that are large and keys that are slow are the business of threads, of
+which ``dkim_threads`` work at once; what waits has a bound.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class GlobalSettings:
         choices=("refuse", "accept"),
     )
     dkim_threads: int = option(
-        2, "Most threads that sign mail at once (ours).", "threads", GLOBAL, minimum=1, maximum=3
+        2, "Most threads that sign mail at once (ours).", "threads", GLOBAL, minimum=1, maximum=64
     )
     dkim_max_waiting: int = option(
         10_000,

@@ -163,6 +163,7 @@ class World:
             listener=self.host,
             files=self._directory,
             threads=self.threads,
+            computing=self.threads,
             onlooker=self.onlooker,
             tls=self.tls,
             resolver=self._resolver,
