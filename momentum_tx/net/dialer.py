@@ -5,8 +5,8 @@ We open, bind and connect the socket ourselves instead of asking
 ``reactor.connectTCP``, for three reasons: a hook wants the descriptor between
 bind and connect; ``IP_BIND_ADDRESS_NO_PORT`` must be set before bind, or one
 source address has a single port range over all destinations; and a failure must
-be known by its errno.  The connected descriptor is then given to the reactor
-with ``adoptStreamConnection``.
+be known by its errno.  The connected socket then becomes a transport that
+:mod:`~momentum_tx.net.prompt` describes.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocol, IProtocolFactory, IReadWriteDescriptor
-from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from ..errors import DialFailed
 from ..flags import ConnFlag
 from ..interfaces.seams import IConnectedStream, IDial, IDialer, IListener
-from .failures import connect_failure, is_shortage, local_failure, timed_out
+from .failures import connect_failure, local_failure, timed_out
+from .prompt import adopt, hasten
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorFDSet, IReactorSocket, IReactorTCP, IReactorTime
+    from twisted.internet.interfaces import IReactorFDSet, IReactorTCP, IReactorTime
 
-    class _DialReactor(IReactorFDSet, IReactorSocket, IReactorTCP, IReactorTime):
+    class _DialReactor(IReactorFDSet, IReactorTCP, IReactorTime):
         """
         What the real dialer asks of the reactor.
         """
@@ -48,47 +47,19 @@ def _is_ipv6(host: str) -> bool:
     return ":" in host
 
 
-class _Spare:
-    """
-    A descriptor that is kept for what cannot wait until there is one.
-    """
-
-    def __init__(self) -> None:
-        self._fd = -1
-
-    def keep(self) -> None:
-        """
-        Have one from now on, if there is one.
-        """
-        if self._fd < 0:
-            with suppress(OSError):
-                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        self.give()
-
-    def give(self) -> None:
-        """
-        Let go of it: the next one who wants one gets it.
-        """
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
 @implementer(IConnectedStream)
 class _Stream:
     """
     A connected socket that no protocol has yet.
     """
 
-    def __init__(self, reactor: Any, sock: socket.socket, spare: _Spare) -> None:
+    def __init__(self, reactor: Any, sock: socket.socket) -> None:
         self._reactor = reactor
-        self._spare = spare
         self._socket: socket.socket | None = sock
         self._fileno = sock.fileno()
         self.local: tuple[str, int] = sock.getsockname()[:2]
-        self.peer: tuple[str, int] = sock.getpeername()[:2]
+        self._name: tuple[Any, ...] = sock.getpeername()
+        self.peer: tuple[str, int] = self._name[:2]
 
     def fileno(self) -> int:
         return self._fileno
@@ -98,40 +69,12 @@ class _Stream:
         if sock is None:
             raise RuntimeError("this connection was started or closed already")
         self._socket = None
-        try:
-            # It duplicates the descriptor, so ours is closed on every path.
-            try:
-                self._adopt(sock, protocol)
-            except OSError as error:
-                if not is_shortage(error):
-                    raise
-                self._spare.give()
-                self._adopt(sock, protocol)
-        finally:
-            sock.close()
-            self._spare.keep()
-
-    def _adopt(self, sock: socket.socket, protocol: IProtocol) -> None:
-        self._reactor.adoptStreamConnection(sock.fileno(), sock.family, _OneProtocol(protocol))
+        adopt(self._reactor, sock, self._name, protocol)
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-class _OneProtocol(Factory):
-    """
-    Hands out one protocol that exists already.
-    """
-
-    noisy = False
-
-    def __init__(self, protocol: IProtocol) -> None:
-        self._protocol = protocol
-
-    def buildProtocol(self, addr: object) -> Any:
-        return self._protocol
 
 
 @implementer(IDial, IReadWriteDescriptor)
@@ -144,12 +87,10 @@ class _Dial:
         self,
         reactor: Any,
         sock: socket.socket,
-        spare: _Spare,
         connected: Callable[[IConnectedStream], object],
         failed: Callable[[DialFailed], object],
     ) -> None:
         self._reactor = reactor
-        self._spare = spare
         self._socket: socket.socket | None = sock
         self._fileno = sock.fileno()
         self._connected = connected
@@ -178,7 +119,7 @@ class _Dial:
             self._failed(connect_failure(number))
             return
         try:
-            stream = _Stream(self._reactor, sock, self._spare)
+            stream = _Stream(self._reactor, sock)
         except OSError:
             # The peer was gone again before it could be named.
             sock.close()
@@ -218,7 +159,7 @@ class SocketDialer:
     """
     Dials with non-blocking sockets of its own.
 
-    :param reactor: provides ``IReactorFDSet``, ``IReactorSocket`` and ``IReactorTime``.
+    :param reactor: provides ``IReactorFDSet`` and ``IReactorTime``.
     :param make_socket: opens a socket of a family and type; for tests of what
         the kernel may refuse.
     """
@@ -230,7 +171,6 @@ class SocketDialer:
         # for every write that does not fill a segment.
         self._nodelay = True
         self._buffer_size = 0
-        self._spare = _Spare()
 
     def tune(self, nodelay: bool, buffer_size: int) -> None:
         self._nodelay = nodelay
@@ -245,7 +185,6 @@ class SocketDialer:
         connected: Callable[[IConnectedStream], object],
         failed: Callable[[DialFailed], object],
     ) -> IDial:
-        self._spare.keep()
         family = socket.AF_INET6 if _is_ipv6(host) else socket.AF_INET
         try:
             sock = self._make_socket(family, socket.SOCK_STREAM)
@@ -292,7 +231,7 @@ class SocketDialer:
         if number not in (0, errno.EINPROGRESS):
             raise connect_failure(number)
         # A connect that succeeded at once is writable at once: same path.
-        return _Dial(self._reactor, sock, self._spare, connected, failed)
+        return _Dial(self._reactor, sock, connected, failed)
 
 
 @implementer(IListener)
@@ -310,7 +249,7 @@ class EndpointListener:
         except TypeError as error:
             # What Twisted raises for an argument that the kind of endpoint does not have.
             raise ValueError(str(error)) from None
-        return endpoint.listen(factory)
+        return endpoint.listen(factory).addCallback(hasten)
 
 
 def plumbed(address: str) -> bool:

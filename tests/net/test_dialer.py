@@ -59,9 +59,7 @@ class SelectReactor:
 
     def __init__(self) -> None:
         self.writers: list[Any] = []
-        self.adopted: list[tuple[int, int, Any]] = []
-        #: Raised by ``adoptStreamConnection``.
-        self.refuse: Exception | None = None
+        self.readers: list[Any] = []
 
     def addWriter(self, writer: Any) -> None:
         self.writers.append(writer)
@@ -70,10 +68,12 @@ class SelectReactor:
         if writer in self.writers:
             self.writers.remove(writer)
 
-    def adoptStreamConnection(self, fileDescriptor: int, addressFamily: int, factory: Any) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        self.adopted.append((os.dup(fileDescriptor), addressFamily, factory))
+    def addReader(self, reader: Any) -> None:
+        self.readers.append(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        if reader in self.readers:
+            self.readers.remove(reader)
 
     def turn(self) -> None:
         """
@@ -127,8 +127,9 @@ class DialerTests(SynchronousTestCase):
         """
         for stream in self.streams:
             stream.close()
-        for descriptor, _, _ in self.reactor.adopted:
-            os.close(descriptor)
+        for transport in list(self.reactor.readers):
+            transport.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.reactor.readers, [])
         self.assertEqual(self.reactor.writers, [])
         self.assertEqual(open_sockets() - self.before, set())
 
@@ -325,34 +326,21 @@ class DialerTests(SynchronousTestCase):
 
     def test_last_descriptor(self) -> None:
         """
-        A connection that there is already is taken over though that needs one descriptor
-        more than the process may have for a moment; and again the next time.
+        A connection that there is already needs no other descriptor to be taken over.
         """
         server = self.server()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        for number in range(1, 3):
-            self.dial(*server.getsockname())
-            self.reactor.turn()
-            stream = self.streams.pop()
-            first_free = os.dup(0)
-            os.close(first_free)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, hard))
-            try:
-                self.assertRaises(OSError, os.dup, 0)
-                stream.start(Protocol())
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            self.assertEqual(len(self.reactor.adopted), number)
-
-    def test_not_taken_over(self) -> None:
-        """
-        Whatever else goes wrong when a connection is taken over is not tried again.
-        """
-        server = self.server()
         self.dial(*server.getsockname())
         self.reactor.turn()
-        self.reactor.refuse = OSError(errno.EBADF, "closed")
-        self.assertRaises(OSError, self.streams.pop().start, Protocol())
+        first_free = os.dup(0)
+        os.close(first_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, hard))
+        try:
+            self.assertRaises(OSError, os.dup, 0)
+            self.streams.pop().start(Protocol())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(len(self.reactor.readers), 1)
 
     def test_not_prepared(self) -> None:
         """
@@ -449,29 +437,28 @@ class DialerTests(SynchronousTestCase):
 
     def test_start(self) -> None:
         """
-        The reactor is given the descriptor and the protocol; ours is closed.
+        The protocol has the connection, with the descriptor that it had; it is started once.
         """
-        for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
-            self.dial(host, self.server(host).getsockname()[1])
+        for host in ("127.0.0.1", "::1"):
+            server = self.server(host)
+            self.dial(host, server.getsockname()[1])
             self.reactor.turn()
-            stream = self.streams[-1]
+            stream = self.streams.pop()
             protocol = Protocol()
             fd = stream.fileno()
             stream.start(protocol)
-            _, adopted_family, factory = self.reactor.adopted[-1]
-            self.assertEqual(adopted_family, family)
-            self.assertIs(factory.buildProtocol(None), protocol)
-            self.assertRaises(OSError, os.fstat, fd)
+            transport: Any = protocol.transport
+            self.assertEqual(transport.fileno(), fd)
+            self.assertEqual((transport.getPeer().host, transport.getPeer().port), stream.peer)
+            self.assertEqual((transport.getHost().host, transport.getHost().port), stream.local)
+            self.assertIn(f"Protocol to {host} port {stream.peer[1]}", repr(transport))
+            self.assertEqual(self.reactor.readers[-1:], [transport])
             self.assertRaises(RuntimeError, stream.start, protocol)
-
-    def test_start_refused(self) -> None:
-        """
-        If the reactor does not take it, the descriptor is closed all the same.
-        """
-        self.dial("127.0.0.1", self.server().getsockname()[1])
-        self.reactor.turn()
-        self.reactor.refuse = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self.assertRaises(OSError, self.streams[0].start, Protocol())
+            stream.close()
+            accepted, _ = server.accept()
+            self.addCleanup(accepted.close)
+            transport.write(b"still open")
+            self.assertEqual(accepted.recv(100), b"still open")
 
     def test_closed_stream(self) -> None:
         """
