@@ -23,6 +23,31 @@ from .test_service import ServiceCase
 _MOUNT = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
 
 
+#: The service, without the directory that it keeps its process id in.
+_TWISTD = [
+    sys.executable,
+    "-c",
+    "from twisted.scripts.twistd import run; run()",
+    "-n",
+    "--pidfile=",
+    "momentum-tx",
+]
+#: Root may do whatever the modes of files say; without these it may not.
+_PRIVILEGES = "-dac_override,-dac_read_search"
+
+
+class Unprivileged(Program):
+    """
+    ``twistd momentum-tx`` for which the modes of files count, whoever runs the tests.
+    """
+
+    def __init__(self, directory: str, *arguments: str) -> None:
+        restrained = [require("setpriv"), f"--bounding-set={_PRIVILEGES}"] if os.geteuid() == 0 else []
+        super().__init__([*restrained, *_TWISTD, *arguments], directory)
+
+    ready = Twistd.ready
+
+
 class OwnDisk(Program):
     """
     ``twistd momentum-tx`` whose state is on a disk of its own.
@@ -34,8 +59,7 @@ class OwnDisk(Program):
         require("mount")
         self.state = f"{directory}/state"
         os.makedirs(self.state, exist_ok=True)
-        start = "from twisted.scripts.twistd import run; run()"
-        twistd = [sys.executable, "-c", start, "-n", "--pidfile=", "momentum-tx", *arguments]
+        twistd = [*_TWISTD, *arguments]
         super().__init__([require("unshare"), "-m", "sh", "-c", _MOUNT, "sh", options, self.state, *twistd], directory)
 
     ready = Twistd.ready

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint
 
 from .running import Sink, free_port, until
-from .storage import FailingCalls, OwnDisk, StorageCase, need_mounts
+from .storage import FailingCalls, OwnDisk, StorageCase, Unprivileged, need_mounts
 from .test_service import SHORT
 
 
@@ -23,9 +23,13 @@ class _Case(StorageCase):
     One destination, which may be closed for a time.
     """
 
-    async def begin(self, options: str = "", closed: bool = False, disk: str = "") -> None:
+    async def begin(self, options: str = "", closed: bool = False, disk: str = "", modes: bool = False) -> None:
         """
-        Start the service, on a disk of its own if *disk* says how it is mounted.
+        Start the service.
+
+        :param closed: whether the destination is.
+        :param disk: how the service's own disk is mounted; empty for none.
+        :param modes: whether the modes of files count for it.
         """
         self.sink_port = free_port()
         self.sink_ = Sink()
@@ -33,8 +37,11 @@ class _Case(StorageCase):
             await self.open_sink()
         log = f'log_dir = "{self.directory}/log"\n'
         self.configure(f'[domain."d.test"]\nroutes = ["127.0.0.1:{self.sink_port}"]\n', SHORT + log + options)
-        if disk:
-            service: Any = OwnDisk(self.directory, disk, "--config", self.path)
+        if disk or modes:
+            arguments = ("--config", self.path)
+            service: Any = (
+                OwnDisk(self.directory, disk, *arguments) if disk else Unprivileged(self.directory, *arguments)
+            )
             self.service = service
             self.addCleanup(service.kill)
             await service.ready(self.port)
@@ -238,3 +245,25 @@ class VanishingTests(_Case):
         self.assertEqual(await self.send_many("gone", 10), 0)
         self.assertEqual({code // 100 for code, _ in self.refused.values()}, {4})
         await until(lambda: self.told("was removed"), "the reason")
+
+    async def test_permissionLost(self) -> None:
+        """
+        A directory that may not be looked into any more: the segment there is grows, nothing
+        that was accepted is lost, and when it may be looked into again mail goes on as before.
+        """
+        spool = os.path.join(self.directory, "state", "spool")
+        await self.begin("segment_size = 4096\nmax_resident_messages = 0\n", closed=True, modes=True)
+        await self.send_many("before", 20)
+        self.assertEqual(len(self.accepted), 20)
+        os.chmod(spool, 0)
+        self.addCleanup(os.chmod, spool, 0o700)
+        await self.send_many("during", 60)
+        self.assertEqual({code for code, _ in self.refused.values()} - {452}, set())
+        await self.open_sink()
+        await until(lambda: self.told("Permission denied"), "the reason")
+        os.chmod(spool, 0o700)
+        await self.until_accepted("after")
+        await self.all_arrived(self.sink_)
+        self.service.signal("TERM")
+        self.assertEqual(await self.service.ended, 0)
+        self.settle_accounts(self.sink_.arrived)

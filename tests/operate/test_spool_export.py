@@ -191,16 +191,16 @@ class ExportTests(SpoolOnDisk):
 
         self.patch(os, "fsync", noted)
         out = FilesOut(self.target)
-        for number in range(300):
+        for number in range(600):
             out.write(str(number), b"x" * number)
         before = len(os.listdir("/proc/self/fd"))
-        self.assertLess(len(out._open), 129)
+        self.assertLess(len(out._open), 256)
         out.close()
         self.assertLess(len(os.listdir("/proc/self/fd")), before)
         inodes = {entry.inode() for entry in os.scandir(self.target)}
         self.assertEqual(inodes - set(synced), set())
         self.assertIn(os.stat(self.target).st_ino, synced)
-        self.assertEqual(Path(self.target, "299").stat().st_size, 299)
+        self.assertEqual(Path(self.target, "599").stat().st_size, 599)
 
     def test_choice(self) -> None:
         """
