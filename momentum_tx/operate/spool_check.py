@@ -19,6 +19,11 @@ from .spool_reading import Reading, SegmentReport
 _LITTLE: Final = 4 * RESERVE
 #: Files that may still be made, below which a warning is given.
 _FEW: Final = 100
+#: Files that somebody was writing when his process ended, by the end of their names; all that is in them is elsewhere.
+_LEFT: Final = {
+    "seg.new": "a segment that was never finished: a start removes it",
+    "tmp": "a segment that an import or a repair never finished: the next one removes it",
+}
 #: What to do about records or segments of an unknown version.
 NEWER: Final = (
     "It was written by a newer version of this program: use that version, or move the spool away and start with an"
@@ -146,7 +151,9 @@ def _of_directory(reading: Reading) -> Iterator[Finding]:
         else:
             yield Finding(Weight.NOTE, printable(foreign.name), f"{foreign.what}: never opened")
     for name in look.others:
-        yield Finding(Weight.NOTE, printable(name), "nothing of the spool's: ignored")
+        yield Finding(
+            Weight.NOTE, printable(name), _LEFT.get(name.partition(".")[2], "nothing of the spool's: ignored")
+        )
     for name in look.aside:
         yield Finding(Weight.NOTE, printable(name), "was set aside earlier; `spool repair` looks for mail in it")
     for name in look.used:

@@ -238,6 +238,20 @@ class CheckTests(SpoolOnDisk):
             self.assertTrue(all(char.isprintable() or char == "\n" for char in text), name)
             os.unlink(path)
 
+    def test_unfinished(self) -> None:
+        """
+        What somebody has left half written is told for what it is.
+        """
+        self.filled()
+        for name, words in (
+            ("000000000009.seg.new", "a start removes it"),
+            ("unfinished.tmp", "the next one removes it"),
+        ):
+            path = Path(self.path, name)
+            path.write_bytes(b"x")
+            self.finding("note", "never finished", words)
+            path.unlink()
+
     def test_notes(self) -> None:
         """
         What was set aside, who may look in, and how little space there is.
