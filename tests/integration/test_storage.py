@@ -18,7 +18,7 @@ from .storage import FailingCalls, OwnDisk, StorageCase, Unprivileged, need_moun
 from .test_service import SHORT
 
 
-class _Case(StorageCase):
+class DestinationCase(StorageCase):
     """
     One destination, which may be closed for a time.
     """
@@ -89,7 +89,7 @@ class _Case(StorageCase):
         self.fail("mail is not taken again")
 
 
-class FullDiskTests(_Case):
+class FullDiskTests(DestinationCase):
     """
     No space left.
     """
@@ -151,7 +151,7 @@ class FullDiskTests(_Case):
         self.settle_accounts(self.sink_.arrived)
 
 
-class FailingDiskTests(_Case):
+class FailingDiskTests(DestinationCase):
     """
     System calls that fail.
     """
@@ -229,7 +229,7 @@ class FailingDiskTests(_Case):
         self.settle_accounts(self.sink_.arrived)
 
 
-class VanishingTests(_Case):
+class VanishingTests(DestinationCase):
     """
     The directory goes away.
     """
