@@ -105,7 +105,8 @@ def records_in(octets: bytes) -> Iterator[dict[str, Any]]:
         elif isinstance(meta, records.Intent):
             record["indexes"] = list(meta.positions)
         else:
-            record["indexes"] = [] if meta is None else [meta.position]
+            position = getattr(meta, "position", None)
+            record["indexes"] = [] if position is None else [position]
         yield record
         at = end
 
