@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..spool.records import segment_number
+
 #: Kinds of records after which a message is over.
 _ENDS: Final = ("delivered", "failed")
 
@@ -155,6 +157,8 @@ class Evidence:
         for begun in self._pending.values():
             if begun["operation"] == "append":
                 self._append(begun)
+            elif begun["operation"] == "rename" and not os.path.exists(os.path.join(self._spool, begun["name"])):
+                self._done(begun)
         self._pending.clear()
         for name, segment in self._segments.items():
             try:
@@ -194,12 +198,18 @@ class Evidence:
         wait for an operator.
         """
         waiting: set[str] = set()
+        held: set[str] = set()
         over = self.ended()
         for entry in self._entries():
-            if entry.kind in ("reception", "requeued"):
+            if entry.kind == "reception":
+                # It may be a copy of one whose mail is held by now.
+                waiting.update(set(entry.whom) - held)
+            elif entry.kind == "requeued":
                 waiting.update(entry.whom)
+                held.difference_update(entry.whom)
             elif entry.kind == "held":
                 waiting.difference_update(entry.whom)
+                held.update(entry.whom)
         return waiting - over
 
     def intended(self, recipient: str) -> bool:
@@ -217,13 +227,16 @@ class Evidence:
         """
         return any(
             entry.kind == "reception" and recipient in entry.whom and entry.end <= segment.durable
-            for segment in self._segments.values()
+            for name, segment in self._segments.items()
+            if segment_number(name) is not None
             for entry in segment.entries
         )
 
     def _entries(self) -> Iterator[Entry]:
         for name in sorted(self._segments):
-            yield from self._segments[name].entries
+            # What is made under another name is nothing to a start before it has its own.
+            if segment_number(name) is not None:
+                yield from self._segments[name].entries
 
     # Steps that were made.
 
@@ -232,12 +245,14 @@ class Evidence:
         if operation == "append":
             self._append(begun)
         elif operation == "sync":
-            segment = self._segments.setdefault(begun["name"], Segment())
-            segment.durable = max(segment.durable, begun["length"])
+            synced = self._segments.setdefault(begun["name"], Segment())
+            synced.durable = max(synced.durable, begun["length"])
         elif operation == "truncate":
             self._segments.setdefault(begun["name"], Segment()).cut(begun["length"])
         elif operation == "rename":
-            self._segments.pop(begun["name"], None)
+            segment = self._segments.pop(begun["name"], None)
+            if segment is not None and segment_number(begun["new"]) is not None:
+                self._segments[begun["new"]] = segment
 
     def _append(self, begun: dict[str, Any]) -> None:
         segment = self._segments.setdefault(begun["name"], Segment())

@@ -74,7 +74,7 @@ SCENARIOS: Final = {
         Scenario(
             "broken disk",
             "a sync fails, and so does the repair at first",
-            faults=(("sync in sync", 2, 1, errno.EIO), ("create in make_segment", 2, 2, errno.EIO)),
+            faults=(("sync in sync", 2, 1, errno.EIO), ("create", 2, 2, errno.EIO)),
         ),
         Scenario(
             "full disk",

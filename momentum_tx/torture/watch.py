@@ -73,7 +73,7 @@ class Fault:
     """
     Steps that fail.
 
-    :ivar step: their kind.
+    :ivar step: their kind, or what is done for any.
     :ivar first: the first one that does, counted from 1.
     :ivar count: how many do.
     :ivar errno: with what.
@@ -95,7 +95,11 @@ def records_in(octets: bytes) -> Iterator[dict[str, Any]]:
         at = records.SEGMENT_HEADER
         yield {"kind": "header", "key": 0, "start": 0, "end": at, "indexes": []}
     while at < len(octets):
-        head = records.decode_head(octets[at : at + records.RECORD_HEADER])
+        try:
+            head = records.decode_head(octets[at : at + records.RECORD_HEADER])
+        except records.RecordError:
+            yield _no_record(at, len(octets))
+            return
         begins = at + records.RECORD_HEADER
         meta = records.decode(head.kind, octets[begins : begins + head.meta_length])
         end = begins + head.meta_length + head.body_length
@@ -109,6 +113,10 @@ def records_in(octets: bytes) -> Iterator[dict[str, Any]]:
             record["indexes"] = [] if position is None else [position]
         yield record
         at = end
+
+
+def _no_record(start: int, end: int) -> dict[str, Any]:
+    return {"kind": "octets", "key": 0, "start": start, "end": end, "indexes": []}
 
 
 class Watch:
@@ -153,8 +161,8 @@ class Watch:
         place = _place()
         kinds = [f"{operation} {subject}{place}" for subject in subjects] or [f"{operation}{place}"]
         with self._lock:
-            self._counts.update(kinds)
-            here = {kind: self._counts[kind] for kind in kinds}
+            self._counts.update({*kinds, operation})
+            here = {kind: self._counts[kind] for kind in (*kinds, operation)}
             self._number += 1
             number = self._number
             self._trace.note("begin", number=number, operation=operation, kinds=kinds, **facts)
@@ -226,10 +234,10 @@ class WatchedFile:
         """
         octets = b"".join(buffers)
         found: list[dict[str, Any]]
-        if records.segment_number(self.name) is None:
-            found = [{"kind": "octets", "key": 0, "start": 0, "end": len(octets), "indexes": []}]
-        else:
+        if records.segment_number(self.name) is not None or octets.startswith(records.SEGMENT_MAGIC):
             found = list(records_in(octets))
+        else:
+            found = [_no_record(0, len(octets))]
         first: dict[str, dict[str, Any]] = {}
         for record in found:
             first.setdefault(record["kind"], record)
@@ -317,7 +325,7 @@ class WatchedFiles:
         """
         See :class:`~momentum_tx.interfaces.seams.IJournalFiles`.
         """
-        self._watch.step("rename", lambda: self._inner.rename(name, new), name=name)
+        self._watch.step("rename", lambda: self._inner.rename(name, new), name=name, new=new)
 
     def unlink(self, name: str) -> None:
         """

@@ -89,6 +89,36 @@ class EvidenceTests(SynchronousTestCase):
         self.append("requeued")
         self.assertEqual(self.evidence.waiting(), {"a", "b"})
 
+    def test_copied(self) -> None:
+        """
+        A copy of a reception changes nothing for those of its messages that are held or over.
+        """
+        self.append("reception", "held")
+        self.append("reception", name="000000000002.seg")
+        self.assertEqual(self.evidence.waiting(), {"b"})
+
+    def test_renamed(self) -> None:
+        """
+        What was written under another name counts under the segment's; what was put away does not count.
+        """
+        self.append("reception", name=f"{NAME}.new")
+        self.step("sync", length=10, name=f"{NAME}.new")
+        self.assertEqual((self.evidence.waiting(), self.evidence.durable("a")), (set(), False))
+        self.step("rename", name=f"{NAME}.new", new=NAME)
+        self.left(10)
+        self.assertEqual((self.evidence.waiting(), self.evidence.durable("a")), ({"a", "b"}, True))
+        self.step("rename", new=f"{NAME}.bad")
+        self.assertEqual(self.evidence.waiting(), set())
+
+    def test_killedInRename(self) -> None:
+        """
+        Where the kill came before a renaming was noted as made, the old name says whether it was.
+        """
+        self.append("reception", name=f"{NAME}.new")
+        self.step("rename", "", name=f"{NAME}.new", new=NAME)
+        self.left(10)
+        self.assertEqual(self.evidence.waiting(), {"a", "b"})
+
     def test_withdrawn(self) -> None:
         """
         A withdrawal is the end of all its messages.

@@ -64,6 +64,13 @@ class RecordsTests(SynchronousTestCase):
         header = records.encode_segment_header(records.SegmentHeader(1, 9))
         self.assertEqual([record["kind"] for record in records_in(header + INTENT)], ["header", "intent"])
 
+    def test_no_records(self) -> None:
+        """
+        Where there is no record whatever follows is octets.
+        """
+        first, second = records_in(INTENT + b"something else, of some length")
+        self.assertEqual((first["kind"], second["kind"], second["start"]), ("intent", "octets", len(INTENT)))
+
     def test_outcomes(self) -> None:
         """
         Key, indexes and place of each record.
@@ -213,6 +220,26 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.trace.notes[-1]["event"], "failed")
         self.assertTrue(self.watch.failing)
         file.sync()
+
+    def test_faultOfAnyKind(self) -> None:
+        """
+        A fault may be of all that do the same, whoever does it.
+        """
+        files = self.files("", Fault("create", 2, 1, errno.EIO))
+        files.create("a")
+        self.assertRaises(OSError, jobs.make_segment, files, Segment(1, 9))
+        files.create("b")
+
+    def test_newName(self) -> None:
+        """
+        A segment may be made under another name; what is set aside is octets.
+        """
+        files = self.files()
+        header = records.encode_segment_header(records.SegmentHeader(1, 9))
+        files.create("000000000001.seg.new").append([header, INTENT])
+        files.create("000000000001.seg-56.bad").append([DELIVERED])
+        self.assertEqual(self.kinds()[2:4], ["append header", "append intent"])
+        self.assertEqual(self.kinds()[-1], "append octets")
 
     def test_file(self) -> None:
         """
