@@ -309,7 +309,7 @@ class NoSpool:
         self._delivered = delivered
         self._waiting: list[Callable[[None], object]] = []
 
-    def start(self, found: object) -> Deferred[int]:
+    def start(self, found: object, taking: object = None) -> Deferred[int]:
         """
         There is nothing.
         """

@@ -248,7 +248,7 @@ class OutboundService(Service, Commands):
         self.mainlog.start(self._reactor)
         self._configure_traces()
         try:
-            self._starting = self.spool.start(self._found)
+            self._starting = self.spool.start(self._found, self._taking)
             self._raise_at_once(self._starting)
             for description in self._config.global_settings.smtp_listen:
                 self._listen(description)
@@ -354,6 +354,10 @@ class OutboundService(Service, Commands):
             self._facilities.ids.seen(message.id)
         self.delivery.enqueue(messages)
 
+    def _taking(self) -> None:
+        # Old mail is still being read; clients are not to wait for that.
+        self._injection.start()
+
     def _ready(self, count: int) -> None:
         if count:
             self._log.info("{count} messages were found in the spool", count=count)
@@ -362,7 +366,6 @@ class OutboundService(Service, Commands):
                 "{count} messages are held: nobody knows whether their peers have them, and they wait to be released",
                 count=len(self.delivery.held),
             )
-        self._injection.start()
 
     def _start_failed(self, failure: Any) -> None:
         self._log.failure("the spool cannot be read, nothing is received or delivered", failure)

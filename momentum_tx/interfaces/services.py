@@ -296,9 +296,10 @@ class ISpool(Interface):
     and one envelope with all recipients.  Recipients are named by their index.
     """
 
-    def start(found: Callable[[Sequence[Any]], object]) -> Deferred[int]:
+    def start(found: Callable[[Sequence[Any]], object], taking: Callable[[], object] | None = None) -> Deferred[int]:
         """
-        Open, recover what is there, and hand it over in batches.
+        Open, recover what is there, and hand it over in batches.  What is handed over may be
+        delivered at once, while the rest is still being read.
 
         :param found: called with lists of live messages
             (:class:`~momentum_tx.queues.message.Message`, their ``num_retries``,
@@ -306,6 +307,8 @@ class ISpool(Interface):
             waits for an operator ``next_attempt`` is :data:`~momentum_tx.queues.message.HELD`, and of one
             that was under way and is to be taken for delivered
             :data:`~momentum_tx.queues.message.ASSUMED`.
+        :param taking: called once when receptions are taken, the youngest of the old mail has been handed
+            over, and the rest may not have been.
         :returns: fires with the number of messages found when all are handed
             over; fails with :class:`~momentum_tx.errors.StartupError`.
         """

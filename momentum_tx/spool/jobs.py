@@ -28,6 +28,9 @@ from .segments import Segment
 #: Octets copied at once when damaged stretches are set aside.
 _COPY: Final = 1 << 20
 
+#: What a file is called, behind its name, that is no segment before it is whole.
+UNFINISHED: Final = ".new"
+
 #: Errors that mean that the disk is full, not broken.
 FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
@@ -46,21 +49,49 @@ def explain(error: OSError, name: str = "") -> str:
     return f"{error.filename or name or 'spool'}: {error.strerror or error}"
 
 
-def make_segment(files: IJournalFiles, segment: Segment, buffers: Sequence[bytes] = ()) -> IJournalFile:
+def make_segment(files: IJournalFiles, segment: Segment) -> IJournalFile:
     """
-    A new segment on disk, name and all, holding *buffers*.
+    A new, empty segment on disk, name and all.
     """
     file = files.create(segment.name)
     try:
-        file.append([encode_segment_header(SegmentHeader(segment.number, segment.salt)), *buffers])
+        file.append([encode_segment_header(SegmentHeader(segment.number, segment.salt))])
         file.sync()
         files.sync_names()
     except OSError:
-        # It is left to be removed; until then nothing in it may count.
+        # It is left to be removed.
         _cut(file, 0)
         file.close()
         raise
     return file
+
+
+def make_filled(files: IJournalFiles, segment: Segment, buffers: Sequence[bytes]) -> IJournalFile:
+    """
+    A new segment that holds *buffers* from the moment on when it has its name: a
+    start takes the youngest copy of a reception for all there is to know of it, so that
+    there must never be one without the records behind it.
+    """
+    unfinished = segment.name + UNFINISHED
+    file = files.create(unfinished)
+    try:
+        try:
+            file.append([encode_segment_header(SegmentHeader(segment.number, segment.salt)), *buffers])
+            file.sync()
+        finally:
+            file.close()
+        files.rename(unfinished, segment.name)
+    except OSError:
+        _unlink(files, unfinished)
+        raise
+    try:
+        files.sync_names()
+        return files.open(segment.name)
+    except OSError:
+        # It is left to be removed; until then nothing in it may count.
+        if not _unlink(files, segment.name):
+            _empty(files, segment.name)
+        raise
 
 
 def rebuild(
@@ -81,7 +112,7 @@ def rebuild(
         stays open: outcomes may still be written to it.
     """
     try:
-        file = make_segment(files, segment, buffers)
+        file = make_filled(files, segment, buffers)
     except OSError:
         for old, _, refused, withdrawals in abandoned:
             if withdrawals:
@@ -217,3 +248,20 @@ def _cut(file: IJournalFile, length: int) -> None:
     except OSError:
         # What stays behind are copies of records, which are harmless when read again.
         pass
+
+
+def _unlink(files: IJournalFiles, name: str) -> bool:
+    try:
+        files.unlink(name)
+    except OSError:
+        return False
+    return True
+
+
+def _empty(files: IJournalFiles, name: str) -> None:
+    try:
+        file = files.open(name)
+    except OSError:
+        return
+    _cut(file, 0)
+    file.close()

@@ -25,6 +25,7 @@ from . import jobs, records
 from .bodies import Bodies, Resident
 from .recovery import Recovery
 from .repair import JournalWriter
+from .replay import Batch
 from .segments import Segments, offset_in
 from .writer import Waiting, WriterSetup
 
@@ -97,17 +98,18 @@ class JournalSpool:
 
     # Life.
 
-    def start(self, found: Callable[[Sequence[Any]], object]) -> Deferred[int]:
+    def start(
+        self, found: Callable[[Sequence[Any]], object], taking: Callable[[], object] | None = None
+    ) -> Deferred[int]:
         """
-        See :class:`~momentum_tx.interfaces.services.ISpool`.  Receptions are
-        taken from early on, while old segments are still being read.
+        See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
         if self._started:
             return fail(StartupError("the spool was started before"))
         self._started = True
-        return Deferred.fromCoroutine(self._start(found))
+        return Deferred.fromCoroutine(self._start(found, taking))
 
-    async def _start(self, found: Callable[[Sequence[Any]], object]) -> int:
+    async def _start(self, found: Callable[[Sequence[Any]], object], taking: Callable[[], object] | None) -> int:
         self._files.lock()
         if not self._durable:
             self._log.warn('durability is "unsafe": mail that was accepted is lost if the power fails')
@@ -120,14 +122,7 @@ class JournalSpool:
             await self._writer.open(number)
             self._key = number << _KEY_BITS
             self._open = True
-            interrupted = await recovery.read()
-            for reception in recovery.withdrawn:
-                self._writer.withdraw(reception)
-            for message in interrupted:
-                # Of what is taken for delivered the next record is its end.
-                if message.next_attempt != ASSUMED:
-                    self.requeued(message)
-            count = await recovery.hand_over(found)
+            await recovery.read(self._mend, found, taking or (lambda: None))
         except Exception as error:
             self._open = False
             await self._writer.close()
@@ -138,7 +133,22 @@ class JournalSpool:
         finally:
             self._recovery = None
         self._writer.release()
-        return count
+        return recovery.count
+
+    def _mend(self, batch: Batch) -> None:
+        for reception, _ in batch.withdrawn:
+            self._writer.withdraw(reception)
+        for message in batch.interrupted:
+            # Of what is taken for delivered the next record is its end.
+            if message.next_attempt != ASSUMED:
+                self.requeued(message)
+
+    @property
+    def progress(self) -> float:
+        """
+        What part of what the start has found is read, from 0 to 1.
+        """
+        return 1.0 if self._recovery is None else self._recovery.progress
 
     def stop(self) -> Deferred[None]:
         """

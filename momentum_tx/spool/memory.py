@@ -16,8 +16,8 @@ from ..queues.message import ASSUMED, Message, Reception
 from ..settings import UNBOUND
 from . import records
 from .recovery import BATCH
-from .replay import Found, Replay
-from .segments import Segment, Segments
+from .replay import Chapter, Replay
+from .segments import Segment
 
 
 class MemoryRecords:
@@ -64,24 +64,32 @@ class MemorySpool:
         self._kept = MemoryRecords() if kept is None else kept
         self._open = False
 
-    def start(self, found: Callable[[Sequence[Any]], object]) -> Deferred[int]:
+    def start(
+        self, found: Callable[[Sequence[Any]], object], taking: Callable[[], object] | None = None
+    ) -> Deferred[int]:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
         self._open = True
-        segment = Segment(0, 0)
-        replay = Replay(Segments(), self._binding_slot)
+        replay = Replay(self._binding_slot)
+        chapter = Chapter(Segment(0, 0))
         for key, written in self._kept.written.items():
-            for kind, payload, body in written:
-                meta = records.decode(kind, payload[records.PAYLOAD_HEADER :])
-                replay.apply(Found(kind, key, meta, 0, 0, len(body), 0), segment)
-        for message in replay.interrupted():
-            if message.next_attempt != ASSUMED:
-                self.requeued(message)
+            chapter.take(
+                (kind, key, payload[records.PAYLOAD_HEADER :], 0, len(body), 0) for kind, payload, body in written
+            )
+        left = replay.close(chapter)
         count = 0
-        for batch in replay.batches(BATCH):
-            count += len(batch)
-            found(batch)
+        for start in range(0, len(left), BATCH):
+            batch = replay.batch(chapter, left[start : start + BATCH])
+            for message in batch.interrupted:
+                if message.next_attempt != ASSUMED:
+                    self.requeued(message)
+            count += len(batch.messages)
+            # One reception may have any number of messages.
+            for first in range(0, len(batch.messages), BATCH):
+                found(batch.messages[first : first + BATCH])
+        if taking is not None:
+            taking()
         return self._later(count)
 
     def receive(self, reception: Reception, body: bytes) -> Deferred[None]:

@@ -50,6 +50,10 @@ RECORD_VERSION: Final = 1
 _POLICY_VERSION: Final = 2
 #: The newest version of the kinds that have more than the first one.
 _NEWEST: Final = {RECEPTION: ENVELOPE_VERSION, INTENT: _POLICY_VERSION}
+#: Every kind with every version of its meta that this program knows.
+KNOWN: Final = frozenset(
+    (kind, version) for kind in KINDS for version in range(RECORD_VERSION, _NEWEST.get(kind, RECORD_VERSION) + 1)
+)
 
 #: Replies are kept up to the length a reply line may have (RFC 5321 4.5.3.1.5).
 MAX_NOTE: Final = 512
@@ -70,6 +74,8 @@ _HEAD = struct.Struct("<BBIIQI")
 PAYLOAD_HEADER: Final = _HEAD.size
 #: Octets of a record before its meta.
 RECORD_HEADER: Final = _FRAME.size + _HEAD.size
+#: All of a record before its meta.
+WHOLE_HEAD: Final = struct.Struct("<4sIBBIIQI")
 _ONE = struct.Struct("<BBIIQII")
 _INDEX = struct.Struct("<I")
 _REQUEUED = struct.Struct("<IIdBIB")
@@ -233,7 +239,7 @@ def check(octets: bytes, head: Head, salt: int) -> None:
     """
     if zlib.crc32(memoryview(octets)[_FRAME.size :], salt) != head.checksum:
         raise RecordError("checksum differs")
-    if head.kind not in KINDS or not RECORD_VERSION <= head.version <= _NEWEST.get(head.kind, RECORD_VERSION):
+    if (head.kind, head.version) not in KNOWN:
         raise UnknownFormat(f"record kind {head.kind} version {head.version} at key {head.key}")
 
 

@@ -1,11 +1,13 @@
 """
-What happens between taking the lock and the first message: every segment is
-read, and what lives in them is handed over.
+What happens between taking the lock and the last old message: every segment is
+read, the youngest first, and what lives in it is handed over before the next one
+is read.
 
-Blocking calls are the worker's; the reactor takes one bounded slice per turn.
+Blocking calls and decoding are the worker's, in slices between which syncs have
+their turn; the reactor takes one bounded batch per turn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,15 +16,17 @@ from twisted.logger import Logger
 
 from ..errors import SpoolError, StartupError
 from ..interfaces.seams import IJournalFile, IJournalFiles
-from ..queues.message import Message, Reception
+from ..queues.message import Message
 from . import jobs
 from .records import SEGMENT_HEADER, RecordError, UnknownFormat, decode_segment_header, number_in, segment_number
-from .replay import Replay
+from .replay import Batch, Chapter, Replay
 from .scan import Damage, SegmentScan
-from .segments import Segment, Segments, depend
+from .segments import Segment, Segments, depend, place_of
 
-#: Messages handed over in one turn.
-BATCH: Final = 1000
+#: Messages handed over in one turn, at some 10 us each.
+BATCH: Final = 500
+#: Seconds between two words about how far the start is.
+PROGRESS: Final = 5.0
 #: The youngest segments that hold records, of which this many may have been unsynced when the power
 #: went (the writer sees to that): their bodies are verified.
 _VERIFIED: Final = 2
@@ -55,13 +59,23 @@ class Recovery:
         self._run = run
         self._clock = clock
         self._segments = segments
-        self._replay = Replay(segments, binding_slot)
+        self._replay = Replay(binding_slot)
         self._old: list[Segment] = []
-        self._spoilt: list[tuple[int, Segment]] = []
-        #: Receptions that must not come back: a body never written to its end, or a copy of what is finished.
-        self.withdrawn: list[Reception] = []
+        # Those read so far, all younger than what follows.
+        self._younger: list[Segment] = []
+        self._total = self._done = 0
+        self._told = 0.0
+        #: Messages handed over.
+        self.count = 0
         #: Whether to give up between two slices.
         self.cancelled = False
+
+    @property
+    def progress(self) -> float:
+        """
+        What part of the octets that were found has been read, from 0 to 1.
+        """
+        return self._done / self._total if self._total else 1.0
 
     async def look(self) -> int:
         """
@@ -76,6 +90,9 @@ class Recovery:
             following = max(following, number_in(name) + 1)
             number = segment_number(name)
             if number is None:
+                if name.endswith(jobs.UNFINISHED):
+                    # What was to be in it is elsewhere still.
+                    await self._run(self._files.unlink, name)
                 continue
             size, header = await self._run(jobs.read_header, self._files, name)
             try:
@@ -91,73 +108,106 @@ class Recovery:
             segment.size = segment.synced = size
             self._old.append(segment)
             self._segments.add(segment)
+        self._total = sum(segment.size for segment in self._old)
+        self._told = self._clock.seconds()
         return following
 
-    async def read(self) -> list[Message]:
+    async def read(
+        self,
+        mend: Callable[[Batch], object],
+        found: Callable[[list[Message]], object],
+        taking: Callable[[], object],
+    ) -> None:
         """
         Read every segment :meth:`look` has found.
 
-        :returns: the messages whose last attempt was interrupted.
+        :param mend: told what is to be recorded of a batch, before its messages are given to
+        :param found: which is given the live ones, at most :data:`BATCH` per turn.
+        :param taking: called when the youngest segment that holds records is read: the ids of the last
+            life's last messages are known then, and new ones are made.
         :raises StartupError: a record is of another version.
         """
         filled = [segment.number for segment in self._old if segment.size > SEGMENT_HEADER]
         verified = set(filled[-_VERIFIED:])
-        unread: list[Segment] = []
-        for segment in self._old:
-            for older in unread:
-                # It may hold the end of what lies there, which must not come back without it.
-                depend(segment, older)
+        for segment in reversed(self._old):
             if segment.size > SEGMENT_HEADER:
-                try:
-                    await self._read_segment(segment, segment.number in verified)
-                except OSError as error:
-                    # What could not be read may live: the segment stays, and is read again at the next start.
-                    segment.live += 1
-                    unread.append(segment)
-                    self._log.critical(
-                        "{name}: cannot be read further: {reason}", name=segment.name, reason=jobs.explain(error)
-                    )
+                await self._read_segment(segment, segment.number in verified, mend, found)
             segment.sealed = True
-        for key, segment in self._spoilt:
-            # Mail that was ever attempted was confirmed: it is kept, and every attempt fails while its body does.
-            reception = self._replay.drop(key, segment)
-            if reception is not None:
-                self.withdrawn.append(reception)
-        self.withdrawn += self._replay.revenants
-        return self._replay.interrupted()
+            self._younger.append(segment)
+            if filled and segment.number == filled[-1]:
+                taking()
+        self._check()
+        if not filled:
+            taking()
 
-    async def hand_over(self, found: Callable[[Sequence[Message]], object]) -> int:
-        """
-        Give the live messages to *found*, one batch per turn.
-
-        :returns: how many there were.
-        """
-        count = 0
-        for batch in self._replay.batches(BATCH):
+    async def _read_segment(
+        self,
+        segment: Segment,
+        verify: bool,
+        mend: Callable[[Batch], object],
+        found: Callable[[list[Message]], object],
+    ) -> None:
+        chapter = Chapter(segment)
+        size = segment.size
+        try:
+            await self._scan(segment, chapter, verify)
+        except OSError as error:
+            # What could not be read may live: the segment stays, and is read again at the next start.  The younger
+            # ones may hold the end of what lies there, which must not come back without it.
+            segment.live += 1
+            for younger in self._younger:
+                depend(younger, segment)
+            self._log.critical(
+                "{name}: cannot be read further: {reason}", name=segment.name, reason=jobs.explain(error)
+            )
+        left = await self._run(self._replay.close, chapter)
+        for helper in self._younger if chapter.stale else chapter.helpers:
+            depend(helper, segment)
+        for start in range(0, len(left), BATCH):
+            batch = await self._run(self._replay.batch, chapter, left[start : start + BATCH])
             # Whoever has stopped the spool wants no more mail.
             self._check()
-            count += len(batch)
-            found(batch)
-            await self._next_turn()
-        self._check()
-        return count
+            self._settle(segment, batch)
+            mend(batch)
+            # One reception may have any number of messages.
+            for first in range(0, len(batch.messages), BATCH):
+                if first:
+                    await self._next_turn()
+                    self._check()
+                messages = batch.messages[first : first + BATCH]
+                self.count += len(messages)
+                found(messages)
+        if chapter.senseless:
+            segment.live += 1
+            self._log.critical(
+                "{name}: {count} records are whole and make no sense", name=segment.name, count=chapter.senseless
+            )
+        self._done += size
+        self._tell()
 
-    async def _read_segment(self, segment: Segment, verify: bool) -> None:
+    def _settle(self, segment: Segment, batch: Batch) -> None:
+        for reception, offset in batch.receptions:
+            self._segments.settle(segment, reception, offset)
+        for reception, offset in batch.withdrawn:
+            # The segment stays until that is durable.
+            segment.live += 1
+            reception.spool = place_of(segment, offset)
+
+    async def _scan(self, segment: Segment, chapter: Chapter, verify: bool) -> None:
         file = await self._run(self._files.open, segment.name)
         try:
             scan = SegmentScan(file, segment.salt, verify)
             while not scan.done:
                 try:
-                    records = await self._run(scan.slice)
+                    await self._run(_slice, scan, chapter)
                 except UnknownFormat as error:
                     raise _unknown(segment.name, error) from None
                 self._check()
-                for record in records:
-                    self._replay.apply(record, segment)
             # A killed process leaves records that only the kernel has; what we go by must not be lost later.
             await self._run(file.sync)
             if scan.damage or scan.spoilt:
                 await self._keep_damage(segment, file, scan)
+                chapter.spoilt.update(key for key, _ in scan.spoilt)
         finally:
             file.close()
 
@@ -168,7 +218,6 @@ class Recovery:
             self._report(segment, damage)
         if made:
             self._log.error("damaged octets were set aside in {names}", names=", ".join(made))
-        self._spoilt += [(key, segment) for key, _ in scan.spoilt]
         if scan.cut is not None:
             await self._run(file.truncate, scan.cut)
             segment.size = segment.synced = scan.cut
@@ -183,6 +232,16 @@ class Recovery:
             torn=": what a crash leaves" if damage.torn else "",
         )
 
+    def _tell(self) -> None:
+        now = self._clock.seconds()
+        if now >= self._told + PROGRESS and self._done < self._total:
+            self._told = now
+            self._log.info(
+                "{percent} % of the spool is read, {count} messages were found so far",
+                percent=100 * self._done // self._total,
+                count=self.count,
+            )
+
     def _next_turn(self) -> Deferred[None]:
         turn: Deferred[None] = Deferred()
         self._clock.callLater(0, turn.callback, None)
@@ -191,6 +250,10 @@ class Recovery:
     def _check(self) -> None:
         if self.cancelled:
             raise StartupError("the spool was stopped before it was read")
+
+
+def _slice(scan: SegmentScan, chapter: Chapter) -> None:
+    chapter.take(scan.raw())
 
 
 def _put_away(files: IJournalFiles, name: str) -> None:

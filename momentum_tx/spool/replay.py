@@ -1,22 +1,31 @@
 """
-Records in the order they were written, back into receptions and messages.
+Records back into receptions and messages, the youngest segment first.
 
-Pure but for the two callables that turn binding names into slots.  The same
-record may come twice (a segment that could not be cut back after a failed sync
-leaves copies), and records may speak of receptions that are gone: both are
-harmless.
+A segment is read from its beginning to its end, and what it says of messages is
+gathered (:class:`Chapter`).  Then its receptions are known to the end: what
+younger segments said of them was read before.  What it says of other receptions
+is kept until these are read.
+
+Pure but for the callable that turns binding names into slots; it changes no
+segment, so that a worker can run it.  A reception may lie in several segments: the
+youngest copy counts, and nothing that is older says anything about it.  Records may
+speak of receptions that are gone.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ..policy.lost_reply import INTERRUPTED, LostReply
 from ..queues.message import ASSUMED, HELD, Message, Reception
 from ..settings import UNBOUND
 from ..stages import Stage
 from . import records
-from .records import Ended, Envelope, Intent, Meta, Requeued
-from .segments import Segment, Segments, depend, place_of
+from .keys import Keys
+from .records import Envelope, Meta, RecordError, Requeued, decode
+from .segments import Segment
+
+if TYPE_CHECKING:
+    from .scan import Raw
 
 
 class Found(NamedTuple):
@@ -36,72 +45,244 @@ class Found(NamedTuple):
     body_checksum: int
 
 
+class Fate(NamedTuple):
+    """
+    What records say of one message.
+
+    :ivar requeued: the meta of its last requeue; true if it has ended, ``None`` if there is none.
+    :ivar intent: what the intent says that nothing follows; ``None`` if there is none.
+    """
+
+    position: int
+    requeued: bytes | bool | None
+    intent: LostReply | None
+
+
+#: What records say of a reception: of its one message, or of several by position.
+Said: TypeAlias = Fate | dict[int, Fate]
+
+#: Nearly all mail has one recipient and ends.  One object says so of all of it.
+_FIRST_ENDED: Final = Fate(0, True, None)
+#: The reception was withdrawn; its position is none.
+_WITHDRAWN: Final = Fate(-1, True, None)
+
+
+class Chapter:
+    """
+    What one segment says.
+
+    :ivar receptions: by key, where each begins and its meta.
+    :ivar said: by key, what the segment says of messages.
+    :ivar helpers: once :meth:`Replay.close` has been called, the younger segments
+        that say something of its receptions that counts, and must outlive it.
+    :ivar stale: whether it holds copies of receptions that younger segments hold.
+    :ivar spoilt: keys of receptions in it whose body is not what was written.
+    :ivar senseless: metas that are whole and make no sense.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self.receptions: dict[int, tuple[int, bytes]] = {}
+        self.said: dict[int, Said] = {}
+        self.helpers: set[Segment] = set()
+        self.stale = False
+        self.spoilt: set[int] = set()
+        self.senseless = 0
+
+    def take(self, found: Iterable["Raw"]) -> None:
+        """
+        Take in records, in their order.
+        """
+        said = self.said
+        for kind, key, meta, offset, _, _ in found:
+            try:
+                if kind == records.RECEPTION:
+                    self.receptions[key] = offset, meta
+                    # What was said before is about a copy that counts no more.
+                    said.pop(key, None)
+                elif kind in (records.DELIVERED, records.FAILED):
+                    position = _position(meta)
+                    if not position and type(said.get(key)) is not dict:
+                        known = said.get(key)
+                        if known is None or known.position == 0:  # type: ignore[union-attr]
+                            said[key] = _FIRST_ENDED
+                            continue
+                    self._say(key, Fate(position, True, None))
+                elif kind == records.INTENT:
+                    intent = decode(kind, meta)
+                    assert isinstance(intent, records.Intent)
+                    for position in intent.positions:
+                        self._say(key, Fate(position, None, intent.lost_reply))
+                elif kind == records.WITHDRAWN:
+                    said[key] = _WITHDRAWN
+                else:
+                    self._say(key, Fate(_position(meta), meta, None))
+            except RecordError:
+                self.senseless += 1
+
+    def _say(self, key: int, fate: Fate) -> None:
+        before = self.said.get(key)
+        self.said[key] = fate if before is None else _then(before, fate)
+
+
+def _position(meta: bytes) -> int:
+    if len(meta) < 4:
+        raise RecordError("no position")
+    return int.from_bytes(meta[:4], "little")
+
+
+def _follow(before: Fate, after: Fate) -> Fate:
+    """
+    What *after*, which was said later, makes of *before*.
+    """
+    if before.requeued is True:
+        return before
+    if after.requeued is not None:
+        return after
+    return Fate(before.position, before.requeued, before.intent if after.intent is None else after.intent)
+
+
+def _then(before: Said, after: Said) -> Said:
+    """
+    The same for receptions.
+    """
+    if before is _WITHDRAWN or after is _WITHDRAWN:
+        return _WITHDRAWN
+    if isinstance(before, Fate):
+        if isinstance(after, Fate) and after.position == before.position:
+            return _follow(before, after)
+        before = {before.position: before}
+    else:
+        before = dict(before)
+    for fate in [after] if isinstance(after, Fate) else after.values():
+        known = before.get(fate.position)
+        before[fate.position] = fate if known is None else _follow(known, fate)
+    return before
+
+
+def _adds(older: Said, younger: Said) -> bool:
+    """
+    Whether *older* says anything that *younger* has not overtaken.
+    """
+    if isinstance(younger, Fate) and younger.requeued is not None:
+        return younger is not _WITHDRAWN and not (isinstance(older, Fate) and older.position == younger.position)
+    return True
+
+
+class Batch(NamedTuple):
+    """
+    Receptions of one segment, read back.
+
+    :ivar receptions: those that live, and where each begins.
+    :ivar messages: of these all that live.
+    :ivar interrupted: of those the ones whose last attempt was.
+    :ivar withdrawn: receptions that must not come back, and where each begins.
+    """
+
+    receptions: list[tuple[Reception, int]]
+    messages: list[Message]
+    interrupted: list[Message]
+    withdrawn: list[tuple[Reception, int]]
+
+
+#: A reception whose end is not known, with what is said of it: key, where it begins, meta.
+_Left: TypeAlias = tuple[int, int, bytes, Said | None]
+
+
 class Replay:
     """
-    Made at start, fed every record of every segment, asked for what lives, and
-    dropped.
+    Made at start, given every segment, the youngest first, and dropped.
     """
 
-    def __init__(self, segments: Segments, binding_slot: Callable[[str], int]) -> None:
-        self._segments = segments
+    def __init__(self, binding_slot: Callable[[str], int]) -> None:
         self._binding_slot = binding_slot
         self._slots: dict[str, int] = {"": UNBOUND}
-        # By key; in place of a reception with one message the message, packed: all mail there is is here at once.
-        self._live: dict[int, Reception | Message] = {}
-        # Where a finished reception lies: a record about it still binds segments, and a copy must not revive it.
-        self._ended: dict[int, int] = {}
+        # What is said of receptions that were not read yet, and by which segments.  A finished message takes some 110
+        # octets here, one that waits some 350.
+        self._later: dict[int, tuple[tuple[Segment, ...], Said]] = {}
+        self._located = Keys()
         self._open: dict[Message, LostReply] = {}
-        #: Copies of finished receptions; they must be withdrawn before any segment goes.
-        self.revenants: list[Reception] = []
 
-    def apply(self, found: Found, segment: Segment) -> None:
+    def close(self, chapter: Chapter) -> list[_Left]:
         """
-        Take in one record of *segment*.
-        """
-        kind, key, meta = found[0], found[1], found[2]
-        if kind == records.RECEPTION:
-            assert isinstance(meta, Envelope)
-            self._received(found, meta, segment)
-            return
-        live = self._live.get(key)
-        if live is None:
-            ended = self._segments.at(self._ended.get(key, 0))
-            if ended is not None:
-                depend(segment, ended)
-            return
-        reception = _reception_of(live)
-        self._segments.depend(segment, reception)
-        self._take(reception, meta)
-        if isinstance(live, Message) and reception.has(live):
-            live.pack()
+        A segment is read to its end.
 
-    def _take(self, reception: Reception, meta: Meta) -> None:
-        if isinstance(meta, Ended):
-            message = self._message(reception, meta.position)
-            if message is not None:
-                self._done(reception, message)
-        elif isinstance(meta, Requeued):
-            message = self._message(reception, meta.position)
-            if message is not None:
-                self._requeue(message, meta)
-                self._pack(message)
-        elif isinstance(meta, Intent):
-            for index in meta.positions:
-                message = self._message(reception, index)
-                if message is not None:
-                    self._open[message] = meta.lost_reply
-        else:
-            for message in list(reception.messages):
-                if message is not None:
-                    self._done(reception, message)
+        :returns: what :meth:`batch` wants of it: mail that is due before such as waits.
+        """
+        self._keep(chapter)
+        due: list[_Left] = []
+        waiting: list[tuple[float, _Left]] = []
+        seen: set[int] = set()
+        for key, (offset, meta) in chapter.receptions.items():
+            if not self._located.add(key):
+                chapter.stale = True
+                continue
+            said = chapter.said.get(key)
+            later = self._later.pop(key, None)
+            if later is not None:
+                said = later[1] if said is None else _then(said, later[1])
+                # One tuple serves most of a segment.
+                if id(later[0]) not in seen:
+                    seen.add(id(later[0]))
+                    chapter.helpers.update(later[0])
+            if said is _WITHDRAWN:
+                continue
+            left = key, offset, meta, said
+            if isinstance(said, Fate) and isinstance(said.requeued, bytes):
+                waiting.append((_due(said.requeued), left))
+            else:
+                due.append(left)
+        waiting.sort(key=lambda each: each[0])
+        due += [left for _, left in waiting]
+        chapter.receptions.clear()
+        chapter.said.clear()
+        return due
 
-    def interrupted(self) -> list[Message]:
+    def _keep(self, chapter: Chapter) -> None:
+        segment = chapter.segment
+        alone = (segment,)
+        ended = alone, _FIRST_ENDED
+        grown: dict[int, tuple[tuple[Segment, ...], tuple[Segment, ...]]] = {}
+        for key, said in chapter.said.items():
+            if key in chapter.receptions or key in self._located:
+                continue
+            known = self._later.get(key)
+            if known is None:
+                self._later[key] = ended if said is _FIRST_ENDED else (alone, said)
+            elif _adds(said, known[1]):
+                where = grown.get(id(known[0]))
+                if where is None:
+                    where = grown[id(known[0])] = known[0], (*known[0], segment)
+                self._later[key] = where[1], _then(said, known[1])
+
+    def batch(self, chapter: Chapter, left: Sequence[_Left]) -> Batch:
         """
-        Messages whose last record is an intent; each has had one ambiguous
-        attempt more than was counted, and has now.  What their intent says is to
-        become of them is in their ``next_attempt``.
+        Make receptions of some of what :meth:`close` gave.
         """
-        messages = list(self._open)
+        made = Batch([], [], [], [])
+        for key, offset, meta, said in left:
+            try:
+                reception = self._read(key, meta, said)
+            except RecordError:
+                chapter.senseless += 1
+                continue
+            if not reception.live:
+                continue
+            place = reception, offset
+            if key in chapter.spoilt and not self._was_tried(reception):
+                # Mail that was ever attempted was confirmed: it is kept, and every attempt fails while its body does.
+                made.withdrawn.append(place)
+                continue
+            made.receptions.append(place)
+            made.messages.extend(message for message in reception.messages if message is not None)
+        made.interrupted.extend(self._interrupted())
+        return made
+
+    def _was_tried(self, reception: Reception) -> bool:
+        return any(message is None or message.code or message in self._open for message in reception.messages)
+
+    def _interrupted(self) -> Iterator[Message]:
+        # Each has had one ambiguous attempt more than was counted, and has now.
         for message, lost_reply in self._open.items():
             message.ambiguous += 1
             if lost_reply is LostReply.ASSUME_DELIVERED:
@@ -110,70 +291,31 @@ class Replay:
                 message.next_attempt = HELD
                 message.code = INTERRUPTED
                 message.stage = Stage.READING_CONFIRMATION
+            yield message
         self._open.clear()
-        return messages
 
-    def batches(self, size: int) -> Iterator[list[Message]]:
-        """
-        The live messages, oldest reception first, in lists of at most *size*.
-        """
-        batch: list[Message] = []
-        for live in self._live.values():
-            for message in [live] if isinstance(live, Message) else live.messages:
-                if message is not None:
-                    batch.append(message)
-                    if len(batch) == size:
-                        yield batch
-                        batch = []
-        if batch:
-            yield batch
-
-    def drop(self, key: int, segment: Segment) -> Reception | None:
-        """
-        Forget the reception *key* if what counts of it lies in *segment*,
-        unless there is a sign that it was once confirmed.  The segment stays
-        until the reception is withdrawn.
-
-        :returns: the reception if it was forgotten.
-        """
-        live = self._live.get(key)
-        reception = None if live is None else _reception_of(live)
-        if reception is not None:
-            if any(message is None or message.code or message in self._open for message in reception.messages):
-                return None
-            if self._segments.at(reception.spool) is not segment:
-                return None
-            segment.live += 1
-            for message in list(reception.messages):
-                if message is not None:
-                    self._done(reception, message)
+    def _read(self, key: int, meta: bytes, said: Said | None) -> Reception:
+        envelope = decode(records.RECEPTION, meta)
+        assert isinstance(envelope, Envelope)
+        reception = self._reception(key, envelope)
+        if said is not None:
+            for fate in [said] if isinstance(said, Fate) else said.values():
+                if fate.position < len(reception.messages):
+                    message = reception.messages[fate.position]
+                    if message is not None:
+                        self._apply(reception, message, fate)
         return reception
 
-    def _received(self, found: Found, envelope: Envelope, segment: Segment) -> None:
-        key = found.key
-        if key in self._ended:
-            # A copy of what is finished.  The record of the end may go with its segment before this one does: the
-            # reception is withdrawn anew, and the segment stays until that is durable.
-            segment.live += 1
-            revenant = self._reception(key, envelope)
-            revenant.spool = place_of(segment, found.offset)
-            self.revenants.append(revenant)
+    def _apply(self, reception: Reception, message: Message, fate: Fate) -> None:
+        if fate.requeued is True:
+            self._done(reception, message)
             return
-        live = self._live.get(key)
-        if live is None:
-            live = self._live[key] = self._reception(key, envelope)
-        reception = _reception_of(live)
-        self._segments.settle(segment, reception, found.offset)
-        if not envelope.recipients:
-            self._finish(reception)
-        for message in reception.messages:
-            if message is not None:
-                self._pack(message)
-
-    def _pack(self, message: Message) -> None:
-        key = message.reception.key
-        if message.pack():
-            self._live[key] = message
+        if isinstance(fate.requeued, bytes):
+            meta = decode(records.REQUEUED, fate.requeued)
+            assert isinstance(meta, Requeued)
+            self._requeue(message, meta)
+        if fate.intent is not None:
+            self._open[message] = fate.intent
 
     def _reception(self, key: int, envelope: Envelope) -> Reception:
         reception = Reception(
@@ -197,9 +339,6 @@ class Replay:
             message.binding_slot = self._slot(binding)
         return reception
 
-    def _message(self, reception: Reception, index: int) -> Message | None:
-        return reception.messages[index] if index < len(reception.messages) else None
-
     def _requeue(self, message: Message, meta: Requeued) -> None:
         message.num_retries = meta.num_retries
         message.next_attempt = meta.next_attempt
@@ -210,19 +349,10 @@ class Replay:
             message.stage = Stage(meta.stage)
         except ValueError:
             message.stage = Stage.UNKNOWN
-        self._open.pop(message, None)
 
     def _done(self, reception: Reception, message: Message) -> None:
-        self._open.pop(message, None)
         reception.done(message)
         reception.unfinished -= 1
-        if not reception.unfinished:
-            self._finish(reception)
-
-    def _finish(self, reception: Reception) -> None:
-        del self._live[reception.key]
-        self._ended[reception.key] = reception.spool
-        self._segments.leave(reception)
 
     def _slot(self, binding: str) -> int:
         slot = self._slots.get(binding)
@@ -231,5 +361,10 @@ class Replay:
         return slot
 
 
-def _reception_of(live: Reception | Message) -> Reception:
-    return live.reception if isinstance(live, Message) else live
+def _due(meta: bytes) -> float:
+    try:
+        requeued = decode(records.REQUEUED, meta)
+    except RecordError:
+        return 0.0
+    assert isinstance(requeued, Requeued)
+    return requeued.next_attempt

@@ -6,14 +6,18 @@ to be verified.  Damage is never skipped silently: it is listed with its place.
 """
 
 import zlib
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..interfaces.seams import IJournalFile
 from .records import (
+    KNOWN,
+    MAX_BODY,
     RECEPTION,
     RECORD_HEADER,
     RECORD_MAGIC,
     SEGMENT_HEADER,
+    WHOLE_HEAD,
     RecordError,
     UnknownFormat,
     decode,
@@ -22,9 +26,13 @@ from .records import (
 from .records import check as check_record
 from .replay import Found
 
+#: A whole record whose meta nobody has looked at: kind, key, meta, where it begins, and of
+#: its body the length and the checksum.
+Raw: TypeAlias = tuple[int, int, bytes, int, int, int]
+
 #: Octets read at once: small bodies are read through, large ones skipped.
 WINDOW: Final = 256 << 10
-#: Records per slice; the reactor takes one slice per turn, at some 10 us a record.
+#: Records per slice: what the worker does at once, so that syncs need not wait long for it.
 SLICE: Final = 1000
 #: Octets that may be checksummed in search of a whole record behind damage, as a multiple of the
 #: segment's size; a body full of false beginnings cannot hold up the start for ever.
@@ -73,45 +81,69 @@ class SegmentScan:
         :raises UnknownFormat: a whole record of a newer version.
         :raises OSError: the segment cannot be read.
         """
-        found: list[Found] = []
+        found: list[Found] = self._slice(_found)
+        return found
+
+    def raw(self) -> list[Raw]:
+        """
+        As :meth:`slice`, with metas as they are written: a meta that is whole and makes no
+        sense all the same is not found out here.
+        """
+        found: list[Raw] = self._slice(None)
+        return found
+
+    def _slice(self, make: Callable[[Raw], Found] | None) -> list[Any]:
+        found: list[Any] = []
         while len(found) < SLICE and not self.done:
-            if self._at >= self._size:
+            at = self._at
+            if at >= self._size:
                 self.done = True
                 break
             try:
-                record = self._record(self._at)
+                record = self._quick(at) or self._careful(at)
+                made = record if make is None else make(record)
             except UnknownFormat:
                 raise
             except RecordError:
                 self._pass_damage()
                 continue
-            end = record.body_offset + record.body_length
+            kind, key, meta, _, body_length, body_checksum = record
+            body = at + RECORD_HEADER + len(meta)
+            end = body + body_length
             if end > self._size:
                 # The meta is whole, so the lengths are true: the body was never written to its end.
                 self._tail(torn=True)
                 break
-            if self._verify and record.kind == RECEPTION and not self._body_is_whole(record):
-                self.spoilt.append((record.key, Damage(self._at, end - self._at, False)))
-            found.append(record)
+            if self._verify and kind == RECEPTION and not self._body_is_whole(body, body_length, body_checksum):
+                self.spoilt.append((key, Damage(at, end - at, False)))
+            found.append(made)
             self._at = end
         return found
 
-    def _record(self, at: int) -> Found:
+    def _quick(self, at: int) -> Raw | None:
+        # The record, if it is whole and wholly in the window, as nearly all are; whatever else it may be is found
+        # out by the careful way.
+        window = self._window
+        start = at - self._base
+        after = start + RECORD_HEADER
+        if start < 0 or after > len(window):
+            return None
+        magic, checksum, kind, version, length, body_length, key, body_checksum = WHOLE_HEAD.unpack_from(window, start)
+        end = after + length
+        if magic != RECORD_MAGIC or end > len(window) or body_length > MAX_BODY or (kind, version) not in KNOWN:
+            return None
+        if zlib.crc32(window[start + 8 : end], self._salt) != checksum:
+            return None
+        return kind, key, window[after:end], at, body_length, body_checksum
+
+    def _careful(self, at: int) -> Raw:
         head = decode_head(self._get(at, RECORD_HEADER))
         length = RECORD_HEADER + head.meta_length
         if at + length > self._size:
             raise RecordError("beyond the end")
         octets = self._get(at, length)
         check_record(octets, head, self._salt)
-        return Found(
-            head.kind,
-            head.key,
-            decode(head.kind, octets[RECORD_HEADER:]),
-            at,
-            at + length,
-            head.body_length,
-            head.body_checksum,
-        )
+        return head.kind, head.key, octets[RECORD_HEADER:], at, head.body_length, head.body_checksum
 
     def _get(self, at: int, length: int) -> bytes:
         start = at - self._base
@@ -182,8 +214,8 @@ class SegmentScan:
             return False
         return True
 
-    def _body_is_whole(self, record: Found) -> bool:
-        checksum, at, left = 0, record.body_offset, record.body_length
+    def _body_is_whole(self, at: int, left: int, expected: int) -> bool:
+        checksum = 0
         while left:
             octets = self._file.read(at, min(left, WINDOW))
             if not octets:
@@ -191,4 +223,9 @@ class SegmentScan:
             checksum = zlib.crc32(octets, checksum)
             at += len(octets)
             left -= len(octets)
-        return checksum == record.body_checksum
+        return checksum == expected
+
+
+def _found(record: Raw) -> Found:
+    kind, key, meta, at, body_length, body_checksum = record
+    return Found(kind, key, decode(kind, meta), at, at + RECORD_HEADER + len(meta), body_length, body_checksum)

@@ -68,7 +68,7 @@ class CrashPointTests(JournalCase, SynchronousTestCase):
             model.check(found, promises, killed)
             # The second start finds what the first one found.
             states = [contract.state(message) for message in found]
-            self.assertEqual([contract.state(message) for message in self.restart()], states)
+            self.assertCountEqual([contract.state(message) for message in self.restart()], states)
             self.stop()
             self.assertEqual(self.files.opened, 0)
 

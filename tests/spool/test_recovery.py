@@ -8,12 +8,13 @@ import zlib
 from collections.abc import Sequence
 
 from twisted.internet.task import Clock
-from twisted.logger import Logger
+from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError, StartupError
 from momentum_tx.queues.message import Message
 from momentum_tx.spool import records
+from momentum_tx.spool.recovery import BATCH, Recovery
 from momentum_tx.spool.repair import JournalWriter
 from momentum_tx.testing.files import MemoryFiles
 
@@ -261,7 +262,8 @@ class DamageTests(JournalCase, SynchronousTestCase):
         self.open()
         self.keep(contract.reception(b"later"))
         self.stop()
-        self.files.fail("read", errno.EIO, skip=3)
+        # Of each the header, of the younger one records and body, of this one the records.
+        self.files.fail("read", errno.EIO, skip=5)
         self.assertEqual([message.recipient for message in self.open()], [b"later"])
         self.stop()
         self.assertIn("000000000001.seg", self.files.names())
@@ -279,8 +281,9 @@ class DamageTests(JournalCase, SynchronousTestCase):
         (found,) = self.restart()
         self.spool.delivered(found, b"250 ok")
         self.stop()
-        for _ in range(2):
-            self.files.fail("read", errno.EIO, skip=3)
+        for segments in (2, 3):
+            # The headers of all, and the one younger segment that has records.
+            self.files.fail("read", errno.EIO, skip=segments + 1)
             self.assertEqual(self.open(), [])
             contract.settle(self.clock, step=0.1, turns=5)
             self.stop()
@@ -411,7 +414,7 @@ class RefusalTests(JournalCase, SynchronousTestCase):
         starting = self.spool.start(take)
         contract.settle(self.clock, step=0.01, turns=30)
         self.failureResultOf(starting, StartupError)
-        self.assertEqual(found, [1000])
+        self.assertEqual(found, [BATCH])
         self.assertEqual(len(self.open()), 3000)
         self.stop()
 
@@ -459,4 +462,142 @@ class RefusalTests(JournalCase, SynchronousTestCase):
         self.assertEqual(self.successResultOf(starting), 3000)
         self.successResultOf(new)
         self.assertEqual(len(self.restart()), 3001)
+        self.stop()
+
+
+class YoungestFirstTests(JournalCase, SynchronousTestCase):
+    """
+    The order in which mail comes back.
+    """
+
+    def _three(self) -> None:
+        # In each of three segments two receptions.
+        for number in range(3):
+            self.open()
+            for name in (b"a%d", b"b%d"):
+                self.keep(contract.reception(name % number))
+            self.stop()
+
+    def test_before_the_rest_is_read(self) -> None:
+        """
+        What lives in a segment is handed over before an older one is opened, and
+        clients are greeted behind the youngest.
+        """
+        self._three()
+        self.spool = self.make_spool()
+        told: list[object] = []
+        self.files.calls.clear()
+
+        def found(messages: Sequence[Message]) -> None:
+            opened = [name for operation, name in self.files.calls if (operation, name[:1]) == ("sync", "0")]
+            told.append((opened[-1], [message.recipient for message in messages]))
+
+        starting = self.spool.start(found, lambda: told.append(self.spool.progress < 1))
+        contract.settle(self.clock)
+        self.assertEqual(self.successResultOf(starting), 6)
+        self.assertEqual(
+            told,
+            [
+                ("000000000003.seg", [b"a2", b"b2"]),
+                True,
+                ("000000000002.seg", [b"a1", b"b1"]),
+                ("000000000001.seg", [b"a0", b"b0"]),
+            ],
+        )
+        self.assertEqual(self.spool.progress, 1)
+        self.stop()
+
+    def test_nothing_to_read(self) -> None:
+        """
+        A new spool takes mail at once.
+        """
+        self.spool = self.make_spool()
+        told: list[int] = []
+        self.spool.start(lambda messages: None, lambda: told.append(1))
+        contract.settle(self.clock)
+        self.assertEqual(told, [1])
+        self.stop()
+
+    def test_due_first(self) -> None:
+        """
+        Of one segment mail that waits comes last, in the order of its times.
+        """
+        self.open()
+        kept = [self.keep(contract.reception(name)) for name in (b"late", b"soon", b"now")]
+        for reception, time in zip(kept, (9000.0, 5000.0), strict=False):
+            message = contract.first(reception)
+            message.next_attempt = time
+            self.spool.requeued(message)
+        self.assertEqual([message.recipient for message in self.restart()], [b"now", b"soon", b"late"])
+        self.stop()
+
+    def test_told_before(self) -> None:
+        """
+        What younger segments say counts: the last requeue, an intent behind it, the
+        end, of each recipient its own.
+        """
+        self.open()
+        self.keep(contract.reception(*[b"u%d" % number for number in range(5)]))
+        for retries in (1, 2):
+            found = {message.recipient: message for message in self.restart()}
+            for name in (b"u0", b"u1"):
+                found[name].num_retries = retries
+                self.spool.requeued(found[name])
+        self.spool.intent([found[b"u1"], found[b"u2"]], lambda error: None)
+        self.spool.delivered(found[b"u3"], b"250 ok")
+        for _ in range(2):
+            back = [(each.recipient, each.num_retries, each.ambiguous) for each in self.restart()]
+            self.assertEqual(sorted(back), [(b"u0", 2, 0), (b"u1", 2, 1), (b"u2", 0, 1), (b"u4", 0, 0)])
+        self.stop()
+
+    def test_segments_are_bound_by_what_counts(self) -> None:
+        """
+        After a start the segment that holds the end of what lies in another one
+        outlives it, and one that was overtaken goes.
+        """
+        self.open()
+        self.keep(contract.reception(b"lasts"))
+        self.keep(contract.reception(b"ends"))
+        for retries in (1, 2):
+            found = {message.recipient: message for message in self.restart()}
+            found[b"lasts"].num_retries = retries
+            self.spool.requeued(found[b"lasts"])
+        self.spool.delivered(found[b"ends"], b"250 ok")
+        self.restart()
+        contract.settle(self.clock, step=0.1, turns=5)
+        self.assertEqual(self.files.names(), [f"00000000000{number}.seg" for number in (1, 3, 4)])
+        self.assertEqual([message.num_retries for message in self.restart()], [2])
+        self.stop()
+
+    def test_unfinished_segment(self) -> None:
+        """
+        A segment that never got its name is none, and is removed.
+        """
+        self._three()
+        self.files.put("000000000009.seg.new", self.files.octets("000000000001.seg"))
+        self.assertEqual(len(self.open()), 6)
+        self.assertNotIn("000000000009.seg.new", self.files.names())
+        self.stop()
+
+    def test_how_far_it_is(self) -> None:
+        """
+        A start that takes long says how far it is.
+        """
+        self._three()
+        told = Told()
+        self.patch(Recovery, "_log", Logger(observer=told))
+        self.spool = self.make_spool()
+        self.threads.delay = 2.0
+        starting = self.spool.start(lambda messages: None)
+        contract.settle(self.clock, step=1.0, turns=100)
+        self.successResultOf(starting)
+        texts = [formatEvent(event) for event in told.events]
+        self.assertEqual(
+            texts,
+            [
+                "33 % of the spool is read, 2 messages were found so far",
+                "66 % of the spool is read, 4 messages were found so far",
+            ],
+        )
+        self.threads.delay = 0.0
         self.stop()

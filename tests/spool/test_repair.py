@@ -177,10 +177,10 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         self.assertEqual(len(self.files.octets("000000000001.seg")), length)
         syncs = [name for operation, name in self.files.calls if operation == "sync"]
         # The segment whose sync has failed is never asked again.
-        self.assertEqual(syncs[-2:], ["000000000001.seg", "000000000002.seg"])
+        self.assertEqual(syncs[-2:], ["000000000001.seg", "000000000002.seg.new"])
         self.assertTrue(self.spool.healthy())
         self.files = self.files.power_cut(self.rng)
-        self.assertEqual([message.recipient for message in self.open()], [b"before", b"during"])
+        self.assertEqual([message.recipient for message in self.open()], [b"during", b"before"])
         self.stop()
 
     def test_syncs_fail_for_long(self) -> None:
@@ -216,7 +216,7 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         self.keep(contract.reception(b"after"))
         for files in (self.files.kill(), *(self.files.power_cut(self.rng) for _ in range(20))):
             self.files = files
-            self.assertEqual([message.recipient for message in self.open()], [b"stays", b"after"])
+            self.assertEqual([message.recipient for message in self.open()], [b"after", b"stays"])
         self.stop()
 
     def test_refused_then_killed(self) -> None:
@@ -401,7 +401,7 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
             self.assertTrue(self.spool.healthy())
             found = self.restart()
             self.assertEqual(
-                [(message.recipient, message.ambiguous) for message in found], [(b"one", 0), (b"three", 0)]
+                [(message.recipient, message.ambiguous) for message in found], [(b"three", 0), (b"one", 0)]
             )
             self.stop()
 

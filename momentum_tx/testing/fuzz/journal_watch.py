@@ -49,6 +49,8 @@ class JournalWatch:
             self.at_operation()
 
     def _appended(self, name: str, offset: int, octets: bytes) -> None:
+        # A segment that is filled before it has its name is one.
+        name = name.removesuffix(".new")
         if self.deaf or records.segment_number(name) is None:
             return
         at = records.SEGMENT_HEADER if offset == 0 else 0
