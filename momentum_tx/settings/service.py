@@ -308,6 +308,22 @@ class GlobalSettings:
     segment_size: int = option(
         67_108_864, "Size at which a journal segment is closed (ours).", "octets", GLOBAL, minimum=4096
     )
+    segment_live_share: int = option(
+        25,
+        "Journal segments of which less than this lives are emptied, and so is the oldest one if it is true of all"
+        " together; 0 empties none (ours).",
+        "percent",
+        GLOBAL,
+        minimum=0,
+        maximum=90,
+    )
+    compaction_rate: int = option(
+        4_194_304,
+        "Most octets of mail per second that are moved out of journal segments to empty them (ours).",
+        "octets per second",
+        GLOBAL,
+        minimum=1024,
+    )
     durability: str = option(
         "group",
         "group: nothing is answered before it is synced. unsafe: nothing is synced (needs i_accept_loss).",

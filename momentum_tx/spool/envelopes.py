@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from ..envelope import NO_TERMS, Notify, RecipientTerms, Terms
 from ..queues.message import NO_TRAITS, Reception, Traits, traits_of
 from .fields import RecordError, field_octets, take, text_octets
+from .moved import State
 
 #: Every program reads a reception of the version that knew nothing of what follows; those are written by the
 #: least that they need.
@@ -53,6 +54,8 @@ class Recipient(NamedTuple):
 class Envelope(NamedTuple):
     """
     A reception without its body.
+
+    :ivar states: if it was moved, how each of its messages stood that had not ended then.
     """
 
     sender: bytes
@@ -67,6 +70,7 @@ class Envelope(NamedTuple):
     recipients: tuple[Recipient, ...]
     traits: Traits = NO_TRAITS
     terms: Terms = NO_TERMS
+    states: tuple[State, ...] | None = None
 
 
 def encode_envelope(reception: Reception, bindings: list[str]) -> tuple[int, bytes]:

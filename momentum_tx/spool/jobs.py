@@ -211,22 +211,50 @@ def read_body(files: IJournalFiles, name: str, salt: int, offset: int, key: int)
     try:
         file = files.open(name)
         try:
-            octets = file.read(offset, RECORD_HEADER)
-            head = decode_head(octets)
-            octets += file.read(offset + RECORD_HEADER, head.meta_length)
-            body = file.read(offset + RECORD_HEADER + head.meta_length, head.body_length)
+            return _read_reception(file, name, salt, offset, key)[1]
         finally:
             file.close()
-        check(octets, head, salt)
     except OSError as error:
         raise SpoolError(explain(error, name)) from error
+
+
+def read_receptions(
+    files: IJournalFiles, name: str, salt: int, places: Sequence[tuple[int, int]]
+) -> list[tuple[bytes, bytes] | None]:
+    """
+    Metas and bodies of receptions of one segment.
+
+    :param places: where the record of each begins, and its key.
+    :returns: ``None`` for one that is not what was written.
+    :raises OSError: they cannot be read.
+    """
+    found: list[tuple[bytes, bytes] | None] = []
+    file = files.open(name)
+    try:
+        for offset, key in places:
+            try:
+                found.append(_read_reception(file, name, salt, offset, key))
+            except SpoolError:
+                found.append(None)
+    finally:
+        file.close()
+    return found
+
+
+def _read_reception(file: IJournalFile, name: str, salt: int, offset: int, key: int) -> tuple[bytes, bytes]:
+    try:
+        octets = file.read(offset, RECORD_HEADER)
+        head = decode_head(octets)
+        octets += file.read(offset + RECORD_HEADER, head.meta_length)
+        body = file.read(offset + RECORD_HEADER + head.meta_length, head.body_length)
+        check(octets, head, salt)
     except RecordError as error:
         raise SpoolError(f"{name}: the record at {offset} is damaged: {error}") from error
     if head.kind != RECEPTION or head.key != key:
         raise SpoolError(f"{name}: the record at {offset} is of another reception")
     if len(body) != head.body_length or zlib.crc32(body) != head.body_checksum:
         raise SpoolError(f"{name}: the body at {offset} is damaged: checksum or length differs")
-    return body
+    return octets[RECORD_HEADER:], body
 
 
 def _piece(file: IJournalFile, damage: Damage, at: int) -> bytes:

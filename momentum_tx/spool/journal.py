@@ -13,6 +13,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import SpoolError, StartupError
@@ -23,6 +24,7 @@ from ..queues.message import ASSUMED, Message, Reception
 from ..settings import UNBOUND, GlobalSettings
 from . import jobs, records
 from .bodies import Bodies, Resident
+from .compaction import Compaction
 from .recovery import Recovery
 from .repair import JournalWriter
 from .replay import Batch
@@ -88,6 +90,10 @@ class JournalSpool:
             reserve=reserve,
         )
         self._writer = JournalWriter(setup)
+        # Messages of which an intent is open: what is said of them is not all in their fields.
+        self._tried: set[Message] = set()
+        self._compaction = Compaction(files, clock, self._writer, self._segments, self._name, self._tried.__contains__)
+        self._compaction.share, self._compaction.rate = settings.segment_live_share, settings.compaction_rate
         self._key = 0
         self._open = False
         self._started = False
@@ -133,6 +139,8 @@ class JournalSpool:
         finally:
             self._recovery = None
         self._writer.release()
+        self._writer.changed = self._compaction.look
+        self._compaction.look()
         return recovery.count
 
     def _mend(self, batch: Batch) -> None:
@@ -142,6 +150,8 @@ class JournalSpool:
             # Of what is taken for delivered the next record is its end.
             if message.next_attempt != ASSUMED:
                 self.requeued(message)
+            else:
+                self._tried.add(message)
 
     @property
     def progress(self) -> float:
@@ -163,6 +173,7 @@ class JournalSpool:
             return stopped
         self._stopped = [stopped]
         was_open, self._open = self._open, False
+        self._compaction.stop()
         if self._recovery is not None:
             self._recovery.cancelled = True
         self._writer.close().addCallback(self._have_stopped, was_open)
@@ -192,9 +203,10 @@ class JournalSpool:
 
     def configure(self, settings: GlobalSettings) -> None:
         """
-        Go by other settings from now on: ``max_resident_messages`` and
-        ``body_cache_size`` count.
+        Go by other settings from now on: ``max_resident_messages``,
+        ``body_cache_size``, ``segment_live_share`` and ``compaction_rate`` count.
         """
+        self._compaction.share, self._compaction.rate = settings.segment_live_share, settings.compaction_rate
         bodies = self._bodies
         bodies.most, bodies.limit = settings.max_resident_messages, settings.body_cache_size
         bodies.shrink()
@@ -242,12 +254,19 @@ class JournalSpool:
         return self._bodies.resident
 
     def _read_body(self, reception: Reception) -> Deferred[bytes]:
-        segment = self._segments.at(reception.spool)
+        place = reception.spool
+        segment = self._segments.at(place)
         if segment is None:
             return fail(SpoolError(f"reception {reception.key} is in no segment"))
-        return self._threads.run(
-            jobs.read_body, self._files, segment.name, segment.salt, offset_in(reception.spool), reception.key
+
+        def again(failure: Failure) -> Deferred[bytes]:
+            # It may have been moved meanwhile, and where it was is gone.
+            return fail(failure) if reception.spool == place else self._read_body(reception)
+
+        reading = self._threads.run(
+            jobs.read_body, self._files, segment.name, segment.salt, offset_in(place), reception.key
         )
+        return reading.addErrback(again)
 
     # Messages.
 
@@ -263,6 +282,7 @@ class JournalSpool:
         if not self._open:
             self._clock.callLater(0, then, self._refusal())
             return
+        self._tried.update(messages)
         writer = self._writer
         if lost_reply is not LostReply.RETRY:
             groups = _by_reception(messages)
@@ -299,8 +319,11 @@ class JournalSpool:
             return
         self._writer.put(kind, records.encode_ended(kind, reception.key, message.index, note), reception, synced)
         reception.done(message)
+        self._tried.discard(message)
         if not reception.live:
             self._bodies.drop(reception)
+        elif reception.live == 1:
+            self._segments.repoint(reception)
 
     def requeued(self, message: Message) -> None:
         """
@@ -314,6 +337,7 @@ class JournalSpool:
             # The mail is kept; only its retry state of this attempt is not.
             self._log.error("{id}: {reason}", id=message.id, reason=str(error))
             return
+        self._tried.discard(message)
         self._writer.put(records.requeued_kind(message), payload, message.reception, message)
 
     def flush(self) -> Deferred[None]:

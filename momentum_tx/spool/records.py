@@ -11,15 +11,17 @@ damaged segment is searched.
 import re
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ..policy.lost_reply import LostReply
 from ..queues.message import HELD as WAITS_FOR_OPERATOR
 from ..queues.message import Message, Reception
-from .envelopes import ENVELOPE_VERSION, decode_envelope, encode_envelope
 from .envelopes import Envelope as Envelope
+from .envelopes import decode_envelope, encode_envelope
 from .fields import RecordError as RecordError
 from .fields import text_octets
+from .moved import MOVED_VERSION, split, with_states
 
 #: First octets of every segment.
 SEGMENT_MAGIC: Final = b"MTXSEG"
@@ -49,7 +51,7 @@ RECORD_VERSION: Final = 1
 #: Version of an intent that says what becomes of its messages if nothing follows it.
 _POLICY_VERSION: Final = 2
 #: The newest version of the kinds that have more than the first one.
-_NEWEST: Final = {RECEPTION: ENVELOPE_VERSION, INTENT: _POLICY_VERSION}
+_NEWEST: Final = {RECEPTION: MOVED_VERSION, INTENT: _POLICY_VERSION}
 #: Every kind with every version of its meta that this program knows.
 KNOWN: Final = frozenset(
     (kind, version) for kind in KINDS for version in range(RECORD_VERSION, _NEWEST.get(kind, RECORD_VERSION) + 1)
@@ -292,6 +294,15 @@ def encode_requeued(message: Message, binding: str) -> bytes:
     return _HEAD.pack(requeued_kind(message), RECORD_VERSION, len(meta), 0, message.reception.key, 0) + meta
 
 
+def requeued_meta(state: Requeued) -> bytes:
+    """
+    Meta of ``REQUEUED`` that says *state*.
+    """
+    position, retries, due, stage, ambiguous, binding, code = state
+    name = binding.encode()
+    return _REQUEUED.pack(position, retries, due, stage, ambiguous, len(name)) + name + code
+
+
 def requeued_kind(message: Message) -> int:
     """
     Whether *message* waits for its time (``REQUEUED``) or for an operator (``HELD``).
@@ -319,6 +330,20 @@ def encode_reception(key: int, reception: Reception, bindings: list[str], body: 
     return _HEAD.pack(RECEPTION, version, len(meta), len(body), key, zlib.crc32(body)) + meta
 
 
+def encode_moved(key: int, meta: bytes, messages: Sequence[tuple[Message, str]], body: bytes) -> bytes:
+    """
+    Payload of ``RECEPTION`` of one that was moved; the body follows it in the segment.
+
+    :param meta: of the record that it is moved from.
+    :param messages: those that have not ended, and the name of the binding of each.
+    :raises RecordError: a field is longer than the format allows.
+    """
+    meta = with_states(meta, messages)
+    if len(meta) > MAX_META:
+        raise RecordError(f"reception of {len(meta)} octets of meta is too large")
+    return _HEAD.pack(RECEPTION, MOVED_VERSION, len(meta), len(body), key, zlib.crc32(body)) + meta
+
+
 def decode(kind: int, meta: bytes) -> Meta:
     """
     Read the meta of a record whose checksum is right.
@@ -333,7 +358,9 @@ def decode(kind: int, meta: bytes) -> Meta:
         if kind in (REQUEUED, HELD):
             return _decode_requeued(meta)
         if kind == RECEPTION:
-            return decode_envelope(meta)
+            plain, states = split(meta)
+            envelope = decode_envelope(plain)
+            return envelope if states is None else envelope._replace(states=states)
         if kind == WITHDRAWN:
             return None
     except (struct.error, ValueError, IndexError) as error:

@@ -7,7 +7,7 @@ Blocking calls and decoding are the worker's, in slices between which syncs have
 their turn; the reactor takes one bounded batch per turn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -19,7 +19,7 @@ from ..interfaces.seams import IJournalFile, IJournalFiles
 from ..queues.message import Message
 from . import jobs
 from .records import SEGMENT_HEADER, RecordError, UnknownFormat, decode_segment_header, number_in, segment_number
-from .replay import Batch, Chapter, Replay
+from .replay import Batch, Chapter, Left, Replay
 from .scan import Damage, SegmentScan
 from .segments import Segment, Segments, depend, place_of
 
@@ -136,6 +136,8 @@ class Recovery:
             self._younger.append(segment)
             if filled and segment.number == filled[-1]:
                 taking()
+        for chapter, left in self._replay.doubtful():
+            await self._hand_over(chapter, left, mend, found)
         self._check()
         if not filled:
             taking()
@@ -161,8 +163,26 @@ class Recovery:
                 "{name}: cannot be read further: {reason}", name=segment.name, reason=jobs.explain(error)
             )
         left = await self._run(self._replay.close, chapter)
+        segment.starts, segment.mail = chapter.starts, [None] * len(chapter.starts)
         for helper in self._younger if chapter.stale else chapter.helpers:
             depend(helper, segment)
+        await self._hand_over(chapter, left, mend, found)
+        if chapter.senseless:
+            segment.live += 1
+            self._log.critical(
+                "{name}: {count} records are whole and make no sense", name=segment.name, count=chapter.senseless
+            )
+        self._done += size
+        self._tell()
+
+    async def _hand_over(
+        self,
+        chapter: Chapter,
+        left: Sequence[Left],
+        mend: Callable[[Batch], object],
+        found: Callable[[list[Message]], object],
+    ) -> None:
+        segment = chapter.segment
         for start in range(0, len(left), BATCH):
             batch = await self._run(self._replay.batch, chapter, left[start : start + BATCH])
             # Whoever has stopped the spool wants no more mail.
@@ -177,13 +197,6 @@ class Recovery:
                 messages = batch.messages[first : first + BATCH]
                 self.count += len(messages)
                 found(messages)
-        if chapter.senseless:
-            segment.live += 1
-            self._log.critical(
-                "{name}: {count} records are whole and make no sense", name=segment.name, count=chapter.senseless
-            )
-        self._done += size
-        self._tell()
 
     def _settle(self, segment: Segment, batch: Batch) -> None:
         for reception, offset in batch.receptions:

@@ -8,7 +8,7 @@ not synced is moved to a new one.  While that does not succeed nothing is
 written: receptions are refused, intents fail, outcomes wait in memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -31,7 +31,7 @@ from .records import (
     frame,
 )
 from .segments import Segment, depend, offset_in
-from .writer import FLUSH, Entry, Writer, WriterSetup, explain_failure, lay_out
+from .writer import FLUSH, MOVED, Entry, Writer, WriterSetup, explain_failure, lay_out
 
 #: Kinds of records that nobody would write again for us.
 _OUTCOMES: Final = (DELIVERED, FAILED, REQUEUED, HELD)
@@ -170,6 +170,9 @@ class JournalWriter(Writer):
         Intents and outcomes first; then each reception for itself, since a
         small one may fit where a large one did not.
         """
+        # What was only to be moved has its place, and is given up.
+        _give_up(entry for entry in entries if entry.kind == MOVED)
+        entries = [entry for entry in entries if entry.kind != MOVED]
         needed = [entry for entry in entries if entry.kind != RECEPTION]
         try:
             if needed:
@@ -232,7 +235,10 @@ class JournalWriter(Writer):
         for entry in entries:
             if entry.kind == FLUSH:
                 entry.extra.errback(SpoolError(str(error)))
-        self._expose([entry for entry in self._without_intents(entries, error) if entry.kind not in (FLUSH, RECEPTION)])
+        self._expose(
+            [entry for entry in self._without_intents(entries, error) if entry.kind not in (FLUSH, RECEPTION, MOVED)]
+        )
+        _give_up(entry for entry in entries if entry.kind == MOVED)
         self._refuse_all(entries, error)
 
     def _expose(self, entries: Sequence[Entry]) -> None:
@@ -435,6 +441,11 @@ class JournalWriter(Writer):
         else:
             # Some file systems cannot preallocate; a full disk then pauses delivery, and nothing is lost.
             self._log.warn("no space can be reserved: {reason}", reason=explain_failure(failure))
+
+
+def _give_up(entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        entry.extra.done.callback(False)
 
 
 def _torn(error: OSError) -> bool:

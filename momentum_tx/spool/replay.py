@@ -12,6 +12,7 @@ youngest copy counts, and nothing that is older says anything about it.  Records
 speak of receptions that are gone.
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -21,6 +22,7 @@ from ..settings import UNBOUND
 from ..stages import Stage
 from . import records
 from .keys import Keys
+from .moved import State, is_moved
 from .records import Envelope, Meta, RecordError, Requeued, decode
 from .segments import Segment
 
@@ -78,6 +80,7 @@ class Chapter:
     :ivar stale: whether it holds copies of receptions that younger segments hold.
     :ivar spoilt: keys of receptions in it whose body is not what was written.
     :ivar senseless: metas that are whole and make no sense.
+    :ivar starts: once :meth:`Replay.close` has been called, where what may live begins.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -88,6 +91,7 @@ class Chapter:
         self.stale = False
         self.spoilt: set[int] = set()
         self.senseless = 0
+        self.starts = array("Q")
 
     def take(self, found: Iterable["Raw"]) -> None:
         """
@@ -186,7 +190,7 @@ class Batch(NamedTuple):
 
 
 #: A reception whose end is not known, with what is said of it: key, where it begins, meta.
-_Left: TypeAlias = tuple[int, int, bytes, Said | None]
+Left: TypeAlias = tuple[int, int, bytes, Said | None]
 
 
 class Replay:
@@ -202,16 +206,19 @@ class Replay:
         self._later: dict[int, tuple[tuple[Segment, ...], Said]] = {}
         self._located = Keys()
         self._open: dict[Message, LostReply] = {}
+        # Moved receptions whose body is not what was written, by key.
+        self._doubtful: dict[int, tuple[Chapter, int, bytes]] = {}
 
-    def close(self, chapter: Chapter) -> list[_Left]:
+    def close(self, chapter: Chapter) -> list[Left]:
         """
         A segment is read to its end.
 
         :returns: what :meth:`batch` wants of it: mail that is due before such as waits.
         """
+        self._doubt(chapter)
         self._keep(chapter)
-        due: list[_Left] = []
-        waiting: list[tuple[float, _Left]] = []
+        due: list[Left] = []
+        waiting: list[tuple[float, Left]] = []
         seen: set[int] = set()
         for key, (offset, meta) in chapter.receptions.items():
             if not self._located.add(key):
@@ -234,9 +241,36 @@ class Replay:
                 due.append(left)
         waiting.sort(key=lambda each: each[0])
         due += [left for _, left in waiting]
+        chapter.starts = array("Q", sorted(offset for _, offset, _, _ in due))
         chapter.receptions.clear()
         chapter.said.clear()
         return due
+
+    def _doubt(self, chapter: Chapter) -> None:
+        # What a power cut leaves of a copy: its meta says how its messages stood, and the body lies where it was
+        # moved from.
+        for key in chapter.spoilt:
+            known = chapter.receptions.get(key)
+            if known is None or not is_moved(known[1]) or key in self._located:
+                continue
+            del chapter.receptions[key]
+            self._doubtful.setdefault(key, (chapter, *known))
+            stood, said = _stood(known[1]), chapter.said.get(key)
+            chapter.said[key] = stood if said is None else _then(stood, said)
+
+    def doubtful(self) -> list[tuple[Chapter, list[Left]]]:
+        """
+        Moved receptions whose body is not what was written, and of which there is no other copy: to be asked for
+        when all segments are read.  They had been confirmed, so they are kept.
+        """
+        found = []
+        for key, (chapter, offset, meta) in self._doubtful.items():
+            later = self._later.pop(key, None)
+            if self._located.add(key) and (later is None or later[1] is not _WITHDRAWN):
+                chapter.spoilt.discard(key)
+                left: Left = key, offset, meta, None if later is None else later[1]
+                found.append((chapter, [left]))
+        return found
 
     def _keep(self, chapter: Chapter) -> None:
         segment = chapter.segment
@@ -255,7 +289,7 @@ class Replay:
                     where = grown[id(known[0])] = known[0], (*known[0], segment)
                 self._later[key] = where[1], _then(said, known[1])
 
-    def batch(self, chapter: Chapter, left: Sequence[_Left]) -> Batch:
+    def batch(self, chapter: Chapter, left: Sequence[Left]) -> Batch:
         """
         Make receptions of some of what :meth:`close` gave.
         """
@@ -298,6 +332,8 @@ class Replay:
         envelope = decode(records.RECEPTION, meta)
         assert isinstance(envelope, Envelope)
         reception = self._reception(key, envelope)
+        if envelope.states is not None:
+            self._stand(reception, envelope.states)
         if said is not None:
             for fate in [said] if isinstance(said, Fate) else said.values():
                 if fate.position < len(reception.messages):
@@ -305,6 +341,17 @@ class Replay:
                     if message is not None:
                         self._apply(reception, message, fate)
         return reception
+
+    def _stand(self, reception: Reception, states: tuple[State, ...]) -> None:
+        # What followed the reception where it was before is said by its states.
+        standing = {state.position: state for state in states}
+        for message in list(reception.messages):
+            assert message is not None
+            state = standing.get(message.index)
+            if state is None:
+                self._done(reception, message)
+            else:
+                self._requeue(message, Requeued(*state))
 
     def _apply(self, reception: Reception, message: Message, fate: Fate) -> None:
         if fate.requeued is True:
@@ -368,3 +415,12 @@ def _due(meta: bytes) -> float:
         return 0.0
     assert isinstance(requeued, Requeued)
     return requeued.next_attempt
+
+
+def _stood(meta: bytes) -> Said:
+    envelope = decode(records.RECEPTION, meta)
+    assert isinstance(envelope, Envelope)
+    stood = {position: Fate(position, True, None) for position in range(len(envelope.recipients))}
+    for state in envelope.states or ():
+        stood[state.position] = Fate(state.position, records.requeued_meta(Requeued(*state)), None)
+    return stood

@@ -27,6 +27,8 @@ from .segments import Segment, Segments
 
 #: Kind of an entry that writes nothing and is confirmed in its turn.
 FLUSH: Final = 0
+#: Kind of an entry that is a reception moved from another segment.
+MOVED: Final = -1
 #: Seconds an outcome may wait for a sync (reliability contract: done-marks are synced in groups of 100 ms).
 SYNC_DELAY: Final = 0.1
 #: Seconds before a segment that could not be made is tried again; the old one grows meanwhile.
@@ -42,7 +44,8 @@ class Entry(NamedTuple):
     :ivar payload: see :mod:`momentum_tx.spool.records`.
     :ivar extra: of a reception its :class:`Waiting`; of an outcome what to call
         when it is durable; of an intent what to call with ``None`` then, or with the
-        error; of a requeue the message; of a flush the Deferred.
+        error; of a requeue the message; of a flush the Deferred; of a reception that is
+        moved its :class:`~momentum_tx.spool.segments.Moving`.
     """
 
     kind: int
@@ -129,6 +132,8 @@ class Writer(ABC):
         self._rotate_at = 0.0
         self._removing = False
         self._holds = 0
+        #: Called when a segment was closed or has gone.
+        self.changed: Callable[[], object] = lambda: None
         self._jobs = 0
 
     # What is asked of it.
@@ -196,6 +201,13 @@ class Writer(ABC):
         self.hold()
         self.put(WITHDRAWN, encode_withdrawn(reception.key), reception, self.release)
 
+    @property
+    def settled(self) -> bool:
+        """
+        Whether segments may go, and none is going at the moment.
+        """
+        return not self._removing and not self._holds
+
     def reap(self) -> None:
         """
         Remove the segments that may go.
@@ -260,6 +272,10 @@ class Writer(ABC):
         for kind, _, reception, extra in entries:
             if kind == FLUSH:
                 self._urgent = True
+                continue
+            if kind == MOVED:
+                self._segments.copied(segment, extra, base + next(records))
+                self._wanted = True
                 continue
             assert reception is not None
             if kind == RECEPTION:
@@ -360,10 +376,15 @@ class Writer(ABC):
         *entries* are durable: count first, then tell.
         """
         ended = False
-        tell: list[tuple[Callable[..., object], tuple[None, ...]]] = []
+        tell: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         for kind, _, reception, extra in entries:
             if kind == FLUSH:
                 tell.append((extra.callback, _NONE))
+                continue
+            if kind == MOVED:
+                self._segments.moved(extra)
+                tell.append((extra.done.callback, (True,)))
+                ended = True
                 continue
             assert reception is not None
             if kind == RECEPTION:
@@ -416,6 +437,7 @@ class Writer(ABC):
             before.sealed = True
             self._close_sealed()
             self.reap()
+            self.changed()
 
     def _rotate(self) -> None:
         # One unsynced segment behind the current one is enough: the start verifies no more than two.
@@ -453,6 +475,7 @@ class Writer(ABC):
         self._removing = False
         self._segments.removed(segments)
         self.reap()
+        self.changed()
 
     def _not_removed(self, failure: Failure, segments: list[Segment]) -> None:
         self._removing = False
@@ -478,10 +501,10 @@ def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]
             continue
         octets = frame(payload, salt)
         buffers.append(octets)
-        if kind == RECEPTION:
+        if kind in (RECEPTION, MOVED):
             offsets.append(at)
         at += len(octets)
-        if kind == RECEPTION:
+        if kind in (RECEPTION, MOVED):
             buffers.append(extra.body)
             at += len(extra.body)
     return buffers, offsets

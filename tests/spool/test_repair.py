@@ -3,6 +3,7 @@ The journal on a disk that is full, or fails.
 """
 
 import errno
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -447,6 +448,7 @@ class FailingDiskTests(JournalCase, SynchronousTestCase):
         """
         When new segments cannot be made the old one grows, and mail flows.
         """
+        self.settings = replace(self.settings, segment_live_share=0)
         self.open()
         self.files.fail("create", errno.ENOSPC, -1)
         for _ in range(30):
