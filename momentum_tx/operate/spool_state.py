@@ -7,7 +7,8 @@ counted, and no more of each message than that takes.
 
 A reception is known by its key, which is never given twice.  So the order counts
 for one thing only, which attempt of a message was the last one: an end is an end
-wherever it stands, and a second copy of a reception says nothing new.
+wherever it stands, and a second copy of a reception says nothing new, unless it was moved:
+then it says how its messages stood by then.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from enum import Enum
 from math import inf
 
 from ..smtp.addresses import canonical_domain, split_address
+from ..spool.moved import State
 from ..spool.records import DELIVERED, FAILED, RECEPTION, WITHDRAWN, Ended, Envelope, Intent, Requeued
 from ..spool.replay import Found
 from ..stages import Stage
@@ -155,7 +157,11 @@ class SpoolState:
         kept = self.receptions.get(key)
         if found.kind == RECEPTION:
             assert isinstance(meta, Envelope)
-            if kept is None and key not in self.ended:
+            if key in self.ended:
+                return
+            if meta.states is not None:
+                self._moved(found, meta, meta.states, segment)
+            elif kept is None:
                 self._received(key, Kept(segment, found, meta), segment)
             return
         if kept is None:
@@ -213,6 +219,20 @@ class SpoolState:
             else:
                 for position in early:
                     self._end(key, kept, position)
+
+    def _moved(self, found: Found, meta: Envelope, states: tuple[State, ...], segment: int) -> None:
+        # It says all that was known by then, and lies here from then on.
+        before = self.receptions.get(found.key)
+        if before is not None:
+            self._need(segment, before.segment)
+        kept = Kept(segment, found, meta)
+        standing = {state.position: Requeued(*state) for state in states}
+        for index, message in list(kept.live()):
+            if index in standing:
+                _requeue(message, standing[index])
+            else:
+                kept.messages[index] = _ENDED
+        self._received(found.key, kept, segment)
 
     def _end(self, key: int, kept: Kept, position: int) -> None:
         if position < len(kept.messages):

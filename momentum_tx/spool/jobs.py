@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Final
 
+from twisted.python.failure import Failure
+
 from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile, IJournalFiles
 from .records import (
@@ -47,6 +49,14 @@ def explain(error: OSError, name: str = "") -> str:
     File name and text of *error*, for a :class:`~momentum_tx.errors.SpoolError`.
     """
     return f"{error.filename or name or 'spool'}: {error.strerror or error}"
+
+
+def explain_failure(failure: Failure) -> str:
+    """
+    What went wrong in the worker, for people.
+    """
+    error = failure.value
+    return explain(error) if isinstance(error, OSError) else failure.getErrorMessage()
 
 
 def make_segment(files: IJournalFiles, segment: Segment) -> IJournalFile:

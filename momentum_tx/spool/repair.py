@@ -31,7 +31,7 @@ from .records import (
     frame,
 )
 from .segments import Segment, depend, offset_in
-from .writer import FLUSH, MOVED, Entry, Writer, WriterSetup, explain_failure, lay_out
+from .writer import FLUSH, MOVED, Entry, Writer, WriterSetup, lay_out
 
 #: Kinds of records that nobody would write again for us.
 _OUTCOMES: Final = (DELIVERED, FAILED, REQUEUED, HELD)
@@ -355,7 +355,7 @@ class JournalWriter(Writer):
 
     def _not_repaired(self, failure: Failure, segment: Segment, entries: list[Entry]) -> None:
         self._repairing = False
-        error = SpoolError(explain_failure(failure))
+        error = SpoolError(jobs.explain_failure(failure))
         self.error = error
         self._discard(segment)
         self._stale.append(segment)
@@ -440,7 +440,7 @@ class JournalWriter(Writer):
             self._await_space()
         else:
             # Some file systems cannot preallocate; a full disk then pauses delivery, and nothing is lost.
-            self._log.warn("no space can be reserved: {reason}", reason=explain_failure(failure))
+            self._log.warn("no space can be reserved: {reason}", reason=jobs.explain_failure(failure))
 
 
 def _give_up(entries: Iterable[Entry]) -> None:

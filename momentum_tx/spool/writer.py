@@ -360,7 +360,7 @@ class Writer(ABC):
         entries, self._syncing = self._syncing or [], None
         self._appended = entries + self._appended
         if self.error is None:
-            self._broke(SpoolError(explain_failure(failure)))
+            self._broke(SpoolError(jobs.explain_failure(failure)))
         self._repair()
 
     def _confirm_unsynced(self) -> None:
@@ -461,7 +461,7 @@ class Writer(ABC):
     def _not_rotated(self, failure: Failure, segment: Segment) -> None:
         self._rotating = False
         self._rotate_at = self._clock.seconds() + _ROTATION_PAUSE
-        self._log.warn("a new segment cannot be made: {reason}", reason=explain_failure(failure))
+        self._log.warn("a new segment cannot be made: {reason}", reason=jobs.explain_failure(failure))
         self._discard(segment)
 
     def _discard(self, segment: Segment) -> None:
@@ -480,7 +480,7 @@ class Writer(ABC):
     def _not_removed(self, failure: Failure, segments: list[Segment]) -> None:
         self._removing = False
         self._segments.kept(segments)
-        self._log.warn("segments cannot be removed: {reason}", reason=explain_failure(failure))
+        self._log.warn("segments cannot be removed: {reason}", reason=jobs.explain_failure(failure))
 
     def _job_done(self, result: Any) -> Any:
         self._jobs -= 1
@@ -508,11 +508,3 @@ def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]
             buffers.append(extra.body)
             at += len(extra.body)
     return buffers, offsets
-
-
-def explain_failure(failure: Failure) -> str:
-    """
-    What went wrong in the worker, for people.
-    """
-    error = failure.value
-    return jobs.explain(error) if isinstance(error, OSError) else failure.getErrorMessage()

@@ -13,6 +13,7 @@ from momentum_tx.operate.spool_state import SpoolState, Stand
 from momentum_tx.policy.lost_reply import LostReply
 from momentum_tx.spool import records
 from momentum_tx.spool.envelopes import encode_envelope
+from momentum_tx.spool.moved import State
 from momentum_tx.spool.records import Ended, Envelope, Intent, Meta, Requeued
 from momentum_tx.spool.replay import Found
 
@@ -137,3 +138,18 @@ class StateTests(SynchronousTestCase):
         """
         state = self.state(END_B, found(records.WITHDRAWN, None, 78), found(records.RECEPTION, envelope(b"c@c"), 79))
         self.assertEqual([state.ends_of(key) for key in (KEY, 78, 79, 80)], [{1}, None, None, set()])
+
+    def test_moved(self) -> None:
+        """
+        A copy of a reception that was moved lies where it is read last, and says how its
+        messages stood, wherever that was said before.
+        """
+        before = envelope(b"a@A.example", b"b@b.example", b"c@c.example")
+        moved = before._replace(states=(State(0, 3, 900.0, 7, 1, "b2", b"451 x"), State(2, 0, 1000.5, 0, 0, "b1", b"")))
+        copy = found(records.RECEPTION, moved, offset=99)
+        for taken in ((copy,), (found(records.RECEPTION, before), END_B, LATER, copy)):
+            state = self.state(*taken)
+            (_, kept, _, first), (_, _, third, _) = state.messages()
+            self.assertEqual((kept.segment, kept.offset, third), (len(taken), 99, 2))
+            self.assertEqual((first.retries, first.next_attempt, first.binding, first.code), (3, 900.0, "b2", b"451 x"))
+        self.assertEqual(state.needs, {2: {1}, 3: {1}, 4: {1}})

@@ -15,7 +15,8 @@ from momentum_tx.errors import SpoolError
 from momentum_tx.policy.lost_reply import LostReply
 from momentum_tx.queues.message import HELD, NO_TRAITS, Message, Reception, Traits
 from momentum_tx.spool import records
-from momentum_tx.spool.envelopes import Recipient
+from momentum_tx.spool.envelopes import Recipient, encode_envelope
+from momentum_tx.spool.moved import State
 from momentum_tx.stages import Stage
 
 from . import contract
@@ -339,5 +340,52 @@ class RecordTests(SynchronousTestCase):
                 broken[rng.randrange(len(broken))] = rng.randrange(256)
             try:
                 records.decode(records.RECEPTION, bytes(broken[: rng.randint(0, len(broken))]))
+            except records.RecordError:
+                pass
+
+
+class MovedTests(SynchronousTestCase):
+    """
+    A reception that was moved.
+    """
+
+    def test_octets(self) -> None:
+        """
+        The states stand behind the flags; all else is as it was.  Moved again, the old
+        ones are gone.
+        """
+        reception = contract.reception(b"a", b"b")
+        _, meta = encode_envelope(reception, ["b1", "b1"])
+        message = contract.first(reception, 1)
+        message.num_retries, message.next_attempt, message.ambiguous, message.code = 2, 1.5, 1, b"451"
+        payload = records.encode_moved(9, meta, [(message, "b2")], b"body")
+        self.assertEqual(payload[:2], bytes([records.RECEPTION, 4]))
+        moved = payload[records.PAYLOAD_HEADER :]
+        states = struct.pack("<IIdBIH", 1, 2, 1.5, int(message.stage), 1, 2) + b"b2\x03\x00451"
+        self.assertEqual(
+            moved, meta[:16] + bytes([meta[16] | 16]) + struct.pack("<I", len(states)) + states + meta[17:]
+        )
+        decoded = records.decode(records.RECEPTION, moved)
+        plain = records.decode(records.RECEPTION, meta)
+        assert isinstance(plain, records.Envelope)
+        stood = State(1, 2, 1.5, int(message.stage), 1, "b2", b"451")
+        self.assertEqual(decoded, plain._replace(states=(stood,)))
+        message.num_retries = 3
+        again = records.encode_moved(9, moved, [(message, "b2")], b"body")[records.PAYLOAD_HEADER :]
+        self.assertEqual(len(again), len(moved))
+        self.assertEqual(
+            records.decode(records.RECEPTION, again), plain._replace(states=(stood._replace(num_retries=3),))
+        )
+
+    def test_every_length(self) -> None:
+        """
+        A meta that was cut is an error by name, and nothing else.
+        """
+        reception = contract.reception(b"a")
+        _, meta = encode_envelope(reception, ["b1"])
+        moved = records.encode_moved(9, meta, [(contract.first(reception), "b1")], b"")[records.PAYLOAD_HEADER :]
+        for length in range(len(moved) - 1):
+            try:
+                records.decode(records.RECEPTION, moved[:length])
             except records.RecordError:
                 pass
