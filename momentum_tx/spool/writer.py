@@ -203,9 +203,7 @@ class Writer(ABC):
 
     @property
     def settled(self) -> bool:
-        """
-        Whether segments may go, and none is going at the moment.
-        """
+        """Whether segments may go, and none is going at the moment."""
         return not self._removing and not self._holds
 
     def reap(self) -> None:
