@@ -174,6 +174,12 @@ class Maker:
         All kinds and versions of records, over several segments.
         """
         first = contract.first
+        moved = self.keep("moved", b"done@i.example", b"waits@i.example")
+        self.spool.delivered(first(moved, 0), b"250 2.0.0 ok")
+        self.requeue(first(moved, 1), 6000.0, b"451 4.7.1 come back")
+        for number in range(5):
+            passing = self.keep(f"passing{number}", b"passes@j.example", body=b"z\r\n" * 400)
+            self.spool.delivered(first(passing), b"250 2.0.0 ok")
         plain = self.keep("plain", b"plain@a.example")
         self.requeue(first(plain), 5000.0, b"451 4.3.0 later")
         traits = self.keep("traits", b"traits@b.example", traits=Traits("tenant", "campaign", "high"))
