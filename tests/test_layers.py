@@ -130,6 +130,7 @@ TESTED_ELSEWHERE: Final = {
     "smtp/dialogue": "the client's machine without its words: test_client",
     "smtp/events": "fields only; test_client and test_server compare them",
     "smtp/reception": "fields only; test_server compares them",
+    "spool/entries": "inside the journal: contract.py, test_journal and test_crash",
     "spool/envelopes": "a part of the records: test_records",
     "spool/fields": "a part of the records: test_records",
     "spool/jobs": "inside the journal: contract.py, test_journal, test_recovery and test_crash",

@@ -17,10 +17,10 @@ from ..errors import SpoolError
 from ..interfaces.seams import IJournalFiles
 from ..queues.message import Message
 from . import jobs
+from .entries import MOVED
 from .records import encode_moved
 from .repair import JournalWriter
 from .segments import Looked, Moving, Segment, Segments, place_of
-from .writer import MOVED
 
 #: Octets of mail that are read at once, and receptions; a larger one goes alone.
 SLICE: Final = 256 << 10

@@ -25,11 +25,12 @@ from ..settings import UNBOUND, GlobalSettings
 from . import jobs, records
 from .bodies import Bodies, Resident
 from .compaction import Compaction
+from .entries import Waiting
 from .recovery import Recovery
 from .repair import JournalWriter
 from .replay import Batch
 from .segments import Segments, offset_in
-from .writer import Waiting, WriterSetup
+from .writer import WriterSetup
 
 #: Octets held back for intents and outcomes on a full disk: some 80,000 records.
 RESERVE: Final = 4 << 20

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile
 from . import jobs
+from .entries import FLUSH, MOVED, Entry, lay_out
 from .records import (
     DELIVERED,
     FAILED,
@@ -31,7 +32,7 @@ from .records import (
     frame,
 )
 from .segments import Segment, depend, offset_in
-from .writer import FLUSH, MOVED, Entry, Writer, WriterSetup, lay_out
+from .writer import Writer, WriterSetup
 
 #: Kinds of records that nobody would write again for us.
 _OUTCOMES: Final = (DELIVERED, FAILED, REQUEUED, HELD)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -22,45 +22,16 @@ from ..errors import SpoolError
 from ..interfaces.seams import IJournalFile, IJournalFiles, IThreadExecutor
 from ..queues.message import Reception
 from . import jobs
-from .records import DELIVERED, FAILED, INTENT, RECEPTION, SEGMENT_HEADER, WITHDRAWN, encode_withdrawn, frame
+from .entries import FLUSH, MOVED, Entry, lay_out
+from .records import DELIVERED, FAILED, INTENT, RECEPTION, SEGMENT_HEADER, WITHDRAWN, encode_withdrawn
 from .segments import Segment, Segments
 
-#: Kind of an entry that writes nothing and is confirmed in its turn.
-FLUSH: Final = 0
-#: Kind of an entry that is a reception moved from another segment.
-MOVED: Final = -1
 #: Seconds an outcome may wait for a sync (reliability contract: done-marks are synced in groups of 100 ms).
 SYNC_DELAY: Final = 0.1
 #: Seconds before a segment that could not be made is tried again; the old one grows meanwhile.
 _ROTATION_PAUSE: Final = 1.0
 #: The arguments of whoever is told that all went well.
 _NONE: Final = (None,)
-
-
-class Entry(NamedTuple):
-    """
-    A record on its way to the disk.
-
-    :ivar payload: see :mod:`momentum_tx.spool.records`.
-    :ivar extra: of a reception its :class:`Waiting`; of an outcome what to call
-        when it is durable; of an intent what to call with ``None`` then, or with the
-        error; of a requeue the message; of a flush the Deferred; of a reception that is
-        moved its :class:`~momentum_tx.spool.segments.Moving`.
-    """
-
-    kind: int
-    payload: bytes
-    reception: Reception | None
-    extra: Any
-
-
-class Waiting(NamedTuple):
-    """
-    What a reception needs until it is durable.
-    """
-
-    body: bytes
-    answer: Deferred[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,26 +454,3 @@ class Writer(ABC):
     def _job_done(self, result: Any) -> Any:
         self._jobs -= 1
         return result
-
-
-def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]]:
-    """
-    The octets of *entries* for a segment with *salt*.
-
-    :returns: the buffers, and where each reception's record begins in them.
-    """
-    buffers: list[bytes] = []
-    offsets: list[int] = []
-    at = 0
-    for kind, payload, _, extra in entries:
-        if kind == FLUSH:
-            continue
-        octets = frame(payload, salt)
-        buffers.append(octets)
-        if kind in (RECEPTION, MOVED):
-            offsets.append(at)
-        at += len(octets)
-        if kind in (RECEPTION, MOVED):
-            buffers.append(extra.body)
-            at += len(extra.body)
-    return buffers, offsets
