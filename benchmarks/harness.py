@@ -85,7 +85,7 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, log: Path | None = None) -> None:
+def wait_for_port(port: int, log: Path | None = None, address: str = "127.0.0.1") -> None:
     """
     Return once somebody listens on a loopback port.
 
@@ -94,7 +94,7 @@ def wait_for_port(port: int, log: Path | None = None) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((address, port)) == 0:
                 return
         time.sleep(0.1)
     said = log.read_text(errors="replace")[-2000:] if log is not None and log.exists() else ""

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
@@ -97,3 +98,131 @@ class BenchmarkTests(TestCase):
         self.assertEqual(list(report["rows"]), ["all good", "33 % mixed"])
         self.assertEqual(set(report["rows"]["33 % mixed"]), {"rate", "p50", "p99", "ratio", "cpu", "late"})
         self.assertEqual(set(report["holds"]), set(report["rows"]))
+
+    async def test_latency(self) -> None:
+        """
+        It has percentiles of an idle system and of load, and the rate of acceptance of each run.
+        """
+        require("smtp-source")
+        options = ["--messages", "3", "--rate", "20", "--seconds", "3", "--accepted", "20", "--runs", "1"]
+        report = await self.report("latency", *options)
+        self.assertEqual(len(report["idle"]), 3)
+        for row in report["idle"].values():
+            self.assertEqual(set(row), {"answer", "first", "content"})
+            for found in row.values():
+                self.assertEqual(set(found), {"p50", "p99", "max"})
+            # Content comes after the commands.
+            self.assertLessEqual(row["first"]["p50"], row["content"]["p50"])
+        self.assertLessEqual({"p50", "p99", "max", "late"}, set(report["load"]["20"]))
+        self.assertEqual(len(report["accept"]["connections reused"]["rate"]), 1)
+        self.assertEqual(len(report["accept"]["one message per connection"]["cpu"]), 1)
+
+    async def test_stall(self) -> None:
+        """
+        It has a histogram of each phase, in which every tick is counted once, before and after a restart.
+        """
+        require("smtp-source")
+        report = await self.report("stall", "--seconds", "0.5", "--queued", "50", "--failing", "20", "--stacks")
+        self.assertEqual(len(report["rows"]), 8)
+        self.assertIn("start with 50 messages queued", report["rows"])
+        for row in report["rows"].values():
+            self.assertEqual(sum(row["histogram"]), row["ticks"])
+            self.assertEqual(set(row["late"]), {"p50", "p99", "p99.9", "max"})
+            self.assertLessEqual(row["own"]["max"], row["late"]["max"])
+        self.assertGreater(report["rows"]["full load"]["ticks"], 0)
+        self.assertEqual(set(report["holds"]), set(report["rows"]))
+        self.assertIsInstance(report["stacks"], list)
+
+    async def test_scaling(self) -> None:
+        """
+        It has each run of each point of all axes, saves them, and draws a panel for each axis.
+        """
+        saved, drawn = self.mktemp(), self.mktemp()
+        options = ["--limit", "1", "--messages", "20", "--idle", "0.1", "--runs", "2"]
+        report = await self.report("scaling", *options, "--save", saved, "--draw", drawn)
+        self.assertEqual(list(report["axes"]), ["messages queued", "domains", "bindings", "connections"])
+        for points in report["axes"].values():
+            self.assertEqual(list(points), ["1"])
+            self.assertEqual(len(points["1"]["cpu_us"]), 2)
+            self.assertEqual(len(points["1"]["idle_percent"]), 2)
+        self.assertEqual(json.loads(Path(saved).read_text()), report)
+        self.assertEqual(self.panels(drawn), list(report["axes"]))
+
+    async def test_scaling_drawn_again(self) -> None:
+        """
+        The committed picture is that of the committed data.
+        """
+        drawn = self.mktemp()
+        reference = BENCHMARKS.parent / "doc" / "reference"
+        await self.report("scaling", "--from", str(reference / "scaling.json"), "--draw", drawn)
+        self.assertEqual(Path(drawn).read_text(), (reference / "scaling.svg").read_text())
+
+    async def everything(self, *options: str) -> tuple[bytes, bytes, int]:
+        """
+        What ``all.py`` prints, and its exit status.
+        """
+        command = [str(BENCHMARKS / "all.py"), *options]
+        return await getProcessOutputAndValue(sys.executable, command, env=dict(os.environ))
+
+    async def test_all(self) -> None:
+        """
+        Those that are named are run; tables and what is promised are printed, and one file is written, from which the
+        same is printed again.
+        """
+        written = self.mktemp()
+        out, err, status = await self.everything("--quick", "--only", "simulation", "--out", written)
+        self.assertEqual(status, 0, err)
+        entries = json.loads(Path(written).read_text())
+        self.assertEqual(list(entries), ["simulation"])
+        self.assertIn("simulation.py --json --runs 1", entries["simulation"]["command"])
+        self.assertEqual(len(entries["simulation"]["report"]["deliveries"]), 4)
+        self.assertIn(b"| 2,000 messages, one domain, in process | ", out)
+        again, err, status = await self.everything("--from", written)
+        self.assertEqual(status, 0, err)
+        self.assertEqual(again.split(), out.split())
+
+    async def test_targets(self) -> None:
+        """
+        What was found is compared with what is promised, and what was not measured is named.
+        """
+        saved = Path(self.mktemp())
+        machine = {"processors": 2, "model": "", "memory_gib": 1, "kernel": "", "python": "", "twisted": ""}
+        about = {"machine": {**machine, "load_before": 0.0}, "runs": 3}
+        rows = {
+            "4 KiB, connections reused": {
+                "momentum_tx": {"rate": [500.0, 600.0, 900.0], "cpu": [0.2, 0.1, 0.3]},
+                "Postfix": {"rate": [100.0, 90.0, 110.0], "cpu": [2.0]},
+            }
+        }
+        throughput = {"command": "", "seconds": 1, "status": 0, "report": {**about, "rows": rows}}
+        failed = {"command": "", "seconds": 1, "status": 1, "report": None}
+        saved.write_text(json.dumps({"throughput": throughput, "stall": failed}))
+        out, err, status = await self.everything("--from", str(saved))
+        self.assertEqual(status, 0, err)
+        self.assertIn(b"connections reused | >= 5.5 x Postfix | 6.00 | yes | `benchmarks/throughput.py` |", out)
+        self.assertIn(b"| the same, processor time per 1,000 | <= 0.17 s | 0.20 | NO |", out)
+        self.assertIn(b"| 100 KiB, one inbound connection per message | >= 750/s |  | not measured |", out)
+        self.assertIn(b"It failed with status 1.", out)
+        self.assertIn(b"| a tick of the reactor too late, ever | <= 100 ms |  | not measured |", out)
+
+    async def test_all_of_what_there_is(self) -> None:
+        """
+        A benchmark that is not there is an error, which names those that are.
+        """
+        _, err, status = await self.everything("--only", "nonsense")
+        self.assertEqual(status, 1)
+        self.assertIn(b"all: nonsense: not among ", err)
+        for name in (b"isolation", b"latency", b"memory", b"scaling", b"stall", b"throughput"):
+            self.assertIn(name, err)
+        for name in (b"harness", b"embedded", b"sink"):
+            self.assertNotIn(name, err)
+
+    @staticmethod
+    def panels(path: str) -> list[str]:
+        """
+        Names of the panels of a picture.
+        """
+        name = "{http://www.w3.org/2000/svg}text"
+        bold = [each.text or "" for each in ElementTree.parse(path).iter(name) if each.get("font-weight")]
+        # The first is the title.
+        return bold[1:]
