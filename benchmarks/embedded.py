@@ -9,6 +9,7 @@ one per answer.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -115,7 +116,7 @@ def running_embedded(directory: Path, configuration: str) -> Iterator[Embedded]:
 
 class Ticks:
     """
-    Asks to be called every 10 ms, and notes how late it was.
+    Asks to be called every 10 ms, and notes how late it was; listens to the garbage collector, too.
 
     :param clock: the reactor.
     """
@@ -125,13 +126,24 @@ class Ticks:
         #: Milliseconds too late, and of them what this thread has worked since the last tick at the most.
         self.late: list[float] = []
         self.own: list[float] = []
+        #: Longest collection, milliseconds of processor time.
+        self.collector = 0.0
         self._due = 0.0
         self._worked = 0.0
+        self._collecting = 0.0
+
+    def _collected(self, phase: str, about: dict[str, int]) -> None:
+        now = time.thread_time()
+        if phase == "start":
+            self._collecting = now
+        else:
+            self.collector = max(self.collector, 1000 * (now - self._collecting))
 
     def begin(self) -> None:
         """
         The first tick is due in 10 ms.
         """
+        gc.callbacks.append(self._collected)
         self._due = time.monotonic() + TICK
         self._worked = time.thread_time()
         self._clock.callLater(TICK, self._tick)
@@ -148,8 +160,8 @@ class Ticks:
         """
         What was noted since the last time.
         """
-        taken = {"late": self.late, "own": self.own}
-        self.late, self.own = [], []
+        taken = {"late": self.late, "own": self.own, "collector": self.collector}
+        self.late, self.own, self.collector = [], [], 0.0
         return taken
 
 

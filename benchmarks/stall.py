@@ -52,7 +52,7 @@ CALM: Final = 2.0
 #: Seconds that a turn may take before the service is asked for a stack.
 REPORTED: Final = "0.05"
 #: What the service says of such a turn.
-REPORT: Final = re.compile(r"a turn of the reactor .*\n(?:\s+\S+:\d+ .*\n)*")
+REPORT: Final = re.compile(r"a turn of the reactor .*\n(?:\s+(?:\S+:\d+ |nobody could look).*\n)*")
 
 
 class Stage:
@@ -181,7 +181,7 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
     """
     What the ticks of a phase say.
     """
-    row: dict[str, Any] = {"ticks": len(found["late"])}
+    row: dict[str, Any] = {"ticks": len(found["late"]), "collector": round(found["collector"], 2)}
     for name in ("late", "own"):
         values = found[name]
         row[name] = {
@@ -227,13 +227,13 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         heading(report["machine"], "milliseconds that a tick came too late, and of them the service's own work"),
         "",
-        "| load | ticks | p50 | p99 | p99.9 | max | own, p99.9 | own, max | holds |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| load | ticks | p50 | p99 | p99.9 | max | own, p99.9 | own, max | collector | holds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for name, row in report["rows"].items():
         late, own = row["late"], row["own"]
         cells = [f"{late[key]:.1f}" for key in ("p50", "p99", "p99.9", "max")]
-        cells += [f"{own[key]:.1f}" for key in ("p99.9", "max")]
+        cells += [f"{own['p99.9']:.1f}", f"{own['max']:.1f}", f"{row['collector']:.1f}"]
         lines.append(
             f"| {name} | {row['ticks']:,} | {' | '.join(cells)} | {'yes' if report['holds'][name] else 'NO'} |"
         )

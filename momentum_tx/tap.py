@@ -34,9 +34,9 @@ _log = Logger()
 #: the journal would wait that long to report its end to a busy reactor.
 SWITCH_INTERVAL = 0.0005
 #: Objects that make a collection due, and how many young ones make an older one due.  Mail that comes and stays is
-#: looked at twice, some 200,000 objects at once at the most; a look at all there is takes more than a second for each
-#: million messages, and is due only after fifty million objects.
-COLLECTOR_THRESHOLD = (50_000, 4, 250)
+#: looked at twice, some 40,000 objects at once at the most, 15 ms; a look at all there is takes more than a second for
+#: each million messages, and is due only after fifty million objects.
+COLLECTOR_THRESHOLD = (10_000, 4, 1_250)
 
 
 class Options(usage.Options):

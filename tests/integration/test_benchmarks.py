@@ -129,6 +129,7 @@ class BenchmarkTests(TestCase):
             self.assertEqual(sum(row["histogram"]), row["ticks"])
             self.assertEqual(set(row["late"]), {"p50", "p99", "p99.9", "max"})
             self.assertLessEqual(row["own"]["max"], row["late"]["max"])
+            self.assertGreaterEqual(row["collector"], 0)
         self.assertGreater(report["rows"]["full load"]["ticks"], 0)
         self.assertEqual(set(report["holds"]), set(report["rows"]))
         self.assertIsInstance(report["stacks"], list)
