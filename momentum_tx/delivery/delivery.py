@@ -77,6 +77,7 @@ class Delivery:
         self.settlement.hold = self.held.hold
         self._expire = f.agenda.alarm(self._expire_records)
         self._expiring: Iterator[None] | None = None
+        self._look = f.agenda.alarm(self._look_at_the_clock)
         f.wall.followers.append(self._clock_stepped)
         if f.sts is not None:
             f.sts.changed = self._policy_changed
@@ -93,8 +94,8 @@ class Delivery:
     def _weight(self, domain: str, slot: int, key: Traits) -> float:
         return weight_of(self.facilities.config.path(slot, domain).share_weights, key)
 
-    def _poke(self, dr: DomainRecord) -> None:
-        self.maintainer.poke(dr)
+    def _poke(self, dr: DomainRecord, slot: int | None = None) -> None:
+        self.maintainer.poke(dr, slot)
 
     def start(self) -> None:
         """
@@ -106,6 +107,14 @@ class Delivery:
             self.facilities.sts.start()
         self.facilities.egress.start(self._poke_those_with_mail)
         self._expire.arm(EXPIRE_INTERVAL)
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        """
+        Where all mail waits nobody else asks what time it is, and a step would go unnoticed.
+        """
+        self.facilities.wall()
+        self._look.arm(self.facilities.config.global_settings.delayed_queue_scan_interval)
 
     def _clock_stepped(self, seconds: float) -> None:
         """
@@ -207,7 +216,7 @@ class Delivery:
             self.facilities.staging.insert_active(message, dr)
         else:
             self.facilities.staging.insert_delayed(message, dr)
-        self.maintainer.poke(dr)
+        self.maintainer.poke(dr, message.binding_slot)
 
     def _set_share(self, reception: Reception) -> None:
         if self._share_by != TRAITS:
@@ -335,6 +344,7 @@ class Delivery:
         self.rebinding.stop()
         self.held.stop()
         self._expire.disarm()
+        self._look.disarm()
         self.facilities.plumbing.stop()
         self.facilities.descriptors.stop()
         self.facilities.egress.stop()

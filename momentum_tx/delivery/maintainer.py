@@ -8,8 +8,8 @@ Source: Momentum, hooks ``set_delayed_queue_event`` (timing) and
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -18,6 +18,7 @@ from ..policy.consequence import BLACKHOLED
 from ..policy.goal import default_connection_goal
 from ..queues.domain import DomainRecord, MXType
 from ..timers import Alarm
+from .throttles import PLENTY
 
 if TYPE_CHECKING:
     from .facilities import Facilities
@@ -33,6 +34,9 @@ DOMAINS_PER_TURN: Final = 200
 SWEEP_PER_PASS: Final = 500
 #: Seconds until a spool that cannot record is asked again.
 SPOOL_PAUSE: Final = 1.0
+#: Most seconds until mail that waits for its time is looked at, so that many small corrections of the
+#: wall clock do not add up.
+LONGEST_LOOK: Final = 600.0
 
 
 class _Care:
@@ -40,12 +44,18 @@ class _Care:
     The maintainer's own state for one domain; ``dr.maintainer``.
     """
 
-    __slots__ = ("alarm", "held_until", "idle", "opened", "turn")
+    __slots__ = ("alarm", "held_until", "idle", "left", "opened", "suspended", "turn", "whole_at")
 
     def __init__(self, alarm: Alarm) -> None:
         self.alarm = alarm
         #: Sessions that wait for mail, by slot; the last one waited least.
-        self.idle: dict[int, list[Session]] = {}
+        self.idle: dict[int, OrderedDict[Session, None]] = {}
+        #: Time of the clock from which on a pass looks at every slot.
+        self.whole_at = 0.0
+        #: Slots that the last pass has not come to.
+        self.left: set[int] = set()
+        #: Wall time until which slots with active mail are suspended, as was seen last.
+        self.suspended: dict[int, float] = {}
         #: Time of the clock before which no further connection is opened, by slot.
         self.held_until: dict[int, float] = {}
         #: When each slot was served last, as a count of connections.
@@ -58,7 +68,9 @@ class Maintainer:
     Looks after every domain of a service.
 
     A pass runs when mail arrives, DNS answers, a session ends, or the domain's
-    alarm rings; several reasons in one turn of the reactor make one pass.
+    alarm rings; several reasons in one turn of the reactor make one pass.  Where the
+    reason is the business of one slot only that is looked at: a domain may have mail
+    on a thousand of them, and a message must not pay for all.
     """
 
     _log = Logger()
@@ -80,7 +92,9 @@ class Maintainer:
         self._limits = limits
         #: Moves mail that is queued under another name by now.
         self.move: Callable[[DomainRecord], object] = lambda dr: None
-        self._poked: dict[DomainRecord, None] = {}
+        #: Who is to be looked after, the first first, and in which slots; ``None`` for all.  An ordinary dictionary
+        #: takes the longer to find its first key the more have been taken from its front.
+        self._poked: OrderedDict[DomainRecord, set[int] | None] = OrderedDict()
         self._scheduled = False
         self._stopped = False
 
@@ -91,13 +105,20 @@ class Maintainer:
         self._stopped = True
         self._poked.clear()
 
-    def poke(self, dr: DomainRecord) -> None:
+    def poke(self, dr: DomainRecord, slot: int | None = None) -> None:
         """
         Look after *dr* in the next turn of the reactor.
+
+        :param slot: the binding slot that there is a reason for; ``None`` for all.
         """
         if self._stopped:
             return
-        self._poked[dr] = None
+        if slot is None:
+            self._poked[dr] = None
+        else:
+            slots = self._poked.setdefault(dr, set())
+            if slots is not None:
+                slots.add(slot)
         if not self._scheduled:
             self._scheduled = True
             self._f.clock.callLater(0, self._work)
@@ -106,13 +127,12 @@ class Maintainer:
         self._scheduled = False
         poked = self._poked
         now = self._f.wall()
-        # All at once: where much was taken from a dict's front, to look for its first key takes long.
-        for dr in list(islice(poked, DOMAINS_PER_TURN)):
+        for _ in range(min(len(poked), DOMAINS_PER_TURN)):
             if self._stopped:
                 return
-            del poked[dr]
+            dr, slots = poked.popitem(last=False)
             try:
-                self.maintain(dr, now)
+                self.maintain(dr, now, slots)
             except Exception:
                 # One domain's trouble stays its own; its alarm tries again.
                 self._log.failure("looking after {domain} failed", domain=dr.domain)
@@ -145,90 +165,113 @@ class Maintainer:
         """
         Keep *session* until there is mail for it.
         """
-        self._care(session.dr).idle.setdefault(session.handle.binding_slot, []).append(session)
+        self._care(session.dr).idle.setdefault(session.handle.binding_slot, OrderedDict())[session] = None
 
     def remove_idle(self, session: Session) -> None:
         """
         *session* waits no longer; harmless twice.
         """
-        sessions = self._care(session.dr).idle.get(session.handle.binding_slot, [])
-        if session in sessions:
-            sessions.remove(session)
+        sessions = self._care(session.dr).idle.get(session.handle.binding_slot)
+        if sessions is not None:
+            sessions.pop(session, None)
 
-    def maintain(self, dr: DomainRecord, now: float) -> None:
+    def maintain(self, dr: DomainRecord, now: float, slots: set[int] | None = None) -> None:
         """
         One pass over *dr*.
 
         :param now: wall time.
+        :param slots: those that are looked at, with those that mail becomes due in;
+            ``None`` for all, as it is done at the latest after ``delayed_queue_scan_interval``.
         """
         if self._stopped:
             return
-        queue = dr.mail_queue
-        if queue.sweep(now, SWEEP_PER_PASS) == SWEEP_PER_PASS:
+        queue, care, seconds = dr.mail_queue, self._care(dr), self._f.clock.seconds()
+        if slots is None or seconds >= care.whole_at:
+            slots = None
+            care.whole_at = seconds + self._f.config.global_settings.delayed_queue_scan_interval
+            care.suspended.clear()
+        else:
+            slots |= care.left
+        care.left = set()
+        if queue.sweep(now, SWEEP_PER_PASS, slots) == SWEEP_PER_PASS:
             self.poke(dr)
-        self._dismiss_idle(dr)
+        self._dismiss_idle(dr, care, slots)
         if dr.rollup is not None and (dr.unmoved or queue.active_size()):
             self.move(dr)
         if queue.active_size() and not self._settlement.busy(dr):
-            self._connect(dr, now)
+            self._connect(dr, now, slots)
         self._limits.answered(dr)
-        self._sessions.siblings.looked_after(dr)
+        self._sessions.siblings.looked_after(dr, slots)
         self._set_delayed_queue_event(dr, now)
 
-    def _dismiss_idle(self, dr: DomainRecord) -> None:
+    def _dismiss_idle(self, dr: DomainRecord, care: _Care, slots: set[int] | None) -> None:
         """
         Where delivery is suspended no session shall wait for mail.
         """
-        for slot, sessions in self._care(dr).idle.items():
+        for slot in care.idle if slots is None else slots:
+            sessions = care.idle.get(slot)
             if sessions and self._f.suspended(slot, dr.domain):
                 for session in list(sessions):
                     session.leave()
 
-    def _connect(self, dr: DomainRecord, now: float) -> None:
+    def _connect(self, dr: DomainRecord, now: float, slots: set[int] | None) -> None:
         if not self._f.spool.writable():
             return
-        queue, care = dr.mail_queue, self._care(dr)
-        for slot in self._turns(dr, care):
-            if self._f.suspended(slot, dr.domain):
-                if self._f.blackholed(slot, dr.domain):
-                    self._settlement.purge_binding(dr, slot, BLACKHOLED)
-                    return
-                if self._router.rolls_up:
-                    # Whether it waits here or under a name that is not suspended, its exchangers decide.
-                    self._router.ensure(dr, now)
-                    if dr.rollup is not None:
-                        return
-                continue
-            if self._limits.message_room(dr, slot) <= 0:
-                self._limits.wait_for_messages(dr, slot)
-                continue
-            idle = care.idle.get(slot)
-            # A copy: each that resumes leaves the list, whatever it finds.
-            for session in reversed(list(idle or ())):
-                if not queue.active_size(slot) or self._limits.message_room(dr, slot) <= 0:
-                    break
-                session.resume()
-            if queue.active_size(slot):
+        care = self._care(dr)
+        turns = self._turns(dr, care, slots)
+        for number, slot in enumerate(turns):
+            if not self._look_at(dr, care, slot, now):
+                care.left.update(turns[number:])
+                return
+
+    def _look_at(self, dr: DomainRecord, care: _Care, slot: int, now: float) -> bool:
+        """
+        Do what there is to do for the active mail of one slot; false if nothing can be done
+        for others before something else happens.
+        """
+        queue = dr.mail_queue
+        if self._f.suspended(slot, dr.domain):
+            care.suspended[slot] = self._f.suspension.until(slot, dr.domain, now)
+            if self._f.blackholed(slot, dr.domain):
+                self._settlement.purge_binding(dr, slot, BLACKHOLED)
+                return False
+            if self._router.rolls_up:
+                # Whether it waits here or under a name that is not suspended, its exchangers decide.
                 self._router.ensure(dr, now)
-                if dr.rollup is not None:
-                    # DNS has answered at once, and this mail goes elsewhere; a pass follows every answer.
-                    return
-                self._sessions.borrow(dr, slot)
-            if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
-                care.held_until.pop(slot, None)
-                if not self._open_missing(dr, slot, now):
-                    return
+                return dr.rollup is None
+            return True
+        care.suspended.pop(slot, None)
+        if self._limits.message_room(dr, slot) <= 0:
+            self._limits.wait_for_messages(dr, slot)
+            return True
+        idle = care.idle.get(slot)
+        # As often as there are sessions now: one that finds nothing is idle again.
+        for _ in range(len(idle or ())):
+            if not idle or not queue.active_size(slot) or self._limits.message_room(dr, slot) <= 0:
+                break
+            next(reversed(idle)).resume()
+        if queue.active_size(slot):
+            self._router.ensure(dr, now)
+            if dr.rollup is not None:
+                # DNS has answered at once, and this mail goes elsewhere; a pass follows every answer.
+                return False
+            self._sessions.borrow(dr, slot)
+        if queue.active_size(slot) and care.held_until.get(slot, 0.0) <= self._f.clock.seconds():
+            care.held_until.pop(slot, None)
+            return self._open_missing(dr, slot, now)
+        return True
 
     @staticmethod
-    def _turns(dr: DomainRecord, care: _Care) -> list[int]:
+    def _turns(dr: DomainRecord, care: _Care, slots: set[int] | None) -> list[int]:
         """
         Slots with active mail, that which has been served least first: under a
         limit that all of them share none is left to the others' pleasure.
         """
-        slots = dr.mail_queue.active_slots()
-        if len(slots) > 1:
-            slots.sort(key=lambda slot: (dr.connection_count(slot), care.opened.get(slot, 0)))
-        return slots
+        queue = dr.mail_queue
+        turns = queue.active_slots() if slots is None else sorted(filter(queue.active_size, slots))
+        if len(turns) > 1:
+            turns.sort(key=lambda slot: (dr.connection_count(slot), care.opened.get(slot, 0)))
+        return turns
 
     def _open_missing(self, dr: DomainRecord, slot: int, now: float) -> bool:
         """
@@ -238,11 +281,14 @@ class Maintainer:
         if dr.lookup_pending and dr.mx_type is MXType.UNKNOWN:
             return False
         missing = self._goal(dr, slot) - dr.connection_count(slot)
-        opening = self._sessions.opening(dr, slot)
-        if dr.contact_failing_since:
-            # One connection finds out whether the domain can be reached again; the rest follows its success.
-            missing = min(missing, 1 - opening)
-        missing = min(missing, self._limits.message_room(dr, slot) - opening)
+        room = self._limits.message_room(dr, slot)
+        if missing > 0 and (dr.contact_failing_since or room < PLENTY):
+            # Every connection is looked at for this.
+            opening = self._sessions.opening(dr, slot)
+            if dr.contact_failing_since:
+                # One connection finds out whether the domain can be reached again; the rest follows its success.
+                missing = min(missing, 1 - opening)
+            missing = min(missing, room - opening)
         if missing > 0:
             missing = self._limits.to_try(dr, slot, missing)
         care = self._care(dr)
@@ -274,28 +320,28 @@ class Maintainer:
     def _set_delayed_queue_event(self, dr: DomainRecord, now: float) -> None:
         """
         When to look again: after ``delayed_queue_scan_interval`` at the latest
-        while there is mail, or when delayed mail is due.  The interval also
-        bounds what a step of the wall clock can spoil.
+        while there is active mail, or when delayed mail is due: a domain whose mail
+        waits costs nothing meanwhile, and there may be a hundred thousand of them.
         """
         care, queue = self._care(dr), dr.mail_queue
         if not queue.size():
             care.alarm.disarm()
             return
-        wait = self._f.config.global_settings.delayed_queue_scan_interval
+        seconds = self._f.clock.seconds()
+        wait = LONGEST_LOOK
         first = queue.first_delayed()
         if first is not None:
             wait = min(wait, max(0.0, first.next_attempt - now))
-        if queue.active_size():
+        if queue.active_size() or first is None:
+            wait = min(wait, max(0.0, care.whole_at - seconds))
             if dr.throttled_until > now:
                 wait = min(wait, dr.throttled_until - now)
             if not self._f.spool.writable():
                 wait = min(wait, SPOOL_PAUSE)
-            for slot in queue.active_slots():
-                until = self._f.suspension.until(slot, dr.domain, now)
-                if until:
-                    wait = min(wait, max(0.0, until - now))
+            if care.suspended:
+                wait = min(wait, max(0.0, min(care.suspended.values()) - now))
             for until in care.held_until.values():
-                held = until - self._f.clock.seconds()
+                held = until - seconds
                 if held > 0:
                     wait = min(wait, held)
         care.alarm.arm(wait)

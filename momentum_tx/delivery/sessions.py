@@ -5,6 +5,7 @@ failed one means for the host.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,9 +39,11 @@ class IdleKeeper(Protocol):
     Who keeps idle sessions and looks after domains: the maintainer.
     """
 
-    def poke(self, dr: DomainRecord) -> None:
+    def poke(self, dr: DomainRecord, slot: int | None = None) -> None:
         """
         Something about *dr* changed; look after it soon.
+
+        :param slot: the only binding slot that it concerns; ``None`` for all.
         """
 
     def wants(self, dr: DomainRecord, slot: int) -> bool:
@@ -85,7 +88,7 @@ class Sessions:
         self.carriage = Carriage(facilities.clock.seconds)
         limits.crowded = self._give_way
         #: Sessions that wait for mail, the one that has waited longest first.
-        self._idle: dict[Session, None] = {}
+        self._idle: OrderedDict[Session, None] = OrderedDict()
         self.connections: MailConnections
         self.keeper: IdleKeeper
         # A dict for its order: what a stop says to whom must not depend on where objects lie in memory.
@@ -156,7 +159,7 @@ class Sessions:
         elif failed is not None:
             self._session_failed(dr, slot, peer, failed)
         elif host is not None and dr.mail_queue.active_size(slot):
-            self.keeper.poke(dr)
+            self.keeper.poke(dr, slot)
 
     def _session_failed(self, dr: DomainRecord, slot: int, peer: Peer, failed: FailedSession) -> None:
         """
@@ -344,6 +347,7 @@ class Sessions:
             self.connections.contacted(handle)
         for each in (source, dr):
             if each.mail_queue.active_size():
+                # Every slot: the domain has left the lines that others of its slots may have stood in.
                 self.keeper.poke(each)
         hook = self.facilities.hooks.premigrate_outbound_connection
         if hook:

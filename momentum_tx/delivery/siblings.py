@@ -8,7 +8,7 @@ Source: Momentum, ``migrate_connections_between_sibling_domains``.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..policy.candidates import eligible
@@ -51,10 +51,11 @@ class Siblings:
         self._records = records
         self._limits = limits
         self.wants: Callable[[DomainRecord, int], bool] = lambda dr, slot: False
+        # Ordered ones, as their first is taken again and again.
         self._lines: dict[_Way, OrderedDict[DomainRecord, None]] = {}
         #: The lines each domain stands in.
         self._places: dict[DomainRecord, dict[_Way, None]] = {}
-        self._idle: dict[_Way, dict[Session, None]] = {}
+        self._idle: dict[_Way, OrderedDict[Session, None]] = {}
         self._ways: dict[Session, _Way] = {}
 
     @property
@@ -67,15 +68,26 @@ class Siblings:
 
     # What there is.
 
-    def looked_after(self, dr: DomainRecord) -> None:
+    def looked_after(self, dr: DomainRecord, slots: Iterable[int] | None = None) -> None:
         """
         A pass over *dr* is over: note whether it has mail left, and for whom.
+
+        :param slots: that it has looked at; ``None`` if at all.  What is noted of others
+            stays: whoever goes by it looks whether it is still true.
         """
         now: dict[_Way, None] = {}
-        if dr.mail_queue.active_size() and self._enabled:
+        queue = dr.mail_queue
+        if queue.active_size() and self._enabled:
             hosts = [mx.host for mx in dr.mxlist if mx.host.domains > 1]
             if hosts:
-                now = {(host, slot): None for slot in dr.mail_queue.active_slots() for host in hosts}
+                looked_at = queue.active_slots() if slots is None else filter(queue.active_size, slots)
+                now = {(host, slot): None for slot in looked_at for host in hosts}
+        if slots is not None:
+            for way in now:
+                self._lines.setdefault(way, OrderedDict()).setdefault(dr)
+            if now:
+                self._places.setdefault(dr, {}).update(now)
+            return
         before = self._places.get(dr)
         if before is None and not now:
             return
@@ -102,7 +114,7 @@ class Siblings:
         host = session.handle.host
         if host is not None:
             way = self._ways[session] = host, session.handle.binding_slot
-            self._idle.setdefault(way, {})[session] = None
+            self._idle.setdefault(way, OrderedDict())[session] = None
 
     def left_idle(self, session: Session) -> None:
         """

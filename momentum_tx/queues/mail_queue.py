@@ -140,14 +140,15 @@ class MailQueue:
         delayed = self._delayed.first()
         return self._delayed if delayed and delayed.next_attempt <= unreached.next_attempt else self._unreached
 
-    def sweep(self, now: float, limit: int) -> int:
+    def sweep(self, now: float, limit: int, slots: set[int] | None = None) -> int:
         """
         Move delayed messages that are due to the active queues.
 
         :param limit: the most to move at once.
+        :param slots: takes the slots they are moved to.
         :returns: how many were moved.
         """
-        moved = self._sweep_flushed(now, limit)
+        moved = self._sweep_flushed(now, limit, slots)
         while moved < limit:
             heap = self._heap_due_first()
             message = heap.first()
@@ -155,10 +156,12 @@ class MailQueue:
                 break
             heap.pop()
             self.insert_active(message)
+            if slots is not None:
+                slots.add(message.binding_slot)
             moved += 1
         return moved
 
-    def _sweep_flushed(self, now: float, limit: int) -> int:
+    def _sweep_flushed(self, now: float, limit: int, slots: set[int] | None) -> int:
         moved = 0
         while self._flushed and moved < limit:
             message = self._flushed[0][2].pop()
@@ -167,6 +170,8 @@ class MailQueue:
                 continue
             message.next_attempt = min(message.next_attempt, now)
             self.insert_active(message)
+            if slots is not None:
+                slots.add(message.binding_slot)
             moved += 1
         return moved
 

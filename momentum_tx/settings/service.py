@@ -286,7 +286,11 @@ class GlobalSettings:
         " settled when the connection was opened.",
     )
     delayed_queue_scan_interval: float = option(
-        15.0, "Longest pause between two passes of a maintainer while mail waits.", "seconds", GLOBAL, minimum=0.05
+        15.0,
+        "Longest pause between two passes of a maintainer while active mail waits.",
+        "seconds",
+        GLOBAL,
+        minimum=0.05,
     )
     max_addresses_per_attempt: int = option(
         5, "Most addresses one connection attempt tries (ours).", "addresses", GLOBAL, minimum=1

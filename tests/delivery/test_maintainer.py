@@ -11,6 +11,7 @@ from momentum_tx.delivery.initiate import open_connection
 from momentum_tx.flags import ConnFlag
 from momentum_tx.interfaces.hooks import ICheckOutboundConnThrottle, IConnectionGoal, IVetoHostConnection
 from momentum_tx.interfaces.records import IDomainRecord
+from momentum_tx.queues.domain import DomainRecord
 from momentum_tx.testing.peers import Answer, Receiver
 from momentum_tx.testing.world import EPOCH, World
 
@@ -94,6 +95,63 @@ class GoalTests(WorldCase):
         self.assertEqual(len(mx.ledger), 2)
         self.assertEqual(mx.connections, 2)
         self.assertEqual(world.mainlog("T"), [])
+
+    def test_only_what_is_concerned(self) -> None:
+        """
+        A message has its own binding looked at and no other, or on a thousand bindings each would pay
+        for all; a regular pass looks at every one.
+        """
+        asked: list[int] = []
+
+        @implementer(IConnectionGoal)
+        class NoneYet:
+            """
+            Wants no connection.
+            """
+
+            def connection_goal(self, dr: IDomainRecord, binding_slot: int, queued: int, goal: int) -> int:
+                asked.append(binding_slot)
+                return 0
+
+        bindings = "".join(f"[binding.b{number}]\n" for number in range(1, 4))
+        world = self.world(f"[global]\ndelayed_queue_scan_interval = 60\n{bindings}", providers=(NoneYet(),))
+        world.exchanger("example.com")
+        for number in (1, 2, 3):
+            self.accept(world, X_Binding=f"b{number}")
+            world.advance(1)
+        slots = [world.service.configuration.binding_slot(f"b{number}") for number in (1, 2, 3)]
+        asked.clear()
+        self.accept(world, X_Binding="b2")
+        world.advance(1)
+        self.assertEqual(set(asked), {slots[1]})
+        asked.clear()
+        world.advance(60)
+        self.assertEqual(set(asked), set(slots))
+
+    def test_mail_that_waits_costs_nothing(self) -> None:
+        """
+        A domain that has only mail that waits for its time is not looked after until then.
+        """
+        world = self.world("[global]\nretry_interval = 3600\n")
+        mx = world.exchanger("example.com")
+        mx.on("RCPT", b"451 4.2.1 Not now", times=1)
+        self.accept(world)
+        world.until(lambda: bool(world.mainlog("T")))
+        world.advance(60)
+        passes: list[float] = []
+        maintainer = world.service.delivery.maintainer
+        maintain = maintainer.maintain
+
+        def counted(dr: DomainRecord, now: float, slots: set[int] | None = None) -> None:
+            passes.append(now)
+            maintain(dr, now, slots)
+
+        self.patch(maintainer, "maintain", counted)
+        world.advance(3000)
+        # As often as many small corrections of the wall clock may have added up to something.
+        self.assertLessEqual(len(passes), 5)
+        world.advance(600)
+        self.assertEqual(len(mx.ledger), 1)
 
     def test_goal_hook(self) -> None:
         """

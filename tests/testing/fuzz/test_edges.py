@@ -207,7 +207,7 @@ class ForbiddenTests(StoryCase):
         A domain whose delivery is suspended is connected to.
         """
 
-        def eager(maintainer: Any, dr: Any, now: float) -> None:
+        def eager(maintainer: Any, dr: Any, now: float, slots: Any) -> None:
             for slot in dr.mail_queue.active_slots():
                 maintainer._open_missing(dr, slot, now)
 
@@ -225,7 +225,7 @@ class ForbiddenTests(StoryCase):
         A domain is connected to in a curfew; one that is kept is all right.
         """
 
-        def eager(maintainer: Any, dr: Any, now: float) -> None:
+        def eager(maintainer: Any, dr: Any, now: float, slots: Any) -> None:
             for slot in dr.mail_queue.active_slots():
                 maintainer._open_missing(dr, slot, now)
 

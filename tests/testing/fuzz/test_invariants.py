@@ -357,7 +357,7 @@ class StandstillTests(StoryCase):
         """
         Mail that is queued is looked after at once.
         """
-        fault = self.planted(small_plan(), "standstill", Maintainer, "poke", lambda maintainer, dr: None)
+        fault = self.planted(small_plan(), "standstill", Maintainer, "poke", lambda maintainer, dr, slot=None: None)
         self.assertIn("1 active messages stand still since 1.0", fault.text)
 
     def test_delayed_mail(self) -> None:
@@ -393,9 +393,9 @@ class StandstillTests(StoryCase):
         """
         connect = Maintainer._connect
 
-        def wasteful(maintainer: Any, dr: DomainRecord, now: float) -> None:
+        def wasteful(maintainer: Any, dr: DomainRecord, now: float, slots: Any) -> None:
             if not dr.total_connections():
-                connect(maintainer, dr, now)
+                connect(maintainer, dr, now, slots)
 
         plan = small_plan(mail(1), mail(2, at=3.0), settings={"idle_timeout": 30.0})
         fault = self.planted(plan, "standstill", Maintainer, "_connect", wasteful)

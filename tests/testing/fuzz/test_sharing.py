@@ -118,8 +118,8 @@ class MigrationTests(StoryCase):
         # The other half of the pass does not care for a domain that is suspended.
         maintain = Maintainer._connect
 
-        def connect(maintainer: Maintainer, dr: Any, now: float) -> None:
-            maintain(maintainer, dr, now)
+        def connect(maintainer: Maintainer, dr: Any, now: float, slots: Any) -> None:
+            maintain(maintainer, dr, now, slots)
             if dr.mail_queue.active_size(0):
                 maintainer._sessions.borrow(dr, 0)
 
