@@ -55,6 +55,7 @@ class ConnectionHandle:
     """
 
     __slots__ = (
+        "_leaving",
         "_release",
         "_stop",
         "binding_slot",
@@ -63,7 +64,6 @@ class ConnectionHandle:
         "error",
         "host",
         "host_places",
-        "leaving",
         "places",
         "reason",
         "tries",
@@ -83,8 +83,7 @@ class ConnectionHandle:
         self.binding_slot = binding_slot
         self.user_data = user_data
         self.connection = Connection()
-        #: Whether its session is about to end, so that its places are as good as free.
-        self.leaving = False
+        self._leaving = False
         #: The full word the attempt ended with; 0 while it lasts and when it succeeded.
         self.error = NO_ERROR
         #: :attr:`error` in words.
@@ -100,6 +99,21 @@ class ConnectionHandle:
         self.when_released: Callable[[], object] | None = None
         self._stop: Callable[[], object] | None = None
         self._release: Callable[[ConnectionHandle], object] | None = None
+
+    @property
+    def leaving(self) -> bool:
+        """
+        Whether its session is about to end, so that its places are as good as free.
+        """
+        return self._leaving
+
+    def leave(self) -> None:
+        """
+        Its session is about to end; said while it counts.
+        """
+        if not self._leaving:
+            self._leaving = True
+            self.dr.leaving += 1
 
     def close(self) -> None:
         stop, self._stop = self._stop, None
@@ -137,9 +151,4 @@ def staying(dr: DomainRecord) -> int:
     Connections of *dr* that do not give way already: were those counted, all
     of them would give way at the same moment, and nobody ever send anything.
     """
-    return sum(
-        1
-        for handles in dr.connections.values()
-        for handle in handles
-        if not (isinstance(handle, ConnectionHandle) and handle.leaving)
-    )
+    return dr.total_connections() - dr.leaving

@@ -214,6 +214,7 @@ class Limits:
         """
         handles = handle.dr.connections[handle.binding_slot]
         handles.remove(handle)
+        handle.dr.leaving -= handle.leaving
         if not handles:
             del handle.dr.connections[handle.binding_slot]
             # A regular pass looks after those whose last connection did not serve.
@@ -300,8 +301,7 @@ class Limits:
         waits for its place who has clearly fewer connections, or none while this
         one has had its turn.
         """
-        dr, mine = handle.dr, -1
-        turn_over = handle.connection.deliveries >= TURN
+        dr, mine, turn_over = handle.dr, -1, handle.connection.deliveries >= TURN
         for places in (*handle.places, *handle.host_places):
             first = places.next() if places.line else None
             if first is None:

@@ -212,7 +212,8 @@ class Session(Sending):
         """
         if self._ended or self._leaving:
             return
-        self._leaving = self.handle.leaving = True
+        self._leaving = True
+        self.handle.leave()
         self._hush()
         self._not_idle()
         try:

@@ -190,6 +190,7 @@ class DomainRecord:
         "in_flight",
         "initiator",
         "last_delivery",
+        "leaving",
         "lookup_failures",
         "lookup_pending",
         "mail_queue",
@@ -260,6 +261,8 @@ class DomainRecord:
         self.throttled_until = 0.0
         #: Handles open or being opened, by slot.
         self.connections: dict[int, list[IConnectionHandle]] = {}
+        #: How many of them are about to end.
+        self.leaving = 0
         #: The maintainer's own state for the domain.
         self.maintainer: object = None
 
