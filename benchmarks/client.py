@@ -63,6 +63,9 @@ class Sink(asyncio.Protocol):
     Takes everything and keeps nothing.
     """
 
+    #: Messages taken by all of them.
+    taken = 0
+
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         self._encrypted = self._shaking_hands = False
@@ -88,6 +91,7 @@ class Sink(asyncio.Protocol):
                     break
                 self._buffer = self._buffer[end + len(_END) :]
                 self._content = False
+                Sink.taken += 1
                 answers.append(_TAKEN)
                 continue
             line, crlf, rest = self._buffer.partition(b"\r\n")
@@ -119,9 +123,12 @@ class Sink(asyncio.Protocol):
         self._answer()
 
 
-async def sink(port: int, certificate: str) -> None:
+async def sink(port: int, certificate: str, count: bool) -> None:
     """
     Serve until the process is ended.
+
+    :param count: whether to say how many messages were taken, as ``smtp-sink -c`` does, and
+        to leave the processor to others meanwhile.
     """
     context = None
     if certificate:
@@ -134,7 +141,11 @@ async def sink(port: int, certificate: str) -> None:
         # more than all the rest of a message, and says nothing about the client.
         loop.call_soon(spin)
 
-    spin()
+    def tell() -> None:
+        print(f"mesg={Sink.taken}", end="\r", flush=True)
+        loop.call_later(0.01, tell)
+
+    (tell if count else spin)()
     server = await loop.create_server(lambda: Sink(context), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
@@ -596,6 +607,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="every single figure")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--certificate", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--connections", type=int, help=argparse.SUPPRESS)
@@ -603,7 +615,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.sink:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        asyncio.run(sink(options.sink, options.certificate))
+        asyncio.run(sink(options.sink, options.certificate, options.count))
         return
     if options.client:
         print(RUN[options.client](options.port, options.messages, options.connections, options.tls, options.size))

@@ -18,23 +18,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import client
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from harness import (
     LONGEST,
     SEARCHED,
+    SENDER,
     Server,
     Sink,
     Unusable,
     conclude,
+    ended,
+    free_port,
     rest,
     running_ours,
     running_sink,
     source,
     spread,
+    wait_for_port,
 )
 from machine import heading, machine, mail_version
 from postfix import running_postfix
@@ -54,19 +62,30 @@ class Row:
     :ivar size: octets of a message.
     :ivar reused: whether a session of the source sends message after message.
     :ivar share: messages sent, as a part of ``--messages``.
+    :ivar key: key that ours signs with by DKIM, of :data:`KEYS`; empty for none.  Of Postfix such
+        a row says nothing, as it does not sign.
+    :ivar tls: whether the sink wants TLS.
     """
 
     name: str
     size: int
     reused: bool
     share: float
+    key: str = ""
+    tls: bool = False
 
 
 ROWS: Final = (
     Row("4 KiB, one message per connection", 4096, False, 1.0),
     Row("4 KiB, connections reused", 4096, True, 1.0),
     Row("100 KiB, one message per connection", 102400, False, 0.2),
+    Row("4 KiB, signed with RSA-2048", 4096, True, 1.0, "rsa-2048"),
+    Row("4 KiB, signed with Ed25519, TLS to the next hop", 4096, True, 1.0, "ed25519", True),
 )
+KEYS: Final[dict[str, Callable[[], Any]]] = {
+    "rsa-2048": lambda: rsa.generate_private_key(65537, 2048),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+}
 
 
 @dataclass
@@ -106,12 +125,39 @@ def measure(port: int, server: Server | None, sink: Sink, row: Row, count: int) 
     return rate, cpu
 
 
+@contextmanager
+def running_tls_sink(directory: Path) -> Iterator[Sink]:
+    """
+    A sink on a free port that offers STARTTLS, with a certificate nobody knows.
+    """
+    port, certificate = free_port(), directory / "sink.pem"
+    client.make_certificate(certificate)
+    command = [sys.executable, client.__file__, "--sink", str(port), "--certificate", str(certificate), "--count"]
+    with ended(subprocess.Popen(command, stdout=subprocess.PIPE)) as process:
+        wait_for_port(port)
+        yield Sink(process, port, command)
+
+
+def more_settings(row: Row, directory: Path) -> str:
+    """
+    What the configuration of ours has besides for a row.
+    """
+    more = 'tls = "required"\ntls_verify = "no"\n' if row.tls else ""
+    if row.key:
+        path = directory / f"{row.key}.pem"
+        path.write_bytes(KEYS[row.key]().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        path.chmod(0o600)
+        more += f'[dkim."{SENDER.partition("@")[2]}".selector.s]\nkeyfile = "{path}"\n'
+    return more
+
+
 def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     All rows, all runs.
 
     :returns: the machine, and figures by row and server.
     """
+    rows = [row for row in ROWS if not arguments.row or any(word in row.name for word in arguments.row)]
     results: dict[str, dict[str, Figures]] = {row.name: {} for row in ROWS}
     with ExitStack() as stack:
         directory = Path(
@@ -120,42 +166,55 @@ def benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
         # Postfix's processes are not root's.
         directory.chmod(0o755)
         about = {**machine(directory), "postfix": mail_version(SEARCHED)}
-        sink = stack.enter_context(running_sink())
-        servers: list[Server] = [stack.enter_context(running_ours(directory / "ours", sink.port))]
-        if not arguments.ours_only:
-            try:
-                servers.append(stack.enter_context(running_postfix(directory / "postfix", sink.port)))
-            except Unusable as reason:
-                print(f"Postfix is left out: {reason}", file=sys.stderr)
-        for server in servers:
-            measure(server.port, server, sink, ROWS[0], WARM_UP)
+        sinks: dict[bool, Sink] = {}
+        servers: dict[tuple[str, bool], list[Server]] = {}
+        settings: dict[str, str] = {}
+        for row in rows:
+            kind = row.key, row.tls
+            if kind in servers:
+                continue
+            if row.tls not in sinks:
+                sinks[row.tls] = stack.enter_context(running_tls_sink(directory) if row.tls else running_sink())
+            where = directory / f"ours{len(servers)}"
+            ours = stack.enter_context(running_ours(where, sinks[row.tls].port, more_settings(row, directory)))
+            servers[kind] = [ours]
+            settings[", ".join([ours.name, *[row.name] * any(kind)])] = ours.settings
+            if not (arguments.ours_only or any(kind)):
+                try:
+                    postfix = stack.enter_context(running_postfix(directory / "postfix", sinks[False].port))
+                except Unusable as reason:
+                    print(f"Postfix is left out: {reason}", file=sys.stderr)
+                else:
+                    servers[kind].append(postfix)
+                    settings[postfix.name] = postfix.settings
+            for server in servers[kind]:
+                measure(server.port, server, sinks[row.tls], ROWS[0], WARM_UP)
         for run in range(arguments.runs):
-            for row in ROWS:
-                if arguments.row and not any(word in row.name for word in arguments.row):
-                    continue
+            for row in rows:
+                sink = sinks[row.tls]
                 count = max(1, int(arguments.messages * row.share))
-                for server in servers:
+                for server in servers[row.key, row.tls]:
                     rate, cpu = measure(server.port, server, sink, row, count)
                     figures = results[row.name].setdefault(server.name, Figures())
                     figures.rate.append(round(rate, 1))
                     figures.cpu.append(round(cpu, 4))
                     print(f"run {run + 1}: {row.name}: {server.name}: {rate:.0f}/s, {cpu:.2f} s", file=sys.stderr)
-                if arguments.ceiling:
+                # The source speaks no TLS.
+                if arguments.ceiling and not row.tls:
                     rate, _ = measure(sink.port, None, sink, row, count)
                     results[row.name].setdefault("source to sink", Figures()).rate.append(round(rate, 1))
-        settings = {server.name: server.settings for server in servers}
     return {
         "machine": about,
         "runs": arguments.runs,
         "messages": arguments.messages,
         "settings": settings,
         "commands": {
-            "sink": shlex.join(sink.command),
+            **{f"sink{' with TLS' * tls}": shlex.join(sink.command) for tls, sink in sinks.items()},
             **{
                 row.name: shlex.join(
                     source(0, max(1, int(arguments.messages * row.share)), row.size, SESSIONS, row.reused)
                 )
-                for row in ROWS
+                for row in rows
             },
         },
         "rows": {

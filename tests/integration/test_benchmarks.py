@@ -77,6 +77,23 @@ class BenchmarkTests(TestCase):
         self.assertIn("smtp_listen", report["settings"]["momentum_tx"])
         self.assertIn("-d", report["commands"][row].split())
 
+    async def test_throughput_signed(self) -> None:
+        """
+        It signs, and sends by TLS, where a row says so.
+        """
+        require("smtp-source")
+        options = ["--ours-only", "--ceiling", "--runs", "1", "--messages", "20", "--row", "signed"]
+        report = await self.report("throughput", *options)
+        rsa, ed25519 = report["rows"].items()
+        self.assertEqual((rsa[0], list(rsa[1])), ("4 KiB, signed with RSA-2048", ["momentum_tx", "source to sink"]))
+        self.assertEqual(
+            (ed25519[0], list(ed25519[1])), ("4 KiB, signed with Ed25519, TLS to the next hop", ["momentum_tx"])
+        )
+        first, second = report["settings"].values()
+        self.assertIn('keyfile = "', first)
+        self.assertIn('tls = "required"', second)
+        self.assertNotIn('tls = "required"', first)
+
     async def test_client(self) -> None:
         """
         It has microseconds of each run, of each number of connections.
