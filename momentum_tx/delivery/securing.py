@@ -154,7 +154,8 @@ class Securing(ABC):
         if terms.require_tls and self._tls.verify in ("no", "ca"):
             # Who the peer is was not looked at.
             return False
-        if not self._f.tls_requirements.per_message:
+        if not self._f.hooks.get_outbound_tls_parameters:
+            # All mail of the domain wants the same.
             return True
         return same_session(self._wished, self._wish(message), self._connection.tls)
 

@@ -203,7 +203,8 @@ class Sending(Opening):
     def _both_answered(self, event: ev.BothAnswered) -> None:
         first, self._transaction, self._ahead = self._under_way, self._ahead, None
         first.settle(event.first.results)
-        self._sessions.limits.proven(self.handle)
+        if self.handle.unproven:
+            self._sessions.limits.proven(self.handle)
         self.transcript.turn()
         if isinstance(event.second, ev.BodyWanted):
             self._body_wanted(event.second)
@@ -248,7 +249,8 @@ class Sending(Opening):
         if stumbled and not (self._machine.broken or self._quota.used_up(self._machine.extensions)):
             self._transaction, results = transaction.split(stumbled, results)
         transaction.settle(results)
-        self._sessions.limits.proven(self.handle)
+        if self.handle.unproven:
+            self._sessions.limits.proven(self.handle)
         if self._machine.broken:
             self._leaving = True
             self._protocol.leave()

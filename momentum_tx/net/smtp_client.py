@@ -154,14 +154,14 @@ class SMTPClientProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         # One look at the clock, and none at what has not changed: this runs twice for every message.
         machine, now = self.machine, self._seconds()
-        owed = machine.owed
+        before = machine.heard
         self.transcript.heard(now, data)
         events = machine.receive_data(data)
         output = machine.take_output()
         if output:
             self.transcript.said(now, output, machine.secret)
             self.transport.write(output)
-        if (events or output or machine.owed != owed) and not self._ended and not self._leaving:
+        if (events or output or machine.heard != before) and not self._ended and not self._leaving:
             self._alarm.at(now + self._timeouts[machine.stage])
         for event in events:
             self._listener.machine_event(event)

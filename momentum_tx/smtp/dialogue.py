@@ -5,7 +5,7 @@ which command each of them answers, and what no peer may say.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..stages import Stage
@@ -42,6 +42,7 @@ class Dialogue:
         "_reader",
         "_resting",
         "_spoilt",
+        "heard",
         "secret",
     )
 
@@ -64,6 +65,8 @@ class Dialogue:
         self._died_in = Stage.NOT_CONNECTED
         #: Part of a reply came before the dot it would seem to answer.
         self._spoilt = False
+        #: Replies read so far.
+        self.heard = 0
         #: Whether what is said now is nobody else's business: no transcript keeps it.
         self.secret = False
 
@@ -168,7 +171,16 @@ class Dialogue:
         try:
             # Mostly all of it is whole replies, and nobody need ask for one more.
             while reader.unread and (reply := reader.next_reply()) is not None:
-                event = self._take(reply)
+                if not awaiting or self._spoilt or reply.code == 421:
+                    event = self._take(reply)
+                else:
+                    # The usual case of that, without a call.
+                    self.heard += 1
+                    stage = self._answered = awaiting.popleft()
+                    move = self._moves.get((stage, reply.reply_class))
+                    if move is None:
+                        self._senseless(reply, stage)
+                    event = move(self, reply)
                 if event is not None:
                     events.append(event)
                     if self._dead:
@@ -184,6 +196,7 @@ class Dialogue:
         return events
 
     def _take(self, reply: Reply) -> ev.Event | None:
+        self.heard += 1
         if self._spoilt:
             raise RemoteProtocolError("a reply that began before the final dot was sent")
         if reply.code == 421:
@@ -196,10 +209,13 @@ class Dialogue:
             raise RemoteProtocolError(f"reply {reply.code} to nothing")
         move = self._moves.get((stage, reply.reply_class))
         if move is None:
-            # The stage is named in the event: what is owed is still owed.
-            self._awaiting.appendleft(stage)
-            raise RemoteProtocolError(f"reply {reply.code} makes no sense {stage}")
+            self._senseless(reply, stage)
         return move(self, reply)
+
+    def _senseless(self, reply: Reply, stage: Stage) -> NoReturn:
+        # The stage is named in the event: what is owed is still owed.
+        self._awaiting.appendleft(stage)
+        raise RemoteProtocolError(f"reply {reply.code} makes no sense {stage}")
 
     def _dismissed(self, reply: Reply) -> ev.Event:
         dismissed = ev.Dismissed(reply, self.stage)
