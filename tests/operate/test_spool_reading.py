@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from momentum_tx.operate import spool_reading
 from momentum_tx.operate.spool_files import ReadOnlyFile, look
-from momentum_tx.operate.spool_reading import SegmentReport, read, read_reception, records
+from momentum_tx.operate.spool_reading import Reading, SegmentReport, read, read_reception, records
 from momentum_tx.queues.message import HELD, Message
 from momentum_tx.spool.records import SEGMENT_HEADER, RecordError
 
@@ -46,6 +47,40 @@ class ReadingTests(SpoolOnDisk):
             self.assertEqual(ours, theirs)
             self.assertTrue(found)
             self.stop()
+
+    def test_movedMail(self) -> None:
+        """
+        So is a spool in which mail was moved out of old segments, all the time.
+        """
+        self.settings = replace(self.settings, segment_live_share=90, compaction_rate=1 << 30)
+        moved = 0
+        for seed in range(12):
+            self.rng.seed(100 + seed)
+            live = list(self.open())
+            for _ in range(60):
+                self._do_something(live)
+                contract.settle(self.clock, step=1.0, turns=20)
+            self.stop()
+            reading = self.read_all()
+            moved += sum(found for found in self._moved(reading))
+            ours = {
+                (key, index, m.recipient, m.retries, m.next_attempt, m.code, m.ambiguous + (m.intent is not None))
+                for key, _, index, m in reading.state.messages()
+            }
+            theirs = {
+                (m.reception.key, m.index, m.recipient, m.num_retries, m.next_attempt, m.code, m.ambiguous)
+                for m in self.open()
+            }
+            self.assertEqual(ours, theirs)
+            self.stop()
+        self.assertGreater(moved, 50)
+
+    def _moved(self, reading: Reading) -> Iterator[int]:
+        found = look(self.path)
+        self.addCleanup(found.close)
+        for report in reading.segments:
+            for record in records(found.segments[report.number], SegmentReport(0, "x", report.size), False):
+                yield record.kind == 1 and record.meta.states is not None
 
     def _do_something(self, live: list[Message]) -> None:
         what = self.rng.randrange(6)
