@@ -218,6 +218,24 @@ class RepairTests(SpoolOnDisk):
             self.assertEqual(second.read_bytes(), whole[last:-3])
             second.unlink()
 
+    def test_copyGoesMeanwhile(self) -> None:
+        """
+        The copy must still be there at the moment of the cut, however long the answer takes.
+        """
+        whole = self.filled()
+        last = self.starts()[-1]
+        self.segment().write_bytes(whole[:-3])
+
+        def ask(question: str) -> str:
+            self.asked += 1
+            if self.asked == 2:
+                Path(self.path, f"000000000001.seg-{last}.bad").unlink()
+            return "y"
+
+        self.patch(self, "ask", ask)
+        self.assertIn("has changed meanwhile", str(self.assertRaises(StartupError, self.command, "repair", self.path)))
+        self.assertEqual(self.segment().read_bytes(), whole[:-3])
+
     def test_fullDisk(self) -> None:
         """
         A disk that takes no copy ends it, and nothing is cut.

@@ -113,6 +113,7 @@ class SaltTests(SynchronousTestCase):
             bytes(5000),
             random.Random(1).randbytes(5000),
             bytes(SEGMENT_HEADER) + record(1) + b"x" * 5000,
+            bytes(SEGMENT_HEADER) + record(1) * 10 + b"x" * 15 * len(record(1)),
             records.RECORD_MAGIC * 100,
         ):
             self.assertIsNone(find_salt(file(octets)))
