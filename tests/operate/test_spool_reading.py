@@ -13,7 +13,7 @@ from momentum_tx.operate import spool_reading
 from momentum_tx.operate.spool_files import ReadOnlyFile, look
 from momentum_tx.operate.spool_reading import Reading, SegmentReport, read, read_reception, records
 from momentum_tx.queues.message import HELD, Message
-from momentum_tx.spool.records import SEGMENT_HEADER, RecordError
+from momentum_tx.spool.records import SEGMENT_HEADER, Envelope, RecordError
 
 from ..spool import contract
 from .spools import SpoolOnDisk
@@ -62,7 +62,7 @@ class ReadingTests(SpoolOnDisk):
                 contract.settle(self.clock, step=1.0, turns=20)
             self.stop()
             reading = self.read_all()
-            moved += sum(found for found in self._moved(reading))
+            moved += sum(self._moved(reading))
             ours = {
                 (key, index, m.recipient, m.retries, m.next_attempt, m.code, m.ambiguous + (m.intent is not None))
                 for key, _, index, m in reading.state.messages()
@@ -80,7 +80,7 @@ class ReadingTests(SpoolOnDisk):
         self.addCleanup(found.close)
         for report in reading.segments:
             for record in records(found.segments[report.number], SegmentReport(0, "x", report.size), False):
-                yield record.kind == 1 and record.meta.states is not None
+                yield isinstance(record.meta, Envelope) and record.meta.states is not None
 
     def _do_something(self, live: list[Message]) -> None:
         what = self.rng.randrange(6)
