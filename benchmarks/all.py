@@ -30,6 +30,7 @@ HERE: Final = ROOT / "benchmarks"
 QUICK: Final[dict[str, tuple[str, ...]]] = {
     "throughput": ("--runs", "1", "--messages", "1000"),
     "client": ("--runs", "1", "--messages", "500"),
+    "connections": ("--runs", "1", "--messages", "500"),
     "signing": ("--runs", "1"),
     "latency": ("--runs", "1", "--messages", "50", "--seconds", "5", "--accepted", "2000"),
     "isolation": ("--runs", "1", "--seconds", "5", "--kind", "mixed", "--share", "33"),

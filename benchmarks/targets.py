@@ -131,6 +131,13 @@ def resident(report: Report) -> float:
     return float(report["rows"]["delayed, one recipient"]["resident"]) / (1 << 20)
 
 
+def session(report: Report, row: str) -> float:
+    """
+    KiB of a session.
+    """
+    return float(report["kib_per_session"][row])
+
+
 TARGETS: Final = (
     Target(
         "4 KiB, one inbound connection per message", 4, True, " x Postfix", "throughput", times_postfix(CONNECTED_ANEW)
@@ -148,6 +155,14 @@ TARGETS: Final = (
         " us",
         "client",
         lambda report: median(report["microseconds per message"]["20 plain"]["momentum_tx"]),
+    ),
+    Target(
+        "with a new outbound connection each, bound source, plain",
+        200,
+        False,
+        " us",
+        "connections",
+        lambda report: median(report["rows"]["new, bound source, plain"]),
     ),
     Target("a tick of the reactor too late, 99.9 %", 20, False, " ms", "stall", late("p99.9")),
     Target("a tick of the reactor too late, ever", 100, False, " ms", "stall", late("max")),
@@ -168,6 +183,8 @@ TARGETS: Final = (
         lambda report: median(report["accept"]["connections reused"]["rate"]),
     ),
     Target("a million messages queued, in memory", 700, False, " MiB", "memory", resident),
+    Target("an idle session in clear", 12, False, " KiB", "sessions", lambda report: session(report, "clear, idle")),
+    Target("an idle session in TLS", 70, False, " KiB", "sessions", lambda report: session(report, "TLS, idle")),
     Target(
         "rate that others keep beside destinations in trouble",
         95,
@@ -193,6 +210,7 @@ def targets(reports: Mapping[str, Report]) -> str:
         except LookupError:
             found, holds = "", "not measured"
         else:
-            found, holds = f"{value:,.{2 if value < 10 else 0}f}", "yes" if target.holds(value) else "NO"
+            digits = 2 if value < 10 else 1 if value < 100 else 0
+            found, holds = f"{value:,.{digits}f}", "yes" if target.holds(value) else "NO"
         lines.append(f"| {target.what} | {target.promised} | {found} | {holds} | `benchmarks/{target.benchmark}.py` |")
     return "\n".join(lines)

@@ -213,13 +213,17 @@ class BenchmarkTests(TestCase):
             }
         }
         throughput = {"command": "", "seconds": 1, "status": 0, "report": {**about, "rows": rows}}
+        kib = {"clear, idle": 12.5, "TLS, idle": 66.0}
+        sessions = {"command": "", "seconds": 1, "status": 0, "report": {**about, "kib_per_session": kib}}
         failed = {"command": "", "seconds": 1, "status": 1, "report": None}
-        saved.write_text(json.dumps({"throughput": throughput, "stall": failed}))
+        saved.write_text(json.dumps({"throughput": throughput, "sessions": sessions, "stall": failed}))
         out, err, status = await self.everything("--from", str(saved))
         self.assertEqual(status, 0, err)
         self.assertIn(b"connections reused | >= 5.5 x Postfix | 6.00 | yes | `benchmarks/throughput.py` |", out)
         self.assertIn(b"| the same, processor time per 1,000 | <= 0.17 s | 0.20 | NO |", out)
         self.assertIn(b"| 100 KiB, one inbound connection per message | >= 750/s |  | not measured |", out)
+        self.assertIn(b"| an idle session in clear | <= 12 KiB | 12.5 | NO |", out)
+        self.assertIn(b"| an idle session in TLS | <= 70 KiB | 66.0 | yes |", out)
         self.assertIn(b"It failed with status 1.", out)
         self.assertIn(b"| a tick of the reactor too late, ever | <= 100 ms |  | not measured |", out)
 
