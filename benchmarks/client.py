@@ -235,10 +235,12 @@ class Meter:
             self._done()
 
 
-def ours(port: int, messages: int, connections: int, tls: bool, size: int) -> float:
+def ours(port: int, messages: int, connections: int, tls: bool, size: int, more: str = "") -> float:
     """
     The whole of delivery, from the active queue to the outcome: maintainer,
     sessions, settlement, hooks without providers, no spool and no log.
+
+    :param more: lines of configuration besides.
     """
     import resource
     from random import Random
@@ -267,7 +269,7 @@ def ours(port: int, messages: int, connections: int, tls: bool, size: int) -> fl
     config = config_load.parse(
         f'[global]\nmax_outbound_connections = {connections}\nroutes = ["127.0.0.1:{port}"]\n'
         f'hostname = "mta.sender.example"\ntls = "{"required" if tls else "no"}"\n'
-        f"connection_allocation_aggressiveness = 'high'\nhost_failure_retry = 1.0\n"
+        f"connection_allocation_aggressiveness = 'high'\nhost_failure_retry = 1.0\n{more}"
     )
     meter = Meter(messages, reactor.stop)
     seams = real_seams(reactor)

@@ -3,6 +3,7 @@ The real worker threads.
 """
 
 import threading
+import weakref
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -102,11 +103,70 @@ class ReactorThreadsTests(SynchronousTestCase):
 
     def test_one_at_a_time(self) -> None:
         """
-        With one worker calls run in order.
+        With one worker calls run in order, and their results come in order.
         """
         ran: list[int] = []
+        told: list[int] = []
+
+        def work(number: int) -> int:
+            ran.append(number)
+            return number
+
         for number in range(5):
-            self.threads.run(ran.append, number)
-        for _ in range(5):
+            self.threads.run(work, number).addCallback(told.append)
+        while len(told) < 5:
             self.reactor.run_one()
         self.assertEqual(ran, [0, 1, 2, 3, 4])
+        self.assertEqual(told, ran)
+
+    def test_one_wake_up(self) -> None:
+        """
+        Results that come while the reactor is busy wake it up once, and are delivered together.
+        """
+        ends = [self.threads.run(int, number) for number in range(3)]
+        self.threads.stop()
+        self.assertEqual(len(self.reactor.calls), 1)
+        self.reactor.run_one()
+        self.assertEqual([self.successResultOf(end) for end in ends], [0, 1, 2])
+
+    def test_more_hands(self) -> None:
+        """
+        Calls that wait for one another run at the same time, up to the number of threads.
+        """
+        threads = ReactorThreads(self.reactor, 2)  # type: ignore[arg-type]
+        self.addCleanup(threads.stop)
+        before = threading.active_count()
+        barrier = threading.Barrier(2, timeout=10)
+        ends = [threads.run(barrier.wait) for _ in range(4)]
+        self.assertLessEqual(threading.active_count() - before, 2)
+        while not all(end.called for end in ends):
+            self.reactor.run_one()
+        self.assertEqual(sorted(self.successResultOf(end) for end in ends), [0, 0, 1, 1])
+
+    def test_one_hand_is_enough(self) -> None:
+        """
+        A call that comes when all before are answered takes no other thread.
+        """
+        threads = ReactorThreads(self.reactor, 3)  # type: ignore[arg-type]
+        self.addCleanup(threads.stop)
+        before = threading.active_count()
+        for _ in range(4):
+            threads.run(int)
+            self.reactor.run_one()
+        self.assertEqual(threading.active_count() - before, 1)
+
+    def test_nothing_kept(self) -> None:
+        """
+        What a call was about is let go of when it is answered, not when the next one comes.
+        """
+
+        class Large:
+            pass
+
+        large = Large()
+        there = weakref.ref(large)
+        self.threads.run(id, large)
+        del large
+        self.reactor.run_one()
+        self.threads.stop()
+        self.assertIsNone(there())
