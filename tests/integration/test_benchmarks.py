@@ -62,6 +62,16 @@ class BenchmarkTests(TestCase):
         for found in report["rows"].values():
             self.assertGreater(found["resident"], 0)
 
+    async def test_recovery(self) -> None:
+        """
+        It starts on a spool of its own making, sends what is due, and tells when what was.
+        """
+        report = await self.report("recovery", "--messages", "300", "--domains", "10", "--due", "50")
+        found = report["found"]
+        self.assertEqual(found["delivered"], 50)
+        for name in ("greeting", "delivery", "loaded", "processor", "resident"):
+            self.assertGreater(found[name], 0)
+
     async def test_throughput(self) -> None:
         """
         It has rate and processor time of each run, and says what ran.
