@@ -83,7 +83,7 @@ prohibited_hosts = []
 """
 
 
-def write(load: Load) -> float:
+def write(load: Load) -> int:
     """
     Make the spool.
 
@@ -102,7 +102,9 @@ def write(load: Load) -> float:
     # A message that waits only for its next attempt is brought nearer where the schedule says so.
     later = now + 500_000
     waiting = [Terms(not_before=later + number) for number in range(1000)]
-    number, octets, segment, pieces, held = 0, 0, None, [], 0
+    number, octets, held = 0, 0, 0
+    segment = None
+    pieces: list[bytes] = []
     for index in range(load.messages):
         if segment is None or segment.tell() + held >= SEGMENT:
             if segment is not None:
@@ -168,7 +170,8 @@ def measure(load: Load) -> dict[str, float]:
         found.setdefault("delivery", time.monotonic() - load.began)
         delivered(*arguments)
 
-    service.spool.delivered = noted  # type: ignore[method-assign]
+    spool: Any = service.spool
+    spool.delivered = noted
     last = time.monotonic()
 
     def tick() -> None:
