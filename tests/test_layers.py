@@ -124,7 +124,6 @@ TESTED_ELSEWHERE: Final = {
     "interfaces/services": "contracts, as above",
     "settings/dkim": "declarations: test_option looks at every class",
     "settings/limits": "fields only; config/test_limits settles them",
-    "settings/path": "declarations: test_option looks at every class",
     "settings/scopes": "declarations, as above",
     "settings/service": "declarations, as above",
     "smtp/dialogue": "the client's machine without its words: test_client",

@@ -7,11 +7,31 @@ from dataclasses import dataclass
 from .option import option
 
 
+class _Hashed:
+    """
+    Remembers the hash of what it is the base of.
+    """
+
+    __slots__ = ("_hash",)
+
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True)
-class PathSettings:
+class PathSettings(_Hashed):
     """
-    Options settled for one (binding, domain) pair.
+    Options settled for one (binding, domain) pair.  They are keys of much that is
+    worked out once for all who share them, also while mail is sent.
     """
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            # A hundred fields: that is worth doing once.
+            found = hash(tuple(getattr(self, name) for name in self.__slots__))
+            object.__setattr__(self, "_hash", found)
+            return found
 
     connect_timeout: float = option(300.0, "Deadline of a whole connection attempt.", "seconds", minimum=0.01)
     banner_timeout: float | None = option(
