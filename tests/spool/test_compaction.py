@@ -137,6 +137,8 @@ class MovedTests(CompactionCase, SynchronousTestCase):
         self._end(kept, 0)
         self._turn(0.2)
         last = contract.first(kept, 1)
+        # What the reception was must not be held for the sake of that.
+        self.assertIs(self.spool._segments.at(kept.spool).mail[0], last)
         last.place = 1
         self.assertTrue(last.pack())
         self._pass_by(20)
