@@ -131,6 +131,21 @@ def resident(report: Report) -> float:
     return float(report["rows"]["delayed, one recipient"]["resident"]) / (1 << 20)
 
 
+def started(key: str) -> Callable[[Report], float]:
+    """
+    A figure of a start with a million messages.
+
+    :raises LookupError: there were fewer.
+    """
+
+    def value(report: Report) -> float:
+        if report["load"]["messages"] != 1_000_000:
+            raise LookupError("measured with fewer")
+        return float(report["found"][key])
+
+    return value
+
+
 def session(report: Report, row: str) -> float:
     """
     KiB of a session.
@@ -183,6 +198,8 @@ TARGETS: Final = (
         lambda report: median(report["accept"]["connections reused"]["rate"]),
     ),
     Target("a million messages queued, in memory", 700, False, " MiB", "memory", resident),
+    Target("start with them: first delivery", 2, False, " s", "recovery", started("delivery")),
+    Target("start with them: all loaded", 40, False, " s", "recovery", started("loaded")),
     Target("an idle session in clear", 12, False, " KiB", "sessions", lambda report: session(report, "clear, idle")),
     Target("an idle session in TLS", 70, False, " KiB", "sessions", lambda report: session(report, "TLS, idle")),
     Target(
