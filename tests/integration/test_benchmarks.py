@@ -104,6 +104,17 @@ class BenchmarkTests(TestCase):
         self.assertIn('tls = "required"', second)
         self.assertNotIn('tls = "required"', first)
 
+    async def test_connections(self) -> None:
+        """
+        It has microseconds of each run, for mail that shares a connection and mail that has one of its own.
+        """
+        options = ["--messages", "20", "--runs", "2", "--row", "reused", "--row", "bound source, plain"]
+        report = await self.report("connections", *options, directory=False)
+        self.assertEqual(list(report["rows"]), ["reused, plain", "new, bound source, plain"])
+        for figures in report["rows"].values():
+            self.assertEqual(len(figures), 2)
+            self.assertGreater(min(figures), 0)
+
     async def test_client(self) -> None:
         """
         It has microseconds of each run, of each number of connections.
