@@ -2,8 +2,8 @@
 The real thread executor: threads of its own, so that no other library's blocking
 calls delay a sync.
 
-Twisted's thread pool would do, at three times the price of a hand-over: it keeps a
-coordinator, a log context and a wake-up of the reactor for each call.  The journal
+Twisted's thread pool would do, at three times the price of a hand-over while several
+calls are under way: it keeps a coordinator, a log context and a wake-up of the reactor for each call.  The journal
 hands over hundreds of syncs a second.
 """
 
