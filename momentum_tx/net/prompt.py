@@ -12,11 +12,15 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.tcp import Port, Server
+from twisted.python.failure import Failure
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocol
 
+#: Why a connection ended that we have closed.
+_CLOSED: Final = Failure(CONNECTION_DONE)
 #: Buffers handed to the kernel in one call; the system's own bound is far above.
 _MOST_BUFFERS: Final = 64
 
@@ -41,6 +45,8 @@ class PromptServer(Server):
 
     #: Whether the reactor watches for room.
     _watched = False
+    #: Nobody else has the descriptor, so that closing it ends the connection.
+    _shouldShutdown = False
 
     def startWriting(self) -> None:
         """
@@ -83,6 +89,31 @@ class PromptServer(Server):
         self.dataBuffer = b"".join(buffers)
         self.offset = sent
         return False
+
+    def loseConnection(self) -> None:
+        """
+        Close when all is written, which most often it is already: then in the next turn,
+        without asking the reactor for room to write nothing.
+        """
+        if (
+            not self.connected
+            or self.TLS
+            or self.disconnecting
+            or self._writeDisconnecting
+            or self._watched
+            or self._aborting
+            or self.producer is not None
+        ):
+            super().loseConnection()
+            return
+        self.stopReading()
+        self.disconnecting = True
+        self.reactor.callLater(0, self._close)
+
+    def _close(self) -> None:
+        # What was written meanwhile and had no room goes first: the end follows it as anywhere else.
+        if self.connected and not self._watched and not self._aborting:
+            self.connectionLost(_CLOSED)
 
     def stopWriting(self) -> None:
         """

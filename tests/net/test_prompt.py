@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -177,8 +177,10 @@ class PromptTests(SynchronousTestCase):
         self.transport.write(b"goodbye")
         self.transport.loseConnection()
         self.transport.write(b"")
+        self.transport.loseConnection()
         self.assertEqual(self.protocol.ended, [])
-        self.reactor.room()
+        self.assertEqual((self.reactor.readers, self.reactor.writers), ([], []))
+        self.reactor.advance(0)
         self.assertEqual(self.protocol.ended, [ConnectionDone])
         self.assertEqual(self.peer.recv(100) + self.peer.recv(100), b"goodbye")
         self.assertEqual((self.reactor.readers, self.reactor.writers), ([], []))
@@ -195,15 +197,34 @@ class PromptTests(SynchronousTestCase):
 
     def test_written_when_closing(self) -> None:
         """
-        What is written to a connection that is closing is sent, as by any transport, in the reactor's time.
+        What is written to a connection that is closing is sent, before it ends.
         """
         self.transport.loseConnection()
-        self.transport.write(b"P.S.")
-        self.peer.setblocking(False)
-        self.assertRaises(BlockingIOError, self.peer.recv, 100)
+        content = b"P.S." * (LARGE // 4)
+        self.transport.write(content)
+        self.reactor.advance(0)
+        self.assertEqual(self.protocol.ended, [])
+        self.assertEqual(self.read(LARGE), content)
         self.reactor.room()
-        self.peer.settimeout(5)
-        self.assertEqual(self.peer.recv(100), b"P.S.")
+        self.assertEqual(self.protocol.ended, [ConnectionDone])
+
+    def test_end_overtaken(self) -> None:
+        """
+        A connection that ends by itself, or is aborted, before it is closed ends once.
+        """
+        self.transport.loseConnection()
+        self.transport.connectionLost(Failure(ConnectionLost()))
+        self.reactor.advance(0)
+        self.assertEqual(self.protocol.ended, [ConnectionLost])
+
+    def test_aborted_when_closing(self) -> None:
+        """
+        An abort ends what was closing.
+        """
+        self.transport.loseConnection()
+        self.transport.abortConnection()
+        self.reactor.advance(0)
+        self.assertEqual(self.protocol.ended, [ConnectionAborted])
 
     def test_half_closed(self) -> None:
         """
