@@ -36,6 +36,7 @@ from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
 from .torture import command as torture
+from .usage import whole_number
 
 #: Exit status of a command that was interrupted, as shells have it.
 INTERRUPTED: Final = 130
@@ -158,16 +159,13 @@ def _dump(options: argparse.Namespace) -> int:
 # demo
 
 
-def _message_count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= MOST_MESSAGES:
-        raise argparse.ArgumentTypeError(f"between 1 and {MOST_MESSAGES}")
-    return count
-
-
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--messages", type=_message_count, default=2000, metavar="N", help="how many messages (default: 2000)"
+        "--messages",
+        type=whole_number(1, MOST_MESSAGES),
+        default=2000,
+        metavar="N",
+        help="how many messages (default: 2000)",
     )
     parser.add_argument("--json", action="store_true", help="print nothing but one JSON object, at the end")
     parser.add_argument("--seed", type=int, metavar="N", help="choose the same messages each time")

@@ -368,10 +368,12 @@ class OutboundService(Service, Commands):
             )
 
     def _start_failed(self, failure: Any) -> None:
-        self._log.failure("the spool cannot be read, nothing is received or delivered", failure)
-        self.hooks.log_error(
-            self._wall(), "critical", f"the spool cannot be read, nothing is received or delivered: {failure.value}"
-        )
+        directory = os.path.join(self._config.global_settings.state_dir, "spool")
+        text = f"the spool {directory} cannot be read, nothing is received or delivered"
+        if failure.check(StartupError) is None:
+            # Nobody has foreseen it, so where in the code it was is needed as well.
+            self._log.failure("{text}", failure, text=text)
+        self.hooks.log_error(self._wall(), "critical", f"{text}: {failure.value}")
         self.receiver.closed = (451, "4.3.0 The spool cannot be read, try again later")
         self._injection.start()
 

@@ -31,6 +31,7 @@ FLOORS: Final = {
     "outcomes": 1,
     "settings": 1,
     "units": 1,
+    "usage": 1,
     "interfaces": 2,
     "policy": 2,
     "smtp": 3,

@@ -20,12 +20,13 @@ from ..errors import StartupError
 from ..interfaces.seams import IJournalFiles
 from ..smtp.addresses import canonical_domain
 from ..spool.records import segment_number
+from ..usage import whole_number
 from . import spool_check, spool_stats
 from .spool_export import Choice, FilesOut, export
 from .spool_files import Look, look, printable
 from .spool_import import FilesIn, Import
 from .spool_reading import Progress, Reading, read
-from .spool_repair import Repair
+from .spool_repair import Repair, Step
 from .spool_writing import taken
 
 #: What the command is for, in the list of all.
@@ -63,7 +64,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _where(stats)
     _as_json(stats)
     stats.add_argument(
-        "--top", type=_count, default=_TOP, metavar="N", help=f"domains and bindings that are named (default: {_TOP})"
+        "--top",
+        type=whole_number(1),
+        default=_TOP,
+        metavar="N",
+        help=f"domains and bindings that are named (default: {_TOP})",
     )
 
     about = "do what a start does about damage, and look for mail in what was set aside; asks before each step"
@@ -123,13 +128,6 @@ def _where(parser: argparse.ArgumentParser) -> None:
 
 def _as_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return count
 
 
 def spool_path(directory: str | None, config: str | None) -> str:
@@ -206,7 +204,17 @@ def _stats(options: argparse.Namespace, tools: Tools) -> int:
     reading.look.close()
     told = spool_stats.values(reading, tools.wall(), options.top)
     sys.stdout.write(json.dumps(told) + "\n" if options.json else spool_stats.text(told))
-    return 0
+    return 1 if _unread(reading) else 0
+
+
+def _unread(reading: Reading) -> list[str]:
+    """
+    Names of the segments of which not all is known; they are complained of.
+    """
+    unread = [report.name for report in reading.segments if not report.usable]
+    for name in unread:
+        _complain(f"{name}: cannot be read whole; `spool check` tells more")
+    return unread
 
 
 def _export(options: argparse.Namespace, tools: Tools) -> int:
@@ -220,10 +228,7 @@ def _export(options: argparse.Namespace, tools: Tools) -> int:
             out.close()
     finally:
         reading.look.close()
-    unread = [report.name for report in reading.segments if not report.usable]
-    for name in unread:
-        _complain(f"{name}: cannot be read whole; `spool check` tells more")
-    told["unread"] = unread
+    told["unread"] = unread = _unread(reading)
     if options.json:
         sys.stdout.write(json.dumps(told) + "\n")
     else:
@@ -255,7 +260,12 @@ def _import_from(options: argparse.Namespace, tools: Tools, path: str, source: F
     wanted, results = work.check(progress_to(sys.stderr))
     refused = [result for result in results if result.result == "refused"]
     if not refused:
-        results += work.write(wanted, progress_to(sys.stderr), _complain)
+        try:
+            results += work.write(wanted, progress_to(sys.stderr), _complain)
+        except OSError as error:
+            raise StartupError(
+                f"{path}: cannot be written: {error.strerror}; mend that and import again: what is there is left out"
+            ) from None
     if options.json:
         told = {
             "spool": printable(path),
@@ -285,7 +295,7 @@ def _repair(options: argparse.Namespace, tools: Tools) -> int:
             for step in repair.steps():
                 sys.stdout.write(f"{step.text}\n")
                 if options.yes or _agreed(tools.ask):
-                    sys.stdout.write(f"  done: {step.act()}\n")
+                    sys.stdout.write(f"  done: {_acted(step, path)}\n")
                     done += 1
                 else:
                     refused += 1
@@ -295,6 +305,15 @@ def _repair(options: argparse.Namespace, tools: Tools) -> int:
         sys.stdout.write(f"left: {text}\n")
     sys.stdout.write(f"{done} steps were done, {refused} were not\n")
     return 1 if refused or any(not report.usable for report in reading.segments) else 0
+
+
+def _acted(step: Step, path: str) -> str:
+    try:
+        return step.act()
+    except OSError as error:
+        raise StartupError(
+            f"{path}: cannot be written: {error.strerror}; mend that and repair again: what was done stays"
+        ) from None
 
 
 def _agreed(ask: Callable[[str], str]) -> bool:

@@ -135,9 +135,8 @@ def _segment_line(segment: dict[str, Any]) -> str:
         shown = ", ".join(str(number) for number in about[:5])
         more = f" and {len(about) - 5} more" if len(about) > 5 else ""
         reasons.append(f"records about segments {shown}{more}")
-    if not segment["read"]:
-        reasons.append("it cannot be read whole")
-    return f"{line}; kept by {', '.join(reasons)}" if reasons else f"{line}; kept by nothing"
+    kept = f"{line}; kept by {', '.join(reasons) or 'nothing'}"
+    return kept if segment["read"] else f"{kept} that is known: it cannot be read whole"
 
 
 def _span(seconds: float) -> str:

@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TextIO
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, FirstError
 from twisted.python.failure import Failure
 
+from ..usage import more_than_nothing, whole_number
 from .lane import SCENARIOS, Cycle
 from .nursery import Nursery
 from .points import Point
@@ -53,13 +54,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a new directory is made in it, on the storage that is to be tried (default: the present one)",
     )
-    parser.add_argument(
-        "--points", type=_count, default=POINTS, metavar="N", help=f"how many kills to plan (default: {POINTS})"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--points",
+        type=whole_number(1),
+        default=POINTS,
+        metavar="N",
+        help=f"how many kills to plan (default: {POINTS})",
     )
-    parser.add_argument("--long", action="store_true", help="kill at every single step, before, amid and after it")
+    which.add_argument("--long", action="store_true", help="kill at every single step, before, amid and after it")
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=more_than_nothing,
         default=0.0,
         metavar="M",
         help="begin nothing after so many minutes; with --long, go on with moments of chance until then",
@@ -68,13 +74,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print nothing but one JSON object, at the end")
     parser.add_argument("--only", metavar="POINT", help="kill at this one point, as a report names it, with that seed")
     parser.add_argument("--nursery", action="store_true", help=argparse.SUPPRESS)
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return count
 
 
 def run(options: argparse.Namespace, reactor: Callable[[], Any]) -> int:
@@ -95,7 +94,11 @@ def run(options: argparse.Namespace, reactor: Callable[[], Any]) -> int:
         sys.stderr.write(f"momentum-tx: there is no {only.scenario!r}, only {', '.join(SCENARIOS)}\n")
         return 2
     parent = options.directory or "."
-    directory = tempfile.mkdtemp(prefix="momentum-tx-torture-", dir=parent)
+    try:
+        directory = tempfile.mkdtemp(prefix="momentum-tx-torture-", dir=parent)
+    except OSError as error:
+        sys.stderr.write(f"momentum-tx: {parent}: no directory can be made in it: {error.strerror}\n")
+        return 1
     wishes = Wishes(
         points=0 if options.long else options.points,
         minutes=options.minutes,
@@ -104,7 +107,13 @@ def run(options: argparse.Namespace, reactor: Callable[[], Any]) -> int:
         cycle_seed=options.seed,
     )
     out = sys.stdout
-    result = perform(reactor(), os.path.abspath(directory), nursery_command(), wishes, None if options.json else out)
+    try:
+        told = None if options.json else out
+        result = perform(reactor(), os.path.abspath(directory), nursery_command(), wishes, told)
+    except BrokenPipeError:
+        # Nobody reads what it finds.
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
     if result is None:
         shutil.rmtree(directory, ignore_errors=True)
         return 130
@@ -113,7 +122,7 @@ def run(options: argparse.Namespace, reactor: Callable[[], Any]) -> int:
     else:
         out.write(report(result, parent))
     out.flush()
-    if result.good:
+    if not result.failing:
         shutil.rmtree(directory, ignore_errors=True)
     return 0 if result.good else 1
 
@@ -164,6 +173,9 @@ def perform(
         return None
     result = results[0]
     if isinstance(result, Failure):
+        if isinstance(result.value, FirstError):
+            # What went wrong in one lane.
+            result = result.value.subFailure
         result.raiseException()
     return result
 
@@ -208,6 +220,11 @@ def report(result: Result, directory: str) -> str:
         lines.append(
             f"{result.accepted} of {result.injected} messages were accepted, {result.kills} processes killed:"
             f" none lost, none sent twice outside the window; at most {result.in_window_most} in it after one kill."
+        )
+    elif result.vain:
+        lines.append(
+            f"Nothing was tried: of {result.injected} messages none was accepted."
+            f" Has {directory} space, and was there time for more than nothing?"
         )
     for cycle in result.failing:
         lines.append(f"WRONG: {cycle.point or cycle.scenario}")

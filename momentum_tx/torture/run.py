@@ -89,9 +89,18 @@ class Result:
     @property
     def good(self) -> bool:
         """
-        Whether every promise was kept.
+        Whether there were promises, and every one was kept.
         """
-        return not self.failing
+        return not self.failing and not self.vain
+
+    @property
+    def vain(self) -> bool:
+        """
+        Whether no message was accepted, so that none could be lost: on a disk that is full, for instance.
+
+        One kill alone may well come before the first message.
+        """
+        return not self.accepted and (bool(self.counts) or not self.kills)
 
     def total(self) -> Counter[str]:
         """

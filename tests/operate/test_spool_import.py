@@ -261,8 +261,9 @@ class ImportTests(SpoolOnDisk):
         self.patch(DirectoryFile, method, failing)
         try:
             self.take()
-        except OSError as error:
-            self.assertEqual(error.errno, errno.ENOSPC)
+        except StartupError as error:
+            self.assertIn("cannot be written: No space left on device; mend that and import again", str(error))
+            self.assertIn(self.second, str(error))
             self.assertNotIn("unfinished.tmp", os.listdir(self.second))
             return False
         finally:

@@ -247,7 +247,8 @@ class RepairTests(SpoolOnDisk):
             raise OSError(errno.ENOSPC, "No space left on device", name)
 
         self.patch(DirectoryFiles, "create", refuse)
-        self.assertRaises(OSError, self.command, "repair", self.path, "--yes")
+        error = self.assertRaises(StartupError, self.command, "repair", self.path, "--yes")
+        self.assertIn(f"{self.path}: cannot be written: No space left on device; mend that", str(error))
         self.assertEqual(self.segment().read_bytes(), whole[:-3])
 
     def test_lostHeader(self) -> None:
@@ -325,7 +326,7 @@ class RepairTests(SpoolOnDisk):
             try:
                 self.command("repair", self.path, "--yes")
                 ended = True
-            except OSError:
+            except (OSError, StartupError):
                 ended = False
             for name in methods:
                 self.patch(DirectoryFiles, name, real[name])

@@ -5,6 +5,7 @@ Tests of :mod:`momentum_tx.operate.spool_stats`.
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -98,6 +99,21 @@ class StatsTests(SpoolOnDisk):
         told = self.told()
         self.assertEqual((told["messages"], told["oldest"], told["top_domains"]), (0, None, []))
         self.assertIn("kept by nothing", self.out.getvalue())
+
+    def test_unreadableSegment(self) -> None:
+        """
+        That figures are not all there is shows the exit status, and standard error.
+        """
+        self.open()
+        self.one_of_each()
+        self.stop()
+        octets = bytearray(self.segment().read_bytes())
+        octets[6:8] = b"\x09\0"
+        octets[8:12] = zlib.crc32(octets[:8]).to_bytes(4, "little")
+        self.segment().write_bytes(octets)
+        self.assertEqual(self.command("stats", self.path), 1)
+        self.assertIn("kept by nothing that is known: it cannot be read whole\n", self.out.getvalue())
+        self.assertIn(f"{self.segment().name}: cannot be read whole; `spool check` tells more", self.err.getvalue())
 
     def test_besideAService(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 from collections import Counter
 
@@ -65,6 +66,21 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(said["total"]["lost"], 0)
         self.assertEqual(said["failing"], [{"point": POINT, "seed": 7, "directory": "/d/cycle-x", "outside": ["a"]}])
 
+    def test_nothingTried(self) -> None:
+        """
+        Where no message was accepted none was lost, and nothing is known.
+        """
+        made = Result()
+        made.enter(Cycle("traffic", None, 1, injected=30))
+        text = command.report(made, "/d")
+        self.assertIn("of 30 messages none was accepted. Has /d space", text)
+        self.assertNotIn("none lost", text)
+        self.assertFalse(command.as_json(made)["ok"])
+        made.kills = 1
+        self.assertTrue(made.good, "one kill, before there was mail")
+        made.counts = {"traffic": {"sync in sync": 3}}
+        self.assertFalse(made.good, "many, and never any mail")
+
     def test_goodness(self) -> None:
         """
         A result is good as long as every cycle was.
@@ -94,6 +110,26 @@ class OptionTests(SynchronousTestCase):
         """
         options = self.parse()
         self.assertEqual((options.points, options.long, options.minutes, options.seed), (400, False, 0.0, 1))
+
+    def test_noDirectory(self) -> None:
+        """
+        A directory in which none can be made is named; no reactor is made for it.
+        """
+        errors = io.StringIO()
+        self.patch(sys, "stderr", errors)
+        missing = os.path.join(self.mktemp(), "missing")
+        self.assertEqual(command.run(self.parse("--directory", missing), self.fail), 1)
+        self.assertEqual(
+            errors.getvalue(), f"momentum-tx: {missing}: no directory can be made in it: No such file or directory\n"
+        )
+
+    def test_contradictions(self) -> None:
+        """
+        No run is as long as there are points and has a number of them, and none lasts less than nothing.
+        """
+        for arguments in (("--long", "--points", "3"), ("--minutes", "-1"), ("--points", "few")):
+            self.patch(sys, "stderr", io.StringIO())
+            self.assertEqual(self.assertRaises(SystemExit, self.parse, *arguments).code, 2)
 
     def test_nonsense(self) -> None:
         """
