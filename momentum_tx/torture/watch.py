@@ -38,6 +38,8 @@ KINDS: Final = {
 }
 #: Part of the path of whoever makes steps.
 _MAKERS: Final = os.path.join("momentum_tx", "spool", "")
+#: The end of the path of those who make what they are handed, and have no steps of their own.
+_WORKERS: Final = os.path.join(_MAKERS, "threads.py")
 
 
 class Trace(Protocol):
@@ -203,6 +205,8 @@ def _place() -> str:
     frame = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
+        if code.co_filename.endswith(_WORKERS):
+            break
         if _MAKERS in code.co_filename:
             return f" in {code.co_name.strip('_')}"
         if frame.f_back is None:

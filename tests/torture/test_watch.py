@@ -15,9 +15,12 @@ from momentum_tx.interfaces.seams import IJournalFile, IJournalFiles
 from momentum_tx.queues.message import Reception
 from momentum_tx.spool import jobs, records
 from momentum_tx.spool.segments import Segment
+from momentum_tx.spool.threads import ReactorThreads
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.torture.points import Point
 from momentum_tx.torture.watch import Fault, FileTrace, Watch, WatchedFiles, records_in
+
+from ..spool.test_threads import QueueingReactor
 
 #: A segment with an intent and a delivery in it.
 INTENT = records.frame(records.encode_intent(5, [1, 2]), 0)
@@ -125,6 +128,16 @@ class WatchTests(SynchronousTestCase):
         files = self.files()
         verifyObject(IJournalFiles, files)
         verifyObject(IJournalFile, files.create("a"))
+
+    def test_handedToAThread(self) -> None:
+        """
+        A step that a worker was handed as it is bears no function's name: the worker's would say nothing.
+        """
+        files = self.files()
+        threads = ReactorThreads(QueueingReactor(), 1)
+        threads.run(files.names)
+        threads.stop()
+        self.assertEqual(self.kinds()[-1], "names")
 
     def test_kinds(self) -> None:
         """
