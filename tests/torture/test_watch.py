@@ -134,7 +134,8 @@ class WatchTests(SynchronousTestCase):
         A step that a worker was handed as it is bears no function's name: the worker's would say nothing.
         """
         files = self.files()
-        threads = ReactorThreads(QueueingReactor(), 1)
+        reactor: Any = QueueingReactor()
+        threads = ReactorThreads(reactor, 1)
         threads.run(files.names)
         threads.stop()
         self.assertEqual(self.kinds()[-1], "names")
