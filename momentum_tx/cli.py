@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from . import tls_explain
 from .config import load as config_load
 from .config.configuration import Configuration
+from .config.names import domain as domain_name
 from .config.report import dump, explanation
 from .config.stanzas import nearest
 from .demo.accounting import Report
@@ -36,7 +37,7 @@ from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
 from .torture import command as torture
-from .usage import whole_number
+from .usage import whole_number, worded
 
 #: Exit status of a command that was interrupted, as shells have it.
 INTERRUPTED: Final = 130
@@ -112,7 +113,7 @@ def _config_arguments(parser: argparse.ArgumentParser) -> None:
     explain = actions.add_parser("explain", help=about, description=about)
     _check_arguments(explain)
     explain.add_argument("--binding", metavar="B", default="", help="for mail of this binding (default: default)")
-    explain.add_argument("--domain", metavar="D", default="", help="for mail to this domain")
+    explain.add_argument("--domain", type=worded(domain_name), metavar="D", default="", help="for mail to this domain")
     explain.add_argument("--host", metavar="H", default="", help="of this mail exchanger, as seen from the binding")
     explain.add_argument("option", metavar="OPTION", help="name of the option")
     explain.set_defaults(act=_explain)

@@ -36,6 +36,7 @@ from .queues.domain import DomainRecord, HostRecord
 from .seams import Seams, real_seams
 from .service import OutboundService
 from .settings import DEFAULT_SLOT, GlobalSettings
+from .usage import worded
 
 #: What the command is for, in the list of all.
 HELP: Final = "explain what TLS mail for a domain has to have, and who demands it"
@@ -65,14 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="fetch the MTA-STS policy there; the certificate has to be that of the policy host all the same",
     )
-    explain.add_argument("domain", type=_domain, metavar="DOMAIN", help="domain of the recipients")
-
-
-def _domain(text: str) -> str:
-    try:
-        return domain_name(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    explain.add_argument("domain", type=worded(domain_name), metavar="DOMAIN", help="domain of the recipients")
 
 
 def run(options: argparse.Namespace, reactor: Any, config: Configuration) -> int:

@@ -1,5 +1,5 @@
 """
-Numbers on command lines: what is none is refused in words for whoever typed it.
+Numbers and names on command lines: what is none is refused in words for whoever typed it.
 """
 
 from __future__ import annotations
@@ -7,6 +7,23 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def worded(read: Callable[[str], T]) -> Callable[[str], T]:
+    """
+    *read* as a ``type`` of :mod:`argparse` that says what its :class:`ValueError` says.
+    """
+
+    def worded_read(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return worded_read
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:

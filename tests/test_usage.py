@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.usage import more_than_nothing, whole_number
+from momentum_tx.usage import more_than_nothing, whole_number, worded
 
 
 class NumberTests(SynchronousTestCase):
@@ -34,6 +34,19 @@ class NumberTests(SynchronousTestCase):
         self.assertEqual(self.refused(whole_number(1), "-1"), "at least 1")
         for text in ("x", "1.5", ""):
             self.assertEqual(self.refused(whole_number(1), text), f"{text!r} is no whole number")
+
+    def test_worded(self) -> None:
+        """
+        What a reader says of nonsense is what is said.
+        """
+
+        def read(text: str) -> int:
+            if text == "one":
+                return 1
+            raise ValueError("only one is known")
+
+        self.assertEqual(worded(read)("one"), 1)
+        self.assertEqual(self.refused(worded(read), "two"), "only one is known")
 
     def test_moreThanNothing(self) -> None:
         """
