@@ -113,7 +113,7 @@ def _config_arguments(parser: argparse.ArgumentParser) -> None:
     explain = actions.add_parser("explain", help=about, description=about)
     _check_arguments(explain)
     explain.add_argument("--binding", metavar="B", default="", help="for mail of this binding (default: default)")
-    explain.add_argument("--domain", type=worded(domain_name), metavar="D", default="", help="for mail to this domain")
+    explain.add_argument("--domain", type=worded(domain_name), metavar="D", help="for mail to this domain")
     explain.add_argument("--host", metavar="H", default="", help="of this mail exchanger, as seen from the binding")
     explain.add_argument("option", metavar="OPTION", help="name of the option")
     explain.set_defaults(act=_explain)
@@ -144,7 +144,7 @@ def _explain(options: argparse.Namespace) -> int:
     if options.host:
         origin = config.explain_host(options.option, options.host, slot)
     else:
-        origin = config.explain(options.option, slot, options.domain)
+        origin = config.explain(options.option, slot, options.domain or "")
     sys.stdout.write(explanation(options.option, origin))
     return 0
 

@@ -172,6 +172,14 @@ max_outbound_connections = 3
         lines = self.said("explain", "--domain", "example.com", "--binding", "b1", "retry_interval")
         self.assertEqual(lines[:2], ["60.0", f'set in [domain."example.com"] at {self.path}:3'])
 
+    def test_explain_no_domain(self) -> None:
+        """
+        What is no domain has no options, and is bad usage.
+        """
+        arguments = ("--config", self.path, "--domain", "...", "retry_interval")
+        self.assertEqual(self.exits("config", "explain", *arguments), 2)
+        self.assertIn("argument --domain: is not a domain name", self.err.getvalue())
+
     def test_explain_host(self) -> None:
         """
         Options of an exchanger are explained by its name.
