@@ -10,7 +10,6 @@ connected to, and everything has a bound.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from cryptography.x509 import load_pem_x509_certificates
@@ -33,6 +32,7 @@ from zope.interface import implementer
 from ..errors import DeliveryError
 from ..interfaces.seams import IHTTPSFetch
 from ..interfaces.services import IResolver
+from ..policy.next_hop import is_address
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory
@@ -186,7 +186,7 @@ class HTTPSFetch:
         Where *host* may be connected to; the check and the connect see the
         same text, so that a second answer of DNS cannot come between them.
         """
-        if _is_address(host):
+        if is_address(host):
             found: tuple[str, ...] = (host,)
         else:
             found = (await self._resolver.lookup_addresses(host.lower().rstrip("."), self._ipv6)).addresses
@@ -385,19 +385,11 @@ def _checked(url: str) -> bytes:
     host = uri.host.decode("ascii")
     # A port that is no number is left in the host by the parser, and so is
     # anything before an @.
-    if not _is_address(host) and not (host and all(letter.isalnum() or letter in "-._" for letter in host)):
+    if not is_address(host) and not (host and all(letter.isalnum() or letter in "-._" for letter in host)):
         raise ValueError(f"{host!r} is not a host name")
     if not 0 < uri.port < 65536:
         raise ValueError(f"{uri.port} is not a port")
     return target
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _reason(failure: Failure) -> str:
