@@ -73,7 +73,8 @@ class Siblings:
         A pass over *dr* is over: note whether it has mail left, and for whom.
 
         :param slots: that it has looked at; ``None`` if at all.  What is noted of others
-            stays: whoever goes by it looks whether it is still true.
+            stays: whoever goes by it looks whether it is still true.  Nothing stays of a
+            domain that has no active mail, for which no pass over all slots may come.
         """
         now: dict[_Way, None] = {}
         queue = dr.mail_queue
@@ -82,7 +83,7 @@ class Siblings:
             if hosts:
                 looked_at = queue.active_slots() if slots is None else filter(queue.active_size, slots)
                 now = {(host, slot): None for slot in looked_at for host in hosts}
-        if slots is not None:
+        if slots is not None and queue.active_size():
             for way in now:
                 self._lines.setdefault(way, OrderedDict()).setdefault(dr)
             if now:

@@ -528,3 +528,22 @@ class MemoryTests(SiblingCase):
         world.advance(7200)
         self.assertEqual(len(world.service.delivery.records), 0)
         self.assertEqual(host.domains, 0)
+
+    def test_last_message_on_idle_session(self) -> None:
+        """
+        A domain leaves the line with its last message, also where only the slot of that was looked at.
+        """
+        world = self.world("[global]\nmax_outbound_connections = 1\n")
+        mx = self.shared(world)
+        mx.add(Tarpit(0.1, "dot"))
+        self.mail(world, ONE, 20)
+        self.mail(world, TWO, 20)
+        world.advance(0.5)
+        world.until(lambda: not any(world.domain(each).mail_queue.size() for each in (ONE, TWO)))
+        world.advance(0.3)
+        siblings = world.service.delivery.sessions.siblings
+        self.assertTrue(siblings._lines)
+        self.mail(world, ONE)
+        self.mail(world, TWO)
+        world.advance(3600)
+        self.assertEqual((siblings._lines, siblings._places), ({}, {}))
