@@ -173,8 +173,8 @@ def _of_disk(look: Look, running: bool) -> Iterator[Finding]:
 def _of_segment(report: SegmentReport, reading: Reading) -> Iterator[Finding]:
     name = report.name
     if report.unread:
-        text = f"cannot be read: {report.unread}. A start goes on without what is behind that, and reads it again"
-        yield Finding(Weight.UNUSABLE, name, f"{text} the next time")
+        text = f"cannot be read: {report.unread}. A start holds back the mail in it and in all older segments"
+        yield Finding(Weight.UNUSABLE, name, f"{text} until one can read it")
     if report.unknown:
         yield Finding(Weight.UNUSABLE, name, f"{report.unknown}. {NEWER}")
     if report.headless:

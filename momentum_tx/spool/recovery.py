@@ -27,6 +27,8 @@ from .segments import Segment, Segments, depend, place_of
 BATCH: Final = 500
 #: Seconds between two words about how far the start is.
 PROGRESS: Final = 5.0
+#: Seconds until a segment is tried again that could not be read; after the last try older mail is held back.
+AGAIN: Final = (1.0, 2.0, 4.0)
 #: The youngest segments that hold records, of which this many may have been unsynced when the power
 #: went (the writer sees to that): their bodies are verified.
 _VERIFIED: Final = 2
@@ -129,15 +131,19 @@ class Recovery:
         """
         filled = [segment.number for segment in self._old if segment.size > SEGMENT_HEADER]
         verified = set(filled[-_VERIFIED:])
+        whole = True
         for segment in reversed(self._old):
-            if segment.size > SEGMENT_HEADER:
-                await self._read_segment(segment, segment.number in verified, mend, found)
+            if not whole:
+                self._hold_back(segment)
+            elif segment.size > SEGMENT_HEADER:
+                whole = await self._read_segment(segment, segment.number in verified, mend, found)
             segment.sealed = True
             self._younger.append(segment)
             if filled and segment.number == filled[-1]:
                 taking()
-        for chapter, left in self._replay.doubtful():
-            await self._hand_over(chapter, left, mend, found)
+        if whole:
+            for chapter, left in self._replay.doubtful():
+                await self._hand_over(chapter, left, mend, found)
         self._check()
         if not filled:
             taking()
@@ -148,32 +154,70 @@ class Recovery:
         verify: bool,
         mend: Callable[[Batch], object],
         found: Callable[[list[Message]], object],
-    ) -> None:
-        chapter = Chapter(segment)
+    ) -> bool:
         size = segment.size
-        try:
-            await self._scan(segment, chapter, verify)
-        except OSError as error:
-            # What could not be read may live: the segment stays, and is read again at the next start.  The younger
-            # ones may hold the end of what lies there, which must not come back without it.
-            segment.live += 1
-            for younger in self._younger:
-                depend(younger, segment)
-            self._log.critical(
-                "{name}: cannot be read further: {reason}", name=segment.name, reason=jobs.explain(error)
-            )
+        chapter = await self._chapter(segment, verify)
+        if chapter is None:
+            return False
         left = await self._run(self._replay.close, chapter)
         segment.starts, segment.mail = chapter.starts, [None] * len(chapter.starts)
         for helper in self._younger if chapter.stale else chapter.helpers:
             depend(helper, segment)
         await self._hand_over(chapter, left, mend, found)
         if chapter.senseless:
-            segment.live += 1
+            segment.stays = True
             self._log.critical(
                 "{name}: {count} records are whole and make no sense", name=segment.name, count=chapter.senseless
             )
         self._done += size
         self._tell()
+        return True
+
+    async def _chapter(self, segment: Segment, verify: bool) -> Chapter | None:
+        """
+        What a segment says; ``None`` if it cannot be read to its end.
+        """
+        for pause in (*AGAIN, None):
+            chapter = Chapter(segment)
+            try:
+                await self._scan(segment, chapter, verify)
+            except OSError as error:
+                reason = jobs.explain(error)
+                if chapter.whole:
+                    # All that it says is known.  It is mended by the next start.
+                    self._stay(segment)
+                    self._log.critical("{name}: cannot be mended: {reason}", name=segment.name, reason=reason)
+                    return chapter
+                if pause is not None:
+                    self._log.error(
+                        "{name}: cannot be read: {reason}; it is tried again", name=segment.name, reason=reason
+                    )
+                    await self._next_turn(pause)
+                    self._check()
+                    continue
+                self._hold_back(segment)
+                self._log.critical(
+                    "{name}: cannot be read: {reason}. The mail in it and in {count} older segments is held back until"
+                    " a start can read it, since it may say that they were delivered",
+                    name=segment.name,
+                    reason=reason,
+                    count=sum(old.number < segment.number for old in self._old),
+                )
+            else:
+                return chapter
+        return None
+
+    def _hold_back(self, segment: Segment) -> None:
+        # What was written after its receptions is not all known.
+        self._done += segment.size
+        self._stay(segment)
+
+    def _stay(self, segment: Segment) -> None:
+        # What is in it is read again at the next start.  The younger ones may hold the end of that, which must not come
+        # back without it.
+        segment.stays = True
+        for younger in self._younger:
+            depend(younger, segment)
 
     async def _hand_over(
         self,
@@ -216,6 +260,7 @@ class Recovery:
                 except UnknownFormat as error:
                     raise _unknown(segment.name, error) from None
                 self._check()
+            chapter.whole = True
             # A killed process leaves records that only the kernel has; what we go by must not be lost later.
             await self._run(file.sync)
             if scan.damage or scan.spoilt:
@@ -255,9 +300,9 @@ class Recovery:
                 count=self.count,
             )
 
-    def _next_turn(self) -> Deferred[None]:
+    def _next_turn(self, seconds: float = 0) -> Deferred[None]:
         turn: Deferred[None] = Deferred()
-        self._clock.callLater(0, turn.callback, None)
+        self._clock.callLater(seconds, turn.callback, None)
         return turn
 
     def _check(self) -> None:

@@ -80,6 +80,7 @@ class Chapter:
     :ivar stale: whether it holds copies of receptions that younger segments hold.
     :ivar spoilt: keys of receptions in it whose body is not what was written.
     :ivar senseless: metas that are whole and make no sense.
+    :ivar whole: whether it was read to its end.
     :ivar starts: once :meth:`Replay.close` has been called, where what may live begins.
     """
 
@@ -91,6 +92,7 @@ class Chapter:
         self.stale = False
         self.spoilt: set[int] = set()
         self.senseless = 0
+        self.whole = False
         self.starts = array("Q")
 
     def take(self, found: Iterable["Raw"]) -> None:

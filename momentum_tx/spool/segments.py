@@ -42,6 +42,7 @@ class Segment:
         "sealed",
         "size",
         "starts",
+        "stays",
         "synced",
         "weight",
     )
@@ -64,6 +65,8 @@ class Segment:
         self.helpers: set[Segment] = set()
         #: Nothing is appended any more.
         self.sealed = False
+        #: It may not go in this life: not all that lives in it is known.
+        self.stays = False
         #: Where receptions begin in it, in growing order, and of those that live in it what leads to them
         #: (:class:`Looked`): some 17 octets for each that ever lived in it.
         self.starts = array("Q")
@@ -236,7 +239,12 @@ class Segments:
         """
         total = live = 0
         oldest = None
+        # Those that stay, and what must outlive them: no move sets any of them free, and others would follow it.
+        fixed: set[Segment] = set()
         for segment in self._segments.values():
+            if segment.stays or not fixed.isdisjoint(segment.needed):
+                fixed.add(segment)
+                continue
             if not segment.sealed or segment.file is not None or not (segment.live or segment.needed):
                 continue
             total += segment.size
@@ -286,6 +294,7 @@ class Segments:
             for segment in self._segments.values()
             if segment.sealed
             and not segment.live
+            and not segment.stays
             and not segment.needed
             and segment.file is None
             and segment not in self._going

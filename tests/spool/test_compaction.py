@@ -13,10 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.envelope import Notify, RecipientTerms, Terms
 from momentum_tx.errors import SpoolError
+from momentum_tx.interfaces.seams import IJournalFile
 from momentum_tx.policy.lost_reply import LostReply
 from momentum_tx.queues.message import HELD, Message, Packed, Reception, traits_of
 from momentum_tx.spool.compaction import AGAIN, Compaction
+from momentum_tx.spool.recovery import AGAIN as AGAIN_READ
 from momentum_tx.stages import Stage
+from momentum_tx.testing.files import MemoryFiles
 
 from ..logs.doubles import Told
 from . import contract, test_crash
@@ -279,6 +282,47 @@ class MovedTests(CompactionCase, SynchronousTestCase):
         self.spool.configure(self.settings)
         self._pass_by(20)
         self.assertNotIn(FIRST, self._segments())
+        self.stop()
+
+    def test_what_stays_is_no_reason(self) -> None:
+        """
+        A segment that could not be read stays, and what must outlive it: nothing is moved again
+        and again for the sake of those.
+        """
+        self.open()
+        self._keep(b"older")
+        self.restart()
+        for number in range(7):
+            self._keep(b"younger%d" % number)
+        self.stop()
+        opened: list[str] = []
+
+        def open_file(name: str) -> IJournalFile:
+            # The header of the oldest can be read, and nothing behind it.
+            opened.append(name)
+            if opened.count(FIRST) > 1:
+                raise OSError(errno.EIO, "Input/output error", name)
+            return MemoryFiles.open(self.files, name)
+
+        patch = self.patch(self.files, "open", open_file)
+        self.spool = self.make_spool()
+        found: list[Message] = []
+        starting = self.spool.start(found.extend)
+        for pause in (0.0, *AGAIN_READ):
+            self.clock.advance(pause)
+            contract.settle(self.clock)
+        patch.restore()
+        self.assertEqual(self.successResultOf(starting), 7)
+        for message in found[1:]:
+            self.spool.delivered(message, b"250 ok")
+        self._pass_by(60)
+        self.clock.advance(AGAIN)
+        self._pass_by(60)
+        self.assertEqual(self.spool._compaction.moved, 0)
+        # When it can be read again, all go that were kept for it.
+        self.assertEqual(len(self.restart()), 2)
+        self._pass_by(20)
+        self.assertLessEqual(len(self._segments()), 4)
         self.stop()
 
     def test_rate(self) -> None:

@@ -12,9 +12,10 @@ from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.errors import SpoolError, StartupError
+from momentum_tx.interfaces.seams import IJournalFile
 from momentum_tx.queues.message import Message
 from momentum_tx.spool import records
-from momentum_tx.spool.recovery import BATCH, Recovery
+from momentum_tx.spool.recovery import AGAIN, BATCH, Recovery
 from momentum_tx.spool.repair import JournalWriter
 from momentum_tx.testing.files import MemoryFiles
 
@@ -256,15 +257,15 @@ class DamageTests(JournalCase, SynchronousTestCase):
 
     def test_unreadable_segment(self) -> None:
         """
-        A segment that cannot be read is reported and left; the rest loads.
+        A segment that cannot be read is reported and left; what is younger loads.
         """
         self._written()
         self.open()
         self.keep(contract.reception(b"later"))
         self.stop()
         # Of each the header, of the younger one records and body, of this one the records.
-        self.files.fail("read", errno.EIO, skip=5)
-        self.assertEqual([message.recipient for message in self.open()], [b"later"])
+        self.files.fail("read", errno.EIO, times=-1, skip=5)
+        self.assertEqual([message.recipient for message in self._open_in_time()], [b"later"])
         self.stop()
         self.assertIn("000000000001.seg", self.files.names())
         self.assertEqual(len(self.open()), 3)
@@ -283,12 +284,97 @@ class DamageTests(JournalCase, SynchronousTestCase):
         self.stop()
         for segments in (2, 3):
             # The headers of all, and the one younger segment that has records.
-            self.files.fail("read", errno.EIO, skip=segments + 1)
-            self.assertEqual(self.open(), [])
+            self.files.fail("read", errno.EIO, times=-1, skip=segments + 1)
+            self.assertEqual(self._open_in_time(), [])
             contract.settle(self.clock, step=0.1, turns=5)
             self.stop()
         self.assertEqual(self.open(), [])
         self.stop()
+
+    def test_read_after_all(self) -> None:
+        """
+        What can be read a moment later is read: nothing is held back.
+        """
+        self._written()
+        self.files.fail("read", errno.EIO, times=len(AGAIN), skip=2)
+        self.assertEqual([message.recipient for message in self._open_in_time()], [b"u1", b"u2"])
+        self.stop()
+
+    def test_older_than_what_cannot_be_read(self) -> None:
+        """
+        Mail is held back that is older than what cannot be read, which may hold its end:
+        it is not sent twice, nor lost.
+        """
+        self.open()
+        self.keep(contract.reception(b"ended"))
+        self.keep(contract.reception(b"waits"))
+        (ended, _) = self.restart()
+        self.spool.delivered(ended, b"250 ok")
+        self.restart()
+        self.keep(contract.reception(b"younger"))
+        for _ in range(2):
+            self.stop()
+            opened: list[str] = []
+
+            def open_file(name: str, opened: list[str] = opened) -> IJournalFile:
+                # Of the one with the end the header can be read, and nothing behind it.
+                opened.append(name)
+                if opened.count("000000000002.seg") > 1:
+                    raise OSError(errno.EIO, "Input/output error", name)
+                return MemoryFiles.open(self.files, name)
+
+            patch = self.patch(self.files, "open", open_file)
+            self.assertEqual([message.recipient for message in self._open_in_time()], [b"younger"])
+            patch.restore()
+            contract.settle(self.clock, step=0.1, turns=5)
+            self.assertIn("000000000001.seg", self.files.names())
+            self.assertIn("000000000002.seg", self.files.names())
+        found = self.restart()
+        self.assertEqual([message.recipient for message in found], [b"younger", b"waits"])
+        for message in found:
+            self.spool.delivered(message, b"250 ok")
+        contract.settle(self.clock, step=0.1, turns=5)
+        self.assertNotIn("000000000001.seg", self.files.names())
+        self.stop()
+
+    def test_damage_without_space(self) -> None:
+        """
+        A segment that was read and cannot be mended holds back nothing.
+        """
+        octets = self._written()
+        self.files.put("000000000001.seg", octets + b"damage")
+        self.files.fail("create", errno.ENOSPC, skip=1)
+        self.assertEqual([message.recipient for message in self.open()], [b"u1", b"u2"])
+        self.stop()
+        self.assertEqual(self._bad(), [])
+        self.assertEqual(self.files.octets("000000000001.seg"), octets + b"damage")
+
+    def test_stopped_while_it_cannot_be_read(self) -> None:
+        """
+        A stop need not wait for the last try.
+        """
+        self._written()
+        self.files.fail("read", errno.EIO, times=-1, skip=2)
+        self.spool = self.make_spool()
+        starting = self.spool.start(lambda found: None)
+        contract.settle(self.clock)
+        stopping = self.spool.stop()
+        contract.settle(self.clock, step=0.1, turns=15)
+        self.failureResultOf(starting, StartupError)
+        self.successResultOf(stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def _open_in_time(self) -> list[Message]:
+        # As often as a segment is tried.
+        self.spool = self.make_spool()
+        found: list[Message] = []
+        starting = self.spool.start(found.extend)
+        for pause in (0.0, *AGAIN):
+            self.clock.advance(pause)
+            contract.settle(self.clock)
+        self.files.heal()
+        self.assertEqual(self.successResultOf(starting), len(found))
+        return found
 
 
 class RefusalTests(JournalCase, SynchronousTestCase):
