@@ -38,6 +38,7 @@ QUICK: Final[dict[str, tuple[str, ...]]] = {
     "scaling": ("--runs", "1", "--messages", "500", "--idle", "1", "--limit", "1000"),
     "memory": ("--messages", "5000", "--domains", "100"),
     "recovery": ("--messages", "5000"),
+    "idle": ("--connections", "200", "--seconds", "2"),
     "sessions": ("--sessions", "20"),
     "simulation": ("--runs", "1", "--row", "2,000"),
 }

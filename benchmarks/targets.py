@@ -146,13 +146,6 @@ def started(key: str) -> Callable[[Report], float]:
     return value
 
 
-def session(report: Report, row: str) -> float:
-    """
-    KiB of a session.
-    """
-    return float(report["kib_per_session"][row])
-
-
 TARGETS: Final = (
     Target(
         "4 KiB, one inbound connection per message", 4, True, " x Postfix", "throughput", times_postfix(CONNECTED_ANEW)
@@ -200,8 +193,16 @@ TARGETS: Final = (
     Target("a million messages queued, in memory", 700, False, " MiB", "memory", resident),
     Target("start with them: first delivery", 2, False, " s", "recovery", started("delivery")),
     Target("start with them: all loaded", 40, False, " s", "recovery", started("loaded")),
-    Target("an idle session in clear", 12, False, " KiB", "sessions", lambda report: session(report, "clear, idle")),
-    Target("an idle session in TLS", 70, False, " KiB", "sessions", lambda report: session(report, "TLS, idle")),
+    Target("an idle session in clear", 12, False, " KiB", "idle", lambda report: report["rows"]["plain"]["kib"]),
+    Target("an idle session in TLS", 70, False, " KiB", "idle", lambda report: report["rows"]["TLS"]["kib"]),
+    Target(
+        "processor time of 10,000 idle sessions",
+        1,
+        False,
+        " %",
+        "idle",
+        lambda report: most(row["cpu_percent"] for row in report["rows"].values()),
+    ),
     Target(
         "rate that others keep beside destinations in trouble",
         95,

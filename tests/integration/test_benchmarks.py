@@ -234,15 +234,15 @@ class BenchmarkTests(TestCase):
             }
         }
         throughput = {"command": "", "seconds": 1, "status": 0, "report": {**about, "rows": rows}}
-        kib = {"clear, idle": 12.5, "TLS, idle": 66.0}
-        sessions = {"command": "", "seconds": 1, "status": 0, "report": {**about, "kib_per_session": kib}}
+        idle = {"plain": {"kib": 12.5, "cpu_percent": 0.5}, "TLS": {"kib": 66.0, "cpu_percent": 1.5}}
+        sessions = {"command": "", "seconds": 1, "status": 0, "report": {**about, "connections": 9, "rows": idle}}
         load = dict.fromkeys(("size", "domains", "bindings", "octets", "due"), 1)
         found = dict.fromkeys(("greeting", "delivery", "loaded", "processor", "turn", "resident"), 1.5)
         start = {"machine": about["machine"], "load": {**load, "messages": 1_000_000}, "found": found}
         recovery = {"command": "", "seconds": 1, "status": 0, "report": start}
         failed = {"command": "", "seconds": 1, "status": 1, "report": None}
         saved.write_text(
-            json.dumps({"throughput": throughput, "sessions": sessions, "recovery": recovery, "stall": failed})
+            json.dumps({"throughput": throughput, "idle": sessions, "recovery": recovery, "stall": failed})
         )
         out, err, status = await self.everything("--from", str(saved))
         self.assertEqual(status, 0, err)
@@ -251,9 +251,19 @@ class BenchmarkTests(TestCase):
         self.assertIn(b"| 100 KiB, one inbound connection per message | >= 750/s |  | not measured |", out)
         self.assertIn(b"| an idle session in clear | <= 12 KiB | 12.5 | NO |", out)
         self.assertIn(b"| an idle session in TLS | <= 70 KiB | 66.0 | yes |", out)
+        self.assertIn(b"| processor time of 10,000 idle sessions | <= 1 % | 1.50 | NO |", out)
         self.assertIn(b"| start with them: first delivery | <= 2 s | 1.50 | yes |", out)
         self.assertIn(b"It failed with status 1.", out)
         self.assertIn(b"| a tick of the reactor too late, ever | <= 100 ms |  | not measured |", out)
+
+    async def test_idle(self) -> None:
+        """
+        It has memory and processor time of idle connections, in clear and in TLS.
+        """
+        report = await self.report("idle", "--connections", "20", "--seconds", "0.2", directory=False)
+        self.assertEqual(list(report["rows"]), ["plain", "TLS"])
+        for row in report["rows"].values():
+            self.assertEqual(list(row), ["kib", "cpu_percent", "opened_in"])
 
     async def test_all_of_what_there_is(self) -> None:
         """
