@@ -286,11 +286,14 @@ class Writer(ABC):
     # Sync.
 
     def _demand_sync(self) -> None:
-        if self._syncing is not None or self.error is not None:
+        if self.error is not None:
             return
         if self._urgent:
-            self._sync()
+            # What a sync that is running does not cover is looked at when it ends.
+            if self._syncing is None:
+                self._sync()
         elif self._wanted and self._sync_timer is None:
+            # Also while a sync runs: the wait of what it does not cover begins now, not when it ends.
             self._sync_timer = self._clock.callLater(SYNC_DELAY, self._sync_due)
 
     def _sync_due(self) -> None:

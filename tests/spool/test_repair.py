@@ -536,6 +536,28 @@ class SlowDiskTests(JournalCase, SynchronousTestCase):
         self.assertEqual(len(told), 2)
         self.stop()
 
+    def test_outcomes_wait_no_longer_for_a_sync(self) -> None:
+        """
+        The tenth of a second of an outcome that comes while a sync runs begins with it: it is over when a slow
+        sync ends, and goes on when a fast one does.
+        """
+        for delay, left in ((0.5, 0.0), (0.04, 0.06)):
+            self.open()
+            kept = self.keep(contract.reception())
+            self.threads.delay = delay
+            self.spool.receive(contract.reception(), b"x")
+            self.clock.advance(0)
+            told: list[float] = []
+            began = self.clock.seconds()
+            self.spool.delivered(contract.first(kept), b"", lambda told=told: told.append(self.clock.seconds()))
+            self.clock.advance(0)
+            for _ in range(1200):
+                self.clock.advance(0.001)
+            self.assertEqual(len(told), 1)
+            self.assertApproximates(told[0] - began, delay + left + delay, 0.005)
+            self.threads.delay = 0.0
+            self.stop()
+
     def test_bound_of_what_waits(self) -> None:
         """
         A disk that does not keep up fills no memory: at the bound mail is

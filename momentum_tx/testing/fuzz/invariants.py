@@ -14,7 +14,7 @@ from ...flags import ConnFlag
 from ...policy.candidates import eligible, source_for
 from ...policy.consequence import BLACKHOLED, note_for
 from ...policy.retry import End
-from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED
+from ...policy.session_notes import TOO_LARGE, UTF8_NOT_OFFERED, conversion_refused
 from ...policy.skipped import SkippedHosts
 from ...queues.domain import MXType
 from ...queues.message import Message, Reception
@@ -32,6 +32,8 @@ RECOUNT: Final = 1000
 #: Seconds for which mail that may move may stand still: the turns of the reactor that
 #: lie between a reason's end and the attempt take no time on a virtual clock.
 STILL: Final = 0.05
+#: What is said of a signed message that would have to be changed.
+_SIGNED: Final = conversion_refused("the message is signed", prohibited=True)
 #: Notes with which the service fails mail by its own decision.
 _OWN_ENDS: Final = frozenset(
     {
@@ -162,6 +164,9 @@ class Invariants:
                     allowed = True
                 if note == note_for(flag) and not allowed:
                     self._fault("failed without cause", f"{message.recipient!r}: {note!r}")
+            return
+        if note == _SIGNED and message.reception.eight_bit and any(part.kind == "sign" for part in stage.plan.providers):
+            # A signature was added that a change of the content would spoil.
             return
         if not any(line[:3] == note[:3] for line in stage.books.refusals):
             self._fault("failed without cause", f"{message.recipient!r}: {note!r}, and no receiver has said so")
