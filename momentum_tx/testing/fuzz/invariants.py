@@ -165,7 +165,11 @@ class Invariants:
                 if note == note_for(flag) and not allowed:
                     self._fault("failed without cause", f"{message.recipient!r}: {note!r}")
             return
-        if note == _SIGNED and message.reception.eight_bit and any(part.kind == "sign" for part in stage.plan.providers):
+        if (
+            note == _SIGNED
+            and message.reception.eight_bit
+            and any(part.kind == "sign" for part in stage.plan.providers)
+        ):
             # A signature was added that a change of the content would spoil.
             return
         if not any(line[:3] == note[:3] for line in stage.books.refusals):
