@@ -193,6 +193,10 @@ def set_aside(files: IJournalFiles, file: IJournalFile, damages: Sequence[Damage
             for at in pieces:
                 aside.append([_piece(file, damage, at)])
             aside.sync()
+        except OSError:
+            # The next start makes another one, and space may be what there is none of.
+            _unlink(files, name)
+            raise
         finally:
             aside.close()
         made.append(name)
