@@ -258,6 +258,10 @@ class Repair:
         if not count:
             self.left.append(f"{name}: no mail in it that is whole and not in the spool")
             return
+        if not all(report.usable for report in self._reading.segments):
+            # It would be in the youngest segment, and be delivered.
+            self.left.append(f"{name}: its mail may have ended in what cannot be read; mend that first")
+            return
 
         def act() -> str:
             made = NewSegment(self._files, SegmentHeader(following(self._path), self._random.getrandbits(32)))

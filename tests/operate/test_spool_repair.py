@@ -15,6 +15,7 @@ from typing import Any
 
 from momentum_tx.errors import StartupError
 from momentum_tx.operate import spool as spool_command
+from momentum_tx.operate.spool_files import ReadOnlyFile
 from momentum_tx.operate.spool_writing import UNFINISHED
 from momentum_tx.queues.message import Message
 from momentum_tx.spool import records
@@ -360,6 +361,28 @@ class RepairTests(SpoolOnDisk):
         self.assertEqual(Path(self.path, f"{aside.name}.used").read_bytes(), b"junk" + whole)
         self.assertEqual(self.repaired(), "0 steps were done, 0 were not\n")
         self.assertEqual(self.names(), ["here@a.example", "one@a.example"])
+
+    def test_salvageBesideUnread(self) -> None:
+        """
+        Mail is not taken back while a segment cannot be read that may hold its end.
+        """
+        octets = self.filled()
+        first = self.starts()[0]
+        self.segment().write_bytes(octets[:first])
+        Path(self.path, f"000000000001.seg-{first}.bad").write_bytes(octets[first:])
+        Path(self.path, "000000000002.seg").write_bytes(octets)
+        really = ReadOnlyFile.read
+
+        def failing(file: ReadOnlyFile, offset: int, length: int) -> bytes:
+            if file.name == "000000000002.seg":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), file.name)
+            return really(file, offset, length)
+
+        self.patch(ReadOnlyFile, "read", failing)
+        before = self.everything()
+        text = self.repaired(status=1)
+        self.assertIn(f"left: 000000000001.seg-{first}.bad: its mail may have ended in what cannot be read", text)
+        self.assertEqual(self.everything(), before)
 
     def test_salvageWithoutSegment(self) -> None:
         """
