@@ -177,6 +177,8 @@ class IOnlooker(Interface):
         Have the reactor's thread call *answer* as soon as it gets round to it.
 
         Any thread.
+
+        :param answer: called without arguments, once.
         """
 
     def now() -> float:

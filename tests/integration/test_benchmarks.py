@@ -234,7 +234,10 @@ class BenchmarkTests(TestCase):
             }
         }
         throughput = {"command": "", "seconds": 1, "status": 0, "report": {**about, "rows": rows}}
-        idle = {"plain": {"kib": 12.5, "cpu_percent": 0.5}, "TLS": {"kib": 66.0, "cpu_percent": 1.5}}
+        idle = {
+            "plain": {"kib": 12.5, "cpu_percent": 0.5, "opened_in": 1.0},
+            "TLS": {"kib": 66.0, "cpu_percent": 1.5, "opened_in": 2.0},
+        }
         sessions = {"command": "", "seconds": 1, "status": 0, "report": {**about, "connections": 9, "rows": idle}}
         load = dict.fromkeys(("size", "domains", "bindings", "octets", "due"), 1)
         found = dict.fromkeys(("greeting", "delivery", "loaded", "processor", "turn", "resident"), 1.5)
