@@ -123,5 +123,11 @@ class PlantTests(TestCase):
         """
         A start that passes over the last record sends that mail again, whose end was on record.
         """
-        result = await self.find("SkipsTheLast", "traffic: append delivered in append: after: 1")
-        self.assertGreater(result.total()["outside"], 0)
+        outside = 0
+        for number in (1, 2, 3, 1, 2, 3):
+            # What a write ends with, where it is of several records, is for chance to say: not every kill shows it.
+            result = await self.find("SkipsTheLast", f"traffic: append delivered in append: after: {number}")
+            outside += result.total()["outside"]
+            if outside:
+                break
+        self.assertGreater(outside, 0)
