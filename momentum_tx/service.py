@@ -36,16 +36,11 @@ from .inject.signing import Signer, load_keys
 from .inject.smtp import SMTPInjection
 from .inject.wishes import Wishes
 from .interfaces.services import IConfiguration
-from .logs.audit import OutboundAudit
-from .logs.files import ILogFile
-from .logs.mainlog import MainLog
-from .logs.traces import Traces
-from .logs.transcripts import Transcripts
+from .loggers import Loggers
 from .message.dkim_keys import SigningKey
 from .message.ids import MessageIds
 from .net.lookup_budget import BudgetedResolver
 from .operate.commands import Commands
-from .policy import tracing
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
 from .reports.daily import TLSReports
@@ -103,12 +98,7 @@ class OutboundService(Service, Commands):
         self._resolver = BudgetedResolver(
             resolver_of(seams, config, self._current), lambda: self._current().global_settings, self._agenda
         )
-        log_dir = settings.log_dir or os.path.join(settings.state_dir, "log")
-        self._traces = Traces(
-            clock,
-            reactor.seconds,
-            lambda path: seams.log_file(path, self._current().global_settings.trace_smtp_mode),
-        )
+        self.logs = logs = Loggers(seams, config, self._current, self.hooks, clock, reactor, self._binding_name)
         spool_dir = os.path.join(settings.state_dir, "spool")
         self.spool = JournalSpool(
             seams.files(spool_dir),
@@ -142,11 +132,8 @@ class OutboundService(Service, Commands):
             plumbed=seams.plumbed,
             sts=STSPolicies(self._resolver, self.https, self._agenda, clock, self._current, self._sts_store),
             threads=seams.threads,
-            transcripts=Transcripts(
-                lambda: self._current().global_settings,
-                lambda: seams.log_file(os.path.join(log_dir, "transcriptlog"), 0o640),
-            ),
-            traces=self._traces,
+            transcripts=logs.transcripts,
+            traces=logs.traces,
         )
         self.delivery = Delivery(self._facilities)
         self.receiver = Receiver(
@@ -172,15 +159,9 @@ class OutboundService(Service, Commands):
         self._injection = SMTPInjection(
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
         )
-        self._log_path = os.path.join(log_dir, "mainlog")
-        self.mainlog = MainLog(
-            self._open_log(), clock, settings, self._binding_name, lambda slot: self._current().bindings[slot].group
-        )
-        self.hooks.register_logger(self.mainlog)
+        self.mainlog = logs.mainlog
         #: What became of each domain's mail, window by window (``outbound_audit_monitors``).
-        self.audit = OutboundAudit(lambda: self._current().global_settings, wall)
-        if settings.outbound_audit_monitors:
-            self.hooks.register_last(self.audit)
+        self.audit = logs.audit
         self.slow_turns = SlowTurns(seams.onlooker)
         self._named = NamedProviders(self.hooks)
         self._named.install(self._named.load(settings.hooks, config.where("global", "hooks")))
@@ -213,19 +194,6 @@ class OutboundService(Service, Commands):
             )
         return name
 
-    def _open_log(self) -> ILogFile:
-        try:
-            file = self._seams.log_file(self._log_path, 0o644)
-            file.open()
-        except OSError as error:
-            key = "log_dir" if self._config.global_settings.log_dir else "state_dir"
-            where = self._config.where("global", key)
-            raise StartupError(
-                f"{where}: global.{key}: {self._log_path} cannot be written: {error.strerror or error}; "
-                f"correct global.log_dir or global.state_dir, or the directory's permissions"
-            ) from None
-        return file
-
     def _prohibited(self, settings: GlobalSettings) -> ProhibitedHosts:
         if settings.prohibited_hosts is not None:
             return ProhibitedHosts(settings.prohibited_hosts)
@@ -245,8 +213,8 @@ class OutboundService(Service, Commands):
         self._bound = True
         self.hooks.freeze()
         self._signer.serve(self.receiver)
-        self.mainlog.start(self._reactor)
-        self._configure_traces()
+        self.logs.start()
+        self.delivery.trace()
         try:
             self._starting = self.spool.start(self._found, self._taking)
             self._raise_at_once(self._starting)
@@ -276,10 +244,7 @@ class OutboundService(Service, Commands):
         if self._facilities.sts is not None:
             self._facilities.sts.stop()
         self._resolver.close()
-        self.mainlog.stop()
-        self.hooks.close_loggers()
-        self._facilities.transcripts.close()
-        self._traces.close()
+        self.logs.close()
         self._named.install(())
         self._wall.stop()
         self._agenda.stop()
@@ -288,11 +253,6 @@ class OutboundService(Service, Commands):
         self._seams.computing.stop()
         self._sts_store.close()
         self.reports.close()
-
-    def _configure_traces(self) -> None:
-        settings = self._config.global_settings
-        self._traces.configure(map(tracing.parse, settings.trace_smtp), settings.trace_smtp_max_size)
-        self.delivery.trace()
 
     def _raise_at_once(self, starting: Deferred[int]) -> None:
         """
@@ -465,9 +425,9 @@ class OutboundService(Service, Commands):
         self.reports.configure()
         self.spool.configure(new.global_settings)
         self._injection.configure()
-        self.mainlog.settings = new.global_settings
+        self.logs.configure()
         self.slow_turns.configure(new.global_settings.debug_slow_turns)
-        self._configure_traces()
+        self.delivery.trace()
         self.delivery.reconfigured()
 
     def listening(self) -> list[Any]:

@@ -47,19 +47,21 @@ FLOORS: Final = {
     "turns": 4,
     "delivery": 5,
     "inject": 5,
-    "operate": 6,
+    # It names what touches the world, and uses nothing of it.
+    "seams": 5,
+    "loggers": 6,
     "reports": 6,
-    "seams": 6,
-    "service": 7,
+    "operate": 7,
+    "service": 8,
     # It makes a service, and starts none.
-    "tls_explain": 8,
+    "tls_explain": 9,
     # Its virtual world runs the whole service.
-    "testing": 8,
+    "testing": 9,
     # It runs the service as well.
-    "demo": 9,
-    "torture": 9,
-    "tap": 10,
-    "cli": 10,
+    "demo": 10,
+    "torture": 10,
+    "tap": 11,
+    "cli": 11,
 }
 #: The front page of the whole package passes on names of floors 0 and 1.
 FRONT_PAGE_FLOOR: Final = 1
@@ -117,6 +119,7 @@ TESTED_ELSEWHERE: Final = {
     "delivery/handle": "made, held and closed by attempts: test_initiate",
     "delivery/opening": "the first half of a session: test_session",
     "delivery/speaking": "lets others speak in a session: test_conversation",
+    "loggers": "composition; test_service and the tests of each logger",
     "operate/commands": "half of the service: test_service and the tests of each command",
     "delivery/securing": "how a session comes by TLS: test_sessions",
     "interfaces/hooks": "contracts: every provider and double is verified where it is tested",
@@ -126,6 +129,9 @@ TESTED_ELSEWHERE: Final = {
     "settings/dkim": "declarations: test_option looks at every class",
     "settings/limits": "fields only; config/test_limits settles them",
     "settings/scopes": "declarations, as above",
+    "settings/hooks": "declarations, as above",
+    "settings/logs": "declarations, as above",
+    "settings/reports": "declarations, as above",
     "settings/service": "declarations, as above",
     "smtp/dialogue": "the client's machine without its words: test_client",
     "smtp/events": "fields only; test_client and test_server compare them",

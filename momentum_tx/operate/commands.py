@@ -13,7 +13,7 @@ from ..delivery.delivery import Delivery
 from ..delivery.facilities import Facilities
 from ..delivery.held import HeldMessage
 from ..hooks.outbound import OutboundHooks
-from ..logs.traces import Traces
+from ..loggers import Loggers
 from ..logs.transcripts import Attempt
 from ..policy.tracing import ANY, Trace
 from ..settings import DEFAULT_SLOT
@@ -30,15 +30,16 @@ class Commands:
 
     :ivar hooks: every hook point; providers are registered before the start.
     :ivar delivery: whatever sends mail.
+    :ivar logs: whatever writes logs.
     :ivar slow_turns: how many turns of the reactor were too long (``debug_slow_turns``).
     """
 
     hooks: OutboundHooks
     delivery: Delivery
+    logs: Loggers
     slow_turns: SlowTurns
     _config: Configuration
     _facilities: Facilities
-    _traces: Traces
 
     @property
     def configuration(self) -> Configuration:
@@ -54,7 +55,7 @@ class Commands:
         The attempts that failed or took long, as far as they are kept in memory,
         the last one first; see :meth:`momentum_tx.logs.transcripts.Transcripts.find`.
         """
-        return self._facilities.transcripts.find(message_id, domain, host, conn_id)
+        return self.logs.transcripts.find(message_id, domain, host, conn_id)
 
     def trace_smtp(self, file: str, domain: str = ANY, binding: str = ANY, host: str = ANY) -> int:
         """
@@ -68,7 +69,9 @@ class Commands:
         :returns: the trace's number.
         :raises OSError: the file cannot be written.
         """
-        number = self._traces.add(Trace(file, domain, binding, host), self._config.global_settings.trace_smtp_max_size)
+        number = self.logs.traces.add(
+            Trace(file, domain, binding, host), self._config.global_settings.trace_smtp_max_size
+        )
         self.delivery.trace()
         return number
 
@@ -76,13 +79,13 @@ class Commands:
         """
         The traces that are going on, by number (``trace smtp list``).
         """
-        return self._traces.running
+        return self.logs.traces.running
 
     def untrace_smtp(self, number: int) -> bool:
         """
         End a trace (``trace smtp remove``); false if there is none of that number.
         """
-        ended = self._traces.remove(number)
+        ended = self.logs.traces.remove(number)
         self.delivery.trace()
         return ended
 
@@ -105,8 +108,7 @@ class Commands:
         """
         Log files were moved away: open them anew (hook ``log_reopen``).
         """
-        self.hooks.log_reopen.notify(lambda provider: provider.log_reopen())
-        self._facilities.transcripts.log_reopen()
+        self.logs.reopen()
 
     def flush(self, domain: str | None = None) -> int:
         """

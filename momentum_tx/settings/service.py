@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .option import GLOBAL, option
+from .reports import ReportSettings
 
 #: Ranges no mail for a stranger's domain may lead to, unless an operator says otherwise.
 #: The host's own addresses are added at run time; mapped IPv6 forms are compared as IPv4.
@@ -43,7 +44,7 @@ LASTING: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class GlobalSettings:
+class GlobalSettings(ReportSettings):
     """
     Options of the whole service; written in ``[global]`` only.
     """
@@ -53,7 +54,6 @@ class GlobalSettings:
         "Directory of the spool, the lock and, unless log_dir says otherwise, the logs.",
         scopes=GLOBAL,
     )
-    log_dir: str = option("", "Directory of the logs; empty means log/ under state_dir.", scopes=GLOBAL)
     hostname: str = option("", "Our name in greetings, EHLO and trace lines; empty asks the system.", scopes=GLOBAL)
     smtp_listen: tuple[str, ...] = option(
         ("tcp:2525:interface=127.0.0.1",),
@@ -345,100 +345,4 @@ class GlobalSettings:
         "seconds",
         GLOBAL,
         minimum=0,
-    )
-    heartbeat: float = option(60.0, "Period of the heartbeat record; 0 writes none.", "seconds", GLOBAL, minimum=0)
-    log_receptions: bool = option(True, "Whether mainlog gets R records.", scopes=GLOBAL)
-    log_deliveries: bool = option(True, "Whether mainlog gets D records.", scopes=GLOBAL)
-    log_transient_failures: bool = option(True, "Whether mainlog gets T records.", scopes=GLOBAL)
-    log_permanent_failures: bool = option(True, "Whether mainlog gets P records.", scopes=GLOBAL)
-    outbound_audit_monitors: tuple[str, ...] = option(
-        (),
-        'Windows in which what becomes of mail is counted, as "size,count": "60,15" keeps the last fifteen minutes one'
-        " by one. Without any nothing is counted; the first one takes a restart.",
-        scopes=GLOBAL,
-        differs="Options of the module outbound_audit, which are written monitors, monitor_domains, threshold and"
-        " domainlist there.",
-    )
-    outbound_audit_monitor_domains: bool = option(
-        True, "Whether each domain is counted for itself, besides all together.", scopes=GLOBAL
-    )
-    outbound_audit_threshold: int = option(
-        0,
-        "Receptions and deliveries in a window below which a domain is not shown unless it is asked for.",
-        "messages",
-        GLOBAL,
-        minimum=0,
-    )
-    outbound_audit_domainlist: tuple[str, ...] = option(
-        (), "The only domains that are counted for themselves; an empty list is all.", scopes=GLOBAL
-    )
-    transcripts_kept: int = option(
-        1000,
-        "Attempts that failed or took long whose dialogue is kept in memory, with at most 16 KiB each (ours).",
-        "attempts",
-        GLOBAL,
-        minimum=0,
-        maximum=1_000_000,
-    )
-    transcriptlog: bool = option(
-        False,
-        "Whether each attempt that failed or took long is written with its dialogue to transcriptlog beside mainlog, a"
-        " line of JSON each (ours).",
-        scopes=GLOBAL,
-    )
-    trace_smtp: tuple[str, ...] = option(
-        (),
-        'Connections whose dialogue is written while it is said, such as "domain=example.com file=/var/log/x.trace"; a'
-        " binding= and a host=, by name or address, narrow it further.",
-        scopes=GLOBAL,
-        differs="There it is a command of the console; here a reload begins and ends traces, as does"
-        " service.trace_smtp.",
-    )
-    trace_smtp_mode: int = option(
-        0o640,
-        "Permissions of the files of trace_smtp; in octal it is 0o640.",
-        "mode bits",
-        GLOBAL,
-        minimum=0,
-        maximum=0o777,
-    )
-    trace_smtp_max_size: int = option(
-        268_435_456, "Octets after which a trace ends by itself (ours).", "octets", GLOBAL, minimum=4096
-    )
-    hooks: tuple[str, ...] = option(
-        (), "Hook providers, package.module:object, asked in this order (ours).", scopes=GLOBAL
-    )
-    hook_timeout: float = option(
-        10.0,
-        "Longest that providers are waited for, of a hook that lets them take their time (ours).",
-        "seconds",
-        GLOBAL,
-        minimum=0.05,
-    )
-    tlsrpt: bool = option(
-        False,
-        "Whether TLS sessions are counted, and domains that ask for it get a report every day (RFC 8460; ours).",
-        scopes=GLOBAL,
-    )
-    tlsrpt_organization: str = option("", "Name of whoever reports; empty: the host's name (ours).", scopes=GLOBAL)
-    tlsrpt_from: str = option(
-        "",
-        "Address that reports are mailed from; its domain stands for us and should sign them with DKIM. Empty: tlsrpt"
-        " at the host's name (ours).",
-        scopes=GLOBAL,
-    )
-    tlsrpt_contact: str = option(
-        "", "Address for questions about a report; empty: the one in tlsrpt_from (ours).", scopes=GLOBAL
-    )
-    tlsrpt_max_delay: float = option(
-        14_400.0,
-        "Longest time after the end of a day (UTC) until its reports are sent; each domain has a moment of its own"
-        " (ours).",
-        "seconds",
-        GLOBAL,
-        minimum=0,
-        maximum=43_200,
-    )
-    tlsrpt_max_domains: int = option(
-        10_000, "Most domains whose sessions are counted on one day (ours).", "domains", GLOBAL, minimum=1
     )

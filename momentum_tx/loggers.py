@@ -1,0 +1,131 @@
+"""
+Everything of a service that writes logs, as one thing to make, start,
+configure and stop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .errors import StartupError
+from .logs.audit import OutboundAudit
+from .logs.mainlog import MainLog
+from .logs.traces import Traces
+from .logs.transcripts import Transcripts
+from .policy import tracing
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from .config.configuration import Configuration
+    from .hooks.outbound import OutboundHooks
+    from .interfaces.services import IConfiguration
+    from .logs.files import ILogFile
+    from .seams import Seams
+
+
+class Loggers:
+    """
+    The loggers of one service.  Those that hear of mail are registered as hook
+    providers when this is made, before all others.
+
+    :param seams: makes log files.
+    :param config: the first configuration.
+    :param current: gives the configuration in force; not asked before :meth:`start`.
+    :param hooks: where the loggers are registered.
+    :param wall: wall time, epoch seconds, as mail has it.
+    :param clock: times heartbeats and what is gathered in a turn.
+    :param binding_name: name of the binding of a slot.
+    :ivar mainlog: one record per reception and outcome.
+    :ivar audit: what became of each domain's mail, window by window (``outbound_audit_monitors``).
+    :ivar traces: dialogues that are written while they are said.
+    :ivar transcripts: dialogues of attempts that failed or took long.
+    :raises StartupError: a log cannot be written.
+    """
+
+    def __init__(
+        self,
+        seams: Seams,
+        config: Configuration,
+        current: Callable[[], IConfiguration],
+        hooks: OutboundHooks,
+        wall: Callable[[], float],
+        clock: IReactorTime,
+        binding_name: Callable[[int], str],
+    ) -> None:
+        self._seams = seams
+        self._config = config
+        self._current = current
+        self._hooks = hooks
+        self._clock = clock
+        settings = config.global_settings
+        self._directory = settings.log_dir or os.path.join(settings.state_dir, "log")
+        self.traces = Traces(
+            wall, clock.seconds, lambda path: seams.log_file(path, current().global_settings.trace_smtp_mode)
+        )
+        self.transcripts = Transcripts(
+            lambda: current().global_settings, lambda: seams.log_file(self.path("transcriptlog"), 0o640)
+        )
+        self.mainlog = MainLog(
+            self._opened("mainlog"), wall, settings, binding_name, lambda slot: current().bindings[slot].group
+        )
+        hooks.register_logger(self.mainlog)
+        self.audit = OutboundAudit(lambda: current().global_settings, wall)
+        if settings.outbound_audit_monitors:
+            hooks.register_last(self.audit)
+
+    def path(self, name: str) -> str:
+        """
+        Path of the log called *name*.
+        """
+        return os.path.join(self._directory, name)
+
+    def _opened(self, name: str) -> ILogFile:
+        path = self.path(name)
+        try:
+            file = self._seams.log_file(path, 0o644)
+            file.open()
+        except OSError as error:
+            key = "log_dir" if self._config.global_settings.log_dir else "state_dir"
+            where = self._config.where("global", key)
+            raise StartupError(
+                f"{where}: global.{key}: {path} cannot be written: {error.strerror or error}; "
+                f"correct global.log_dir or global.state_dir, or the directory's permissions"
+            ) from None
+        return file
+
+    def start(self) -> None:
+        """
+        Gather records per turn and write heartbeats from now on; begin the traces that the configuration names.
+        """
+        self.mainlog.start(self._clock)
+        self._configure_traces()
+
+    def configure(self) -> None:
+        """
+        The configuration in force is another one.
+        """
+        self.mainlog.settings = self._current().global_settings
+        self._configure_traces()
+
+    def _configure_traces(self) -> None:
+        settings = self._current().global_settings
+        self.traces.configure(map(tracing.parse, settings.trace_smtp), settings.trace_smtp_max_size)
+
+    def reopen(self) -> None:
+        """
+        Files were moved away: open them anew (hook ``log_reopen``).
+        """
+        self._hooks.log_reopen.notify(lambda provider: provider.log_reopen())
+        self.transcripts.log_reopen()
+
+    def close(self) -> None:
+        """
+        Write out and release everything, what others registered as loggers too; harmless twice.
+        """
+        self.mainlog.stop()
+        self._hooks.close_loggers()
+        self.transcripts.close()
+        self.traces.close()

@@ -1,0 +1,43 @@
+"""
+Options of what we write to others about their mail and ours.
+"""
+
+from dataclasses import dataclass
+
+from .logs import LogSettings
+from .option import GLOBAL, option
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings(LogSettings):
+    """
+    The part of [global] that is about reports.
+    """
+
+    tlsrpt: bool = option(
+        False,
+        "Whether TLS sessions are counted, and domains that ask for it get a report every day (RFC 8460; ours).",
+        scopes=GLOBAL,
+    )
+    tlsrpt_organization: str = option("", "Name of whoever reports; empty: the host's name (ours).", scopes=GLOBAL)
+    tlsrpt_from: str = option(
+        "",
+        "Address that reports are mailed from; its domain stands for us and should sign them with DKIM. Empty: tlsrpt"
+        " at the host's name (ours).",
+        scopes=GLOBAL,
+    )
+    tlsrpt_contact: str = option(
+        "", "Address for questions about a report; empty: the one in tlsrpt_from (ours).", scopes=GLOBAL
+    )
+    tlsrpt_max_delay: float = option(
+        14_400.0,
+        "Longest time after the end of a day (UTC) until its reports are sent; each domain has a moment of its own"
+        " (ours).",
+        "seconds",
+        GLOBAL,
+        minimum=0,
+        maximum=43_200,
+    )
+    tlsrpt_max_domains: int = option(
+        10_000, "Most domains whose sessions are counted on one day (ours).", "domains", GLOBAL, minimum=1
+    )
