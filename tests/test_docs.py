@@ -9,40 +9,30 @@ are (``test_flags``, ``test_stages``, ``config/test_reference``).
 import inspect
 import io
 import re
-import socket
-from collections.abc import Callable, Iterator
+import runpy
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import TestCase, TestLoader, TestResult
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.interface import InterfaceClass, Method
-from zope.interface.verify import verifyObject
 
 import momentum_tx
-from momentum_tx import ConnFlag, OutboundHooks, Stage, testing
-from momentum_tx.delivery.handle import ConnectionHandle
-from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override, Veto
-from momentum_tx.hooks.waiting import Inquiry
+from momentum_tx import OutboundHooks, testing
+from momentum_tx.hooks.pages import hook_pages
 from momentum_tx.interfaces import hooks as contracts
-from momentum_tx.interfaces.services import IConnectionInitiator
-from momentum_tx.policy.tls import TLSParameters
-from momentum_tx.queues.domain import DomainRecord
-from momentum_tx.queues.message import Reception
-from momentum_tx.smtp.arguments import CommandArguments
-from momentum_tx.smtp.extensions import NO_EXTENSIONS
 from momentum_tx.testing import behaviours
-from momentum_tx.testing.tls import ModelledFacts
+from momentum_tx.testing.bench import Bench
 
 ROOT = Path(__file__).parent.parent
 DOC = ROOT / "doc"
 HOOKS = DOC / "reference" / "hooks"
+EXAMPLES = ROOT / "examples" / "hooks"
 
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
@@ -122,10 +112,14 @@ def links(page: Path) -> Iterator[tuple[str, Path, str]]:
 
 def hook_interfaces() -> list[InterfaceClass]:
     """
-    Every contract with one method.
+    Every contract with one method, in all modules of contracts of hooks.
     """
-    found = [value for value in vars(contracts).values() if isinstance(value, InterfaceClass)]
-    return [each for each in found if each.__module__ == contracts.__name__ and len(each.names()) == 1]
+    found = []
+    for path in sorted(Path(contracts.__file__).parent.glob("*hooks.py")):
+        module = import_module(f"momentum_tx.interfaces.{path.stem}")
+        interfaces = [value for value in vars(module).values() if isinstance(value, InterfaceClass)]
+        found += [each for each in interfaces if each.__module__ == module.__name__ and len(each.names()) == 1]
+    return found
 
 
 def arguments(interface: InterfaceClass, name: str) -> tuple[str, ...]:
@@ -256,27 +250,6 @@ class PublicAPITests(SynchronousTestCase):
         self.assertEqual(named, modules - {"__init__"})
 
 
-@implementer(IConnectionInitiator)
-class NoConnections:
-    """
-    Opens none.
-    """
-
-    def initiate_connection(
-        self,
-        dr: Any,
-        binding: int,
-        now: float | None,
-        finish_connect_func: Callable[[Any, ConnFlag, float], object],
-        timeout_func: Callable[[Any, float], object],
-        user_data: object = None,
-    ) -> Any:
-        raise NotImplementedError
-
-    def initiate_connection_smtp(self, dr: Any, binding: int, now: float | None) -> ConnFlag:
-        raise NotImplementedError
-
-
 @implementer(ILogObserver)
 class Complaints:
     """
@@ -291,118 +264,15 @@ class Complaints:
             self.events.append(event)
 
 
-class InboundSession:
-    """
-    What ``log_rejection`` is shown of a client.
-    """
-
-    conn_id = "20/00-04242-461F3556"
-    peer = "192.0.2.17"
-
-
-class ClientSession:
-    """
-    A session that is about to take mail.
-    """
-
-    extensions = NO_EXTENSIONS
-    encrypted = True
-    message = None
-
-    def __init__(self, handle: ConnectionHandle) -> None:
-        self.handle = handle
-
-
 class HookPageTests(SynchronousTestCase):
     """
     The pages of the hooks.
     """
 
     def setUp(self) -> None:
-        initiator = NoConnections()
-        verifyObject(IConnectionInitiator, initiator)
-        self.dr = DomainRecord("shop.example", initiator)
-        self.reception = Reception(b"news@letters.example", 1700000000.0, 1234, "10/00-04242-461F3556")
-        self.message = self.reception.add("00/00-04242-461F3556", b"lea@shop.example")
-        self.handle = ConnectionHandle(self.dr, 1, None)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.addCleanup(self.socket.close)
         self.complaints = Complaints()
         globalLogPublisher.addObserver(self.complaints)
         self.addCleanup(globalLogPublisher.removeObserver, self.complaints)
-
-    def sample(self, name: str, point: str) -> object:
-        """
-        A value for an argument of that name of a hook.
-        """
-        values: dict[str, object] = {
-            "ac": self.reception,
-            "after": Stage.TLS_HANDSHAKE,
-            "addr": IPv4Address("TCP", "198.51.100.25", 25),
-            "args": CommandArguments(b"SIZE=10") if point.startswith("smtp_client") else (550, "5.7.1 Relaying denied"),
-            "binding_id": 1,
-            "binding_slot": 1,
-            "content": b"From: news@letters.example\r\n\r\nHello.\r\n",
-            "conn_fd": -int(ConnFlag.ERROR_BIND),
-            "ctx": {"code": "550", "command": "RCPT TO:<a@b.example>"},
-            "cur_conns": 2,
-            "dest": self.dr,
-            "data": {"epoch": 1, "type": 0, "policy": {}, "result-type": "certificate-expired"},
-            "domain": "letters.example",
-            "dr": self.dr,
-            "err": ConnFlag.ERROR_CONNECT_TIMEOUT | ConnFlag.ACTION_REQUEUE1,
-            "facts": ModelledFacts(verified="host"),
-            "fd": self.socket.fileno(),
-            "format": "%d %s",
-            "goal": 9,
-            "group": "marketing",
-            "handle": self.handle,
-            "host": "mx1.mail.example",
-            "later": 0.0,
-            "max_conns": -1,
-            "msg": self.message,
-            "note": b"550 5.1.1 no such user",
-            "now": 1700007200.0,
-            "params": TLSParameters(use="ifavailable"),
-            "phase": 13,
-            "preverify_ok": True,
-            "queued": 40,
-            "refused": b"535 5.7.8 expired",
-            "session": ClientSession(self.handle),
-            "src": self.dr,
-        }
-        return values[name]
-
-    def call(self, point: HookPoint[Any], names: tuple[str, ...]) -> object:
-        """
-        Call a hook as the service does.
-        """
-        values = [
-            InboundSession() if (point.name, name) == ("log_rejection", "ac") else self.sample(name, point.name)
-            for name in names
-        ]
-        called = []
-
-        def ask(provider: Any) -> Any:
-            called.append(provider)
-            return getattr(provider, point.name)(*values)
-
-        answer: object = None
-        if isinstance(point, Notice):
-            point.notify(ask)
-        elif isinstance(point, Veto):
-            answer = point.vetoed(ask)
-        elif isinstance(point, Override):
-            answer = point.override(ask)
-        elif isinstance(point, Exchange):
-            answer = list(point.each(ask))
-        elif isinstance(point, Inquiry):
-            answer = point.inquire(ask, Clock(), 10.0)
-        else:
-            assert isinstance(point, Fold)
-            answer = point.fold(values[-1], lambda provider, value: ask(provider))
-        self.assertEqual(called, list(point.providers))
-        return answer
 
     def test_every_hook_has_a_page(self) -> None:
         """
@@ -415,59 +285,27 @@ class HookPageTests(SynchronousTestCase):
         shapes = {point.name: type(point).__name__.lower() for point in OutboundHooks().points}
         self.assertEqual(dict(rows), shapes)
 
-    def test_arguments(self) -> None:
+    def test_generated(self) -> None:
         """
-        Each page gives interface, signature and shape, and has a row for every argument.
+        Each page is what its contract and its example say now.
         """
-        points = {point.name: point for point in OutboundHooks().points}
-        for interface in hook_interfaces():
-            (name,) = interface.names()
-            text = (HOOKS / f"{name}.md").read_text(encoding="utf-8")
-            names = arguments(interface, name)
-            self.assertIn(f"`momentum_tx.interfaces.hooks.{interface.__name__}`", text, name)
-            self.assertIn(f"`{name}({', '.join(names)}) -> ", text, name)
-            self.assertIn(f"| shape | *{type(points[name]).__name__.lower()}*:", text, name)
-            rows = re.findall(r"^\| `(\w+)` \|", text.partition("## Arguments")[2], re.MULTILINE)
-            self.assertEqual(tuple(rows), names, name)
-            for heading in ("When it is", "Answer", "Default", "Threading", "Example"):
-                self.assertIn(f"\n## {heading}", text, name)
+        for name, text in hook_pages(EXAMPLES).items():
+            self.assertEqual((HOOKS / f"{name}.md").read_text(encoding="utf-8"), text, name)
 
     def test_examples(self) -> None:
         """
-        The example of each page is a whole provider: it is accepted, and survives being called.
+        Each example is a provider of the hook, shows what it does, and is right about that.
         """
-        for interface in hook_interfaces():
-            (name,) = interface.names()
-            hooks = OutboundHooks()
-            for provider in self.providers(HOOKS / f"{name}.md", interface):
-                hooks.register_last(provider)
-            point = getattr(hooks, name)
-            self.assertTrue(point, name)
-            self.call(point, arguments(interface, name))
+        interfaces = {point.name: point.interface for point in OutboundHooks().points}
+        self.assertEqual({path.stem for path in EXAMPLES.glob("*.py")}, set(interfaces))
+        for name, interface in interfaces.items():
+            space = runpy.run_path(str(EXAMPLES / f"{name}.py"))
+            providers = [
+                value for value in space.values() if isinstance(value, type) and value.__module__ == "<run_path>"
+            ]
+            self.assertTrue([each for each in providers if interface.implementedBy(each)], name)
+            space["demonstrate"]()
             self.assertEqual(self.complaints.events, [], name)
-
-    def test_what_examples_answer(self) -> None:
-        """
-        The examples that decide something decide what their text says.
-        """
-        answers = {}
-        for name in ("connection_goal", "veto_host_connection", "connection_post_bind", "check_outbound_conn_throttle"):
-            hooks = OutboundHooks()
-            interface = getattr(hooks, name).interface
-            for provider in self.providers(HOOKS / f"{name}.md", interface):
-                hooks.register_last(provider)
-            point = getattr(hooks, name)
-            answers[name] = [self.call(point, arguments(interface, name)) for _ in range(2)]
-        self.assertEqual(
-            answers,
-            {
-                "connection_goal": [1, 1],
-                "veto_host_connection": [True, True],
-                "connection_post_bind": [False, False],
-                "check_outbound_conn_throttle": [0.0, 1700007201.0],
-            },
-        )
-        self.assertEqual(self.socket.getsockopt(socket.IPPROTO_IP, socket.IP_TOS), 8)
 
     def test_logger_example(self) -> None:
         """
@@ -479,15 +317,20 @@ class HookPageTests(SynchronousTestCase):
         for name in contract.names():
             names = ", ".join(f"`{each}`" for each in arguments(contract, name))
             self.assertIn(f"| `{name}` | {names + ' ' if names else ''}|", text)
-        hooks = OutboundHooks()
         (logger,) = self.providers(page, contract)
-        hooks.register_logger(logger)
-        told = [point for point in hooks.points if point]
-        self.assertEqual(len(told), 7)
-        for point in told:
-            self.call(point, arguments(point.interface, point.name))
-        hooks.log_error(None, "error", "a text")
-        hooks.close_loggers()
+        bench = Bench()
+        bench.hooks.register_logger(logger)
+        message = bench.message()
+        dr, reception, now = message.domain, message.reception, bench.now
+        bench.call("log_reception_v1", reception, message, now, None)
+        bench.call("log_attempt_v1", message, dr, now, b"mx1.shop.example [198.51.100.25]")
+        bench.call("log_transient_failure_v1", message, dr, now, b"450 4.2.0 later")
+        bench.call("log_permanent_failure_v1", message, dr, now, b"550 5.1.1 no such user")
+        bench.call("log_delivery_v1", message, dr, now, b"250 2.0.0 taken")
+        bench.call("log_rejection", now, bench.client(), {"code": "550"}, 13, "%d %s", (550, "no"))
+        bench.call("log_reopen")
+        bench.hooks.log_error(None, "error", "a text")
+        bench.hooks.close_loggers()
         self.assertEqual(self.complaints.events, [])
         self.assertEqual(logger.counts, {"R": 1, "T": 1, "P": 1, "D": 1, "J": 1, "error": 1})
 

@@ -5,6 +5,7 @@ Momentum's hooks: where they are registered, and how they are called.
 * :mod:`~momentum_tx.hooks.outbound`: every hook point of a service; open it
   first.
 * :mod:`~momentum_tx.hooks.loggers`: whole loggers as providers.
+* :mod:`~momentum_tx.hooks.pages`: their reference pages, written from the contracts.
 
 What a hook is asked is not here but in its contract
 (:mod:`momentum_tx.interfaces.hooks`).  Only :mod:`momentum_tx.delivery` and

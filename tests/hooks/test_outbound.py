@@ -58,7 +58,7 @@ class OutboundHooksTests(SynchronousTestCase):
             point = getattr(self.hooks, name)
             self.assertIs(point.interface, contract)
             self.assertEqual(point.name, name)
-            self.assertIn(f"Shape: *{type(point).__name__.lower()}*", contract.getDoc())
+            self.assertIn(f"Shape: *{type(point).__name__.lower()}*", " ".join(contract.getDoc().split()))
             self.assertEqual(contract.__name__, "I" + "".join(part.capitalize() for part in name.split("_")))
 
     def test_several(self) -> None:
