@@ -23,7 +23,7 @@ class HookContractTests(contracts.Documented):
                 continue
             (name,) = contract.names()
             self.assertIn(f"hook ``{name}``", contract.getDoc())
-            self.assertRegex(contract.getDoc(), r"Hook: [\s\S]*Shape: \*(notice|veto|override|fold|exchange|inquiry)\*")
+            self.assertRegex(contract.getDoc(), r"Hook: [\s\S]*Shape:\s+\*(notice|veto|override|fold|exchange|inquiry)\*")
 
     def test_logger(self) -> None:
         """
