@@ -23,7 +23,8 @@ class HookContractTests(contracts.Documented):
                 continue
             (name,) = contract.names()
             self.assertIn(f"hook ``{name}``", contract.getDoc())
-            self.assertRegex(contract.getDoc(), r"Hook: [\s\S]*Shape:\s+\*(notice|veto|override|fold|exchange|inquiry)\*")
+            kinds = "notice|veto|override|fold|exchange|inquiry"
+            self.assertRegex(contract.getDoc(), rf"Hook: [\s\S]*Shape:\s+\*({kinds})\*")
 
     def test_logger(self) -> None:
         """
