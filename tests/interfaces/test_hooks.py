@@ -22,7 +22,7 @@ class HookContractTests(contracts.Documented):
             if contract is hooks.ILoggingInfrastructure:
                 continue
             (name,) = contract.names()
-            self.assertIn(f"hook ``{name}``", contract.getDoc())
+            self.assertRegex(contract.getDoc(), rf"Source:[\s\S]*(hook\s+``{name}``|ours)")
             kinds = "notice|veto|override|fold|exchange|inquiry"
             self.assertRegex(contract.getDoc(), rf"Hook: [\s\S]*Shape:\s+\*({kinds})\*")
 
