@@ -23,6 +23,9 @@ from twisted.logger import Logger
 
 from .config import load as config_load
 from .config.configuration import Configuration
+from .control.client import SOCKET
+from .control.commands import ControlCommands
+from .control.server import ControlFactory
 from .delivery.delivery import Delivery
 from .delivery.facilities import Facilities
 from .delivery.mta_sts import STSPolicies
@@ -41,6 +44,7 @@ from .message.dkim_keys import SigningKey
 from .message.ids import MessageIds
 from .net.lookup_budget import BudgetedResolver
 from .operate.commands import Commands
+from .operate.control import ServiceCommands
 from .policy.prohibited import ProhibitedHosts
 from .queues.message import Message
 from .reports.daily import TLSReports
@@ -165,6 +169,10 @@ class OutboundService(Service, Commands):
         self.slow_turns = SlowTurns(seams.onlooker)
         self._named = NamedProviders(self.hooks)
         self._named.install(self._named.load(settings.hooks, config.where("global", "hooks")))
+        #: What may be asked at the control socket, for applications to add to before the start.
+        self.control = ControlCommands()
+        ServiceCommands(self, reactor.seconds).register(self.control)
+        self._controlling = ControlFactory(self.control, reactor)
         self._ports: list[IListeningPort] = []
         self._starting: Deferred[int] | None = None
         self._stopped: Deferred[None] | None = None
@@ -211,6 +219,7 @@ class OutboundService(Service, Commands):
         if self._bound:
             return
         self._bound = True
+        settings = self._config.global_settings
         self.hooks.freeze()
         self._signer.serve(self.receiver)
         self.logs.start()
@@ -218,7 +227,9 @@ class OutboundService(Service, Commands):
         try:
             self._starting = self.spool.start(self._found, self._taking)
             self._raise_at_once(self._starting)
-            for description in self._config.global_settings.smtp_listen:
+            # The spool is ours, so that a socket that is there is nobody's.
+            self._controlling.listen(self._seams.listener, os.path.join(settings.state_dir, SOCKET))
+            for description in settings.smtp_listen:
                 self._listen(description)
         except Exception:
             self.release()
@@ -234,6 +245,7 @@ class OutboundService(Service, Commands):
         self._stopped = succeed(None)
         for port in self._ports:
             port.stopListening()
+        self._controlling.stop()
         if self._starting is not None:
             self._starting.addErrback(lambda _: None)
         self.spool.stop()
@@ -366,6 +378,7 @@ class OutboundService(Service, Commands):
         for port in self._ports:
             await _maybe(port.stopListening())
         self._injection.stop()
+        self._controlling.stop()
         await self.delivery.stop(self._facilities.config.global_settings.shutdown_grace)
         until = self._reactor.seconds() + INJECTION_GRACE
         while (len(self._injection) or self._signer.busy) and self._reactor.seconds() < until:

@@ -40,6 +40,7 @@ FLOORS: Final = {
     "message": 3,
     "timers": 3,
     "wall": 3,
+    "control": 4,
     "hooks": 4,
     "net": 4,
     "spool": 4,

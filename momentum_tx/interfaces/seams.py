@@ -130,6 +130,17 @@ class IListener(Interface):
             (not an endpoint string).
         """
 
+    def listen_local(path: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen on a socket in the file system that nobody but our own user can open,
+        in the place of one that is there: whoever calls knows that it is nobody's.
+
+        :param path: its path.
+        :param factory: makes a protocol for each client.
+        :returns: fires at once; fails with :class:`OSError` or
+            ``twisted.internet.error.CannotListenError``.
+        """
+
 
 class IThreadExecutor(Interface):
     """

@@ -14,12 +14,19 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocol, IProtocolFactory, IReadWriteDescriptor
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IReadWriteDescriptor,
+)
 from zope.interface import implementer
 
 from ..errors import DialFailed
@@ -237,10 +244,10 @@ class SocketDialer:
 @implementer(IListener)
 class EndpointListener:
     """
-    Listens on Twisted endpoint strings.
+    Listens on Twisted endpoint strings, and at sockets in the file system.
     """
 
-    def __init__(self, reactor: object) -> None:
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
     def listen(self, description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
@@ -250,6 +257,25 @@ class EndpointListener:
             # What Twisted raises for an argument that the kind of endpoint does not have.
             raise ValueError(str(error)) from None
         return endpoint.listen(factory).addCallback(hasten)
+
+    def listen_local(self, path: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        # Twisted's lock would take a dead process of our number, as in a container, for a living one.
+        try:
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return fail()
+        # From its first moment on nobody else can open it.
+        before = os.umask(0o177)
+        try:
+            port: IListeningPort = self._reactor.listenUNIX(path, factory, mode=0o600)
+            return succeed(port)
+        except (OSError, CannotListenError):
+            return fail()
+        finally:
+            os.umask(before)
 
 
 def plumbed(address: str) -> bool:

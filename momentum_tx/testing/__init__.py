@@ -23,7 +23,8 @@ runs on a virtual clock; none opens a socket, a file or a thread.
   each :mod:`end <momentum_tx.testing.end>` of
   :mod:`lines <momentum_tx.testing.line>` with latency, bandwidth and accidents;
   :mod:`~momentum_tx.testing.datagrams`: UDP, which gets lost;
-  :mod:`~momentum_tx.testing.proxies`: proxies between hosts.
+  :mod:`~momentum_tx.testing.proxies`: proxies between hosts;
+  :mod:`~momentum_tx.testing.local`: sockets in a file system.
 * :mod:`~momentum_tx.testing.clock`: virtual time;
   :mod:`~momentum_tx.testing.reactor`: a reactor on it, for code that asks one for
   sockets.

@@ -22,6 +22,7 @@ from ..flags import ConnFlag
 from ..interfaces.seams import IConnectedStream, IDial, IDialer, IListener
 from ..net.endpoint import address_of
 from ..net.failures import connect_failure, local_failure, timed_out
+from .local import LocalPort
 from .wire import Reach, VirtualTransport, connect
 
 if TYPE_CHECKING:
@@ -217,6 +218,7 @@ class VirtualHost:
     :ivar lacking: what its kernel cannot do for any connect: ``ERROR_SOCKET``
         (no descriptor is left) or ``ERROR_IOCTL``; 0 for nothing.
     :ivar most_descriptors: most connections it may have dialled at once; ``None`` for any number.
+    :ivar local: who listens at its sockets, by path.
     :ivar tuned: what its connections are to be opened with; nothing is slower or
         faster for it.
     """
@@ -236,6 +238,8 @@ class VirtualHost:
         #: Open ends, and the descriptors of those that were dialled.
         self._own: dict[VirtualTransport, int] = {}
         self._ports: list[VirtualPort] = []
+        #: Sockets in its file system, by path.
+        self.local: dict[str, LocalPort] = {}
         #: Connects that are under way.
         self._dials: dict[VirtualDial, None] = {}
         #: Descriptors that were dialled and are not released.
@@ -399,6 +403,15 @@ class VirtualHost:
         port = VirtualPort(network, places, factory, self)
         port.startListening()
         self._ports.append(port)
+        return succeed(port)
+
+    def listen_local(self, path: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        See :class:`~momentum_tx.interfaces.seams.IListener`.  Nothing is in the file
+        system: the host itself is asked by :attr:`local`.
+        """
+        port = LocalPort(path, factory, self.local)
+        port.startListening()
         return succeed(port)
 
     def kill(self) -> None:

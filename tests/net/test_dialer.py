@@ -10,6 +10,8 @@ import os
 import resource
 import select
 import socket
+import stat
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -539,6 +541,29 @@ class ListenerTests(SynchronousTestCase):
         listener = EndpointListener(ListenerReactor())
         for text in ("nonsense", "tcp:port", "nonsense:25", "", "tcp:25:interfac=127.0.0.1"):
             self.assertRaises(ValueError, listener.listen, text, Factory())
+
+    def test_local(self) -> None:
+        """
+        A socket of nobody's is replaced, any other file is left alone, and no other user may open ours.
+        """
+
+        class Reactor:
+            def listenUNIX(self, path: str, factory: Any, backlog: int = 50, mode: int = 0o666) -> Any:
+                sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                with sock:
+                    sock.bind(path)
+                return (mode, stat.S_IMODE(os.stat(path).st_mode))
+
+        with tempfile.TemporaryDirectory(prefix="mtx") as directory:
+            path = os.path.join(directory, "control")
+            listener = EndpointListener(Reactor())
+            for _ in range(2):
+                self.assertEqual(self.successResultOf(listener.listen_local(path, Factory())), (0o600, 0o600))
+            os.unlink(path)
+            with open(path, "w", encoding="ascii"):
+                pass
+            self.failureResultOf(listener.listen_local(path, Factory()), OSError)
+            self.assertTrue(os.path.isfile(path))
 
 
 class HostTests(SynchronousTestCase):
