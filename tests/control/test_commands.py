@@ -105,7 +105,7 @@ class ControlCommandsTests(SynchronousTestCase):
         """
         A fault of ours is logged, and whoever asked is told that there is one.
         """
-        self.commands.add("broken", lambda: {}["key"])
+        self.commands.add("broken", lambda: dict[str, int]()["key"])
         answer = self.ask({"command": "broken"})
         self.assertIn("KeyError", answer["error"])
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
