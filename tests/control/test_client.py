@@ -24,6 +24,7 @@ class AskTests(SynchronousTestCase):
         directory = tempfile.TemporaryDirectory(prefix="mtx")
         self.addCleanup(directory.cleanup)
         self.state_dir = directory.name
+        self.asked = b""
 
     def serve(self, answer: Callable[[socket.socket], object]) -> None:
         """
@@ -36,6 +37,8 @@ class AskTests(SynchronousTestCase):
         def run() -> None:
             connection, _ = listener.accept()
             with connection, listener:
+                # What is closed with something unread is reset, and the answer may be lost.
+                self.asked = connection.recv(1000)
                 answer(connection)
 
         thread = threading.Thread(target=run)
@@ -46,16 +49,14 @@ class AskTests(SynchronousTestCase):
         """
         The result, also when it comes in pieces.
         """
-        asked = []
 
         def answer(connection: socket.socket) -> None:
-            asked.append(connection.recv(1000))
             for piece in (b'{"ok": true, ', b'"result": [1, 2]}\n'):
                 connection.sendall(piece)
 
         self.serve(answer)
         self.assertEqual(ask(self.state_dir, "add", number=2), [1, 2])
-        self.assertEqual(asked, [b'{"command": "add", "arguments": {"number": 2}}\n'])
+        self.assertEqual(self.asked, b'{"command": "add", "arguments": {"number": 2}}\n')
 
     def test_refused(self) -> None:
         """
