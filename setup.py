@@ -30,7 +30,7 @@ setup(
         "idna>=3.7",
     ],
     extras_require={
-        "test": ["aiosmtpd>=1.4.6", "dkimpy[ed25519]>=1.1", "hypothesis>=6.100"],
+        "test": ["aiosmtpd>=1.4.6", "dkimpy[ed25519]>=1.1", "flufl.bounce>=4.0", "hypothesis>=6.100"],
         "lint": ["ruff>=0.17", "mypy>=2.4", "mypy-zope>=1.0.17"],
     },
     entry_points={"console_scripts": ["momentum-tx = momentum_tx.cli:main"]},

@@ -41,6 +41,8 @@ FLOORS: Final = {
     "timers": 3,
     "wall": 3,
     "control": 4,
+    # What it renders is text; who sends it is below as well.
+    "dsn": 4,
     "hooks": 4,
     "net": 4,
     "spool": 4,

@@ -23,6 +23,7 @@ PLUGIN: Final = ROOT / "twisted" / "plugins" / "momentum_tx_plugin.py"
 
 #: What is imported under another name than it is installed by.
 INSTALLED_AS: Final = {
+    "flufl": "flufl.bounce",
     "OpenSSL": "pyopenssl",
     "dkim": "dkimpy",
     "dns": "dnspython",
