@@ -30,6 +30,8 @@ from .delivery.delivery import Delivery
 from .delivery.facilities import Facilities
 from .delivery.mta_sts import STSPolicies
 from .delivery.sts_store import STSStore
+from .dsn.lateness import Lateness
+from .dsn.notifier import Notifier
 from .errors import StartupError
 from .hooks.named import NamedProviders
 from .hooks.outbound import OutboundHooks
@@ -159,6 +161,14 @@ class OutboundService(Service, Commands):
             self.receiver,
             CountStore(seams.files(os.path.join(settings.state_dir, "tlsrpt")), seams.threads),
         )
+        waiting = self.delivery.settlement.waiting
+        #: Tells senders what becomes of their mail.
+        self.notifier = Notifier(
+            self._facilities, self.receiver, seams.computing, lambda message: message.id in waiting
+        )
+        self._facilities.notifier = self.notifier
+        self._lateness = Lateness(self._facilities, self.notifier)
+        self._facilities.late = self._lateness.failed_for_now
         self._in_process = InProcess(self.receiver, self.delivery.when_ended)
         self._injection = SMTPInjection(
             self._current, self.receiver, self.hooks, ids, self._agenda, clock, self._hostname
@@ -386,6 +396,8 @@ class OutboundService(Service, Commands):
         self._injection.interrupt()
         self._signer.stop()
         await self.reports.stop()
+        self._lateness.stop()
+        await self.notifier.stop()
         await self.spool.stop()
         self._close()
 

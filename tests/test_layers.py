@@ -41,8 +41,6 @@ FLOORS: Final = {
     "timers": 3,
     "wall": 3,
     "control": 4,
-    # What it renders is text; who sends it is below as well.
-    "dsn": 4,
     "hooks": 4,
     "net": 4,
     "spool": 4,
@@ -52,6 +50,7 @@ FLOORS: Final = {
     "inject": 5,
     # It names what touches the world, and uses nothing of it.
     "seams": 5,
+    "dsn": 6,
     "loggers": 6,
     "reports": 6,
     "operate": 7,
@@ -122,6 +121,7 @@ TESTED_ELSEWHERE: Final = {
     "delivery/handle": "made, held and closed by attempts: test_initiate",
     "delivery/opening": "the first half of a session: test_session",
     "delivery/speaking": "lets others speak in a session: test_conversation",
+    "dsn/writer": "dsn/test_notifier tells its stories",
     "loggers": "composition; test_service and the tests of each logger",
     "operate/commands": "half of the service: test_service and the tests of each command",
     "delivery/securing": "how a session comes by TLS: test_sessions",

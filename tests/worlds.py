@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from momentum_tx.interfaces.bounce_hooks import IGenerateBounces
+from momentum_tx.interfaces.records import IMessage
 from momentum_tx.testing.logs import Record
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.world import World
@@ -16,17 +19,36 @@ SENDER = "a@sender.example"
 BOB = "bob@example.com"
 
 
+@implementer(IGenerateBounces)
+class NoReports:
+    """
+    Has no sender told of a failure: most stories are about other mail.
+    """
+
+    def generate_bounces(self, msg: IMessage, enabled: bool) -> bool:
+        return False
+
+
 class WorldCase(SynchronousTestCase):
     """
     A story in a virtual world.  Whatever it was about, at its end the service
     stops and holds nothing of the world.
     """
 
-    def world(self, config: str = "", seed: int = 1, providers: Sequence[object] = (), start: bool = True) -> World:
+    def world(
+        self,
+        config: str = "",
+        seed: int = 1,
+        providers: Sequence[object] = (),
+        start: bool = True,
+        reports: bool = False,
+    ) -> World:
         """
         A world that is stopped and checked when the test is over.
+
+        :param reports: whether senders are told of failures.
         """
-        world = World(seed, config, providers, start)
+        world = World(seed, config, providers if reports else [NoReports(), *providers], start)
         self.addCleanup(self.finish, world)
         return world
 

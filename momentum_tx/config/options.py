@@ -127,7 +127,6 @@ class Option:
     :ivar minimum: smallest number, or ``None``.
     :ivar maximum: largest number, or ``None``.
     :ivar choices: the only words allowed, or empty.
-    :ivar fixed: only the default is taken, for the rest does not exist yet.
     :ivar nested: whether it may stand in a host table inside a binding.
     :ivar differs: in what it differs from Momentum's option of the name; a sentence, or empty.
     """
@@ -142,7 +141,6 @@ class Option:
     minimum: float | None
     maximum: float | None
     choices: tuple[str, ...]
-    fixed: bool = False
     differs: str = ""
     nested: bool = False
 
@@ -177,8 +175,6 @@ class Option:
             report(f"expected {self.expected}, not {shown(value)}")
             return WRONG
         wrong = self._wrong_word(value) if isinstance(value, str) else self._wrong_number(value)
-        if self.fixed and value != self.default:
-            wrong = f"only {shown(self.default)} is possible in this version"
         if wrong:
             report(wrong)
             return WRONG
@@ -308,7 +304,6 @@ def _options(owner: Any) -> dict[str, Option]:
             about.get("minimum"),
             about.get("maximum", longest),
             about.get("choices", ()),
-            about.get("fixed", False),
             about.get("differs", ""),
             about.get("nested", False),
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..hooks.outbound import OutboundHooks
 from ..interfaces.seams import IDialer, IThreadExecutor, ITLSUpgrade
-from ..interfaces.services import IConfiguration, IResolver, ISpool
+from ..interfaces.services import IConfiguration, INotifier, IResolver, ISpool
 from ..logs.traces import Traces
 from ..logs.transcripts import Transcripts
 from ..message.ids import MessageIds
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from ..queues.domain import HostRecord
+from ..queues.message import Message
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class Facilities:
     :ivar staging: puts messages into queues.
     :ivar sts: knows MTA-STS policies; ``None`` where there are none.
     :ivar tls_told: hears what came of TLS in each session; ``None`` if nobody does.
+    :ivar notifier: tells senders what becomes of their mail; ``None`` if nobody does.
+    :ivar late: hears of mail that failed for now and is tried again; ``None`` if nobody does.
     :ivar dane: looks up TLSA records.
     :ivar tls_policies: says what both mean for a connection.
     :ivar authentication: says who we are.
@@ -91,6 +94,8 @@ class Facilities:
     traces: Traces | None = None
     sts: STSPolicies | None = None
     tls_told: Callable[[TLSOutcome], object] | None = None
+    notifier: INotifier | None = None
+    late: Callable[[Message, float], object] | None = None
     dane: DANE = field(init=False)
     descriptors: Descriptors = field(init=False)
     plumbing: Plumbing = field(init=False)

@@ -2,7 +2,8 @@
 What becomes of a message after an attempt: done, requeued, or given up.
 
 Every message leaves delivery through this module, exactly once per attempt.
-State is settled before anyone is told.
+State is settled before anyone is told; but a failure that its sender is told of is settled when
+the report is durable.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from ..envelope import NO_TERMS
 from ..outcomes import Outcome, Scope, Verdict
 from ..policy.consequence import BLACKHOLED
 from ..policy.lost_reply import LostReply, assumed
@@ -78,6 +80,8 @@ class Settlement:
         self.delivered_count += 1
         ending = self._ending(message, Verdict.DELIVERED, Scope.RECIPIENT) if self.waiting else None
         f.spool.delivered(message, note, ending)
+        if message.reception.terms is not NO_TERMS and f.notifier is not None and message.relayed:
+            f.notifier.delivered(message, note, now)
         message.reception.done(message)
         hook = f.hooks.log_delivery_v1
         if hook:
@@ -181,6 +185,8 @@ class Settlement:
         message.transferred = 0
         # What never met a peer waits for nothing but the peer; where it is to be spread, it keeps its time.
         spread_out = self._f.config.bindings[max(message.binding_slot, DEFAULT_SLOT)].delayed_binding_domain_fuzz
+        if self._f.late is not None:
+            self._f.late(message, now)
         self._f.staging.insert_delayed(message, dr, stage is Stage.NOT_CONNECTED and not spread_out)
         self._requeued(dr)
 
@@ -206,11 +212,18 @@ class Settlement:
         message.stage = stage
         dr.failures += 1
         self.permanent_count += 1
-        self._f.spool.failed(message, note, self._ending(message, Verdict.PERMANENT, scope))
-        message.reception.done(message)
         hook = self._f.hooks.log_permanent_failure_v1
         if hook:
             hook.notify(lambda provider: provider.log_permanent_failure_v1(message, dr, now, note))
+        notifier = self._f.notifier
+        # Nobody may take it for mail that has been forgotten.
+        message.next_attempt = HELD
+        if notifier is None or not notifier.failed(message, note, now, lambda: self._give_up(message, note, scope)):
+            self._give_up(message, note, scope)
+
+    def _give_up(self, message: Message, note: bytes, scope: Scope) -> None:
+        self._f.spool.failed(message, note, self._ending(message, Verdict.PERMANENT, scope))
+        message.reception.done(message)
 
     def keep(self, message: Message, now: float) -> None:
         """

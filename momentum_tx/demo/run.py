@@ -54,6 +54,8 @@ state_dir = {state_dir}
 hostname = "mx.demo.example"
 smtp_listen = ["tcp:0:interface=127.0.0.1:backlog=200"]
 nameservers = ["{down}"]
+# The account is of what was sent, not of reports on it.
+generate_bounces = false
 # Days are seconds here.
 retry_interval = 1
 max_retry_interval = 3

@@ -29,7 +29,7 @@ class Extent(enum.Enum):
 
     NONE = "none"
     HEADERS = "headers"
-    FULL = "full"
+    ALL = "all"
 
 
 def original_part(content: bytes, extent: Extent) -> bytes:
@@ -44,7 +44,7 @@ def original_part(content: bytes, extent: Extent) -> bytes:
     if extent is Extent.NONE:
         return b""
     international = is_international(content)
-    if extent is Extent.FULL and len(content) <= MOST_WHOLE and (international or not _too_long(content)):
+    if extent is Extent.ALL and len(content) <= MOST_WHOLE and (international or not _too_long(content)):
         if international:
             return _part(b"message/global", b"base64", base64.encodebytes(content).replace(b"\n", b"\r\n"))
         return _part(b"message/rfc822", b"7bit" if content.isascii() else b"8bit", content)

@@ -12,6 +12,7 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from ..errors import StartupError
+from ..interfaces import bounce_hooks
 from ..interfaces import hooks as contracts
 from ..policy.credentials import Credentials
 from ..policy.tls import TLSParameters
@@ -74,6 +75,21 @@ class OutboundHooks:
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self.smtp_tls_reporting = Notice[c.ISmtpTlsReporting](c.ISmtpTlsReporting, turn)
         self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)
+        b = bounce_hooks
+        self.generate_bounces = Override[b.IGenerateBounces, bool](b.IGenerateBounces, turn, bool)
+        self.generate_rfc3464_message = Override[b.IGenerateRfc3464Message, bytes](
+            b.IGenerateRfc3464Message, turn, bytes
+        )
+        self.generate_rfc3464_message_preamble = Override[b.IGenerateRfc3464MessagePreamble, bool](
+            b.IGenerateRfc3464MessagePreamble, turn, bool
+        )
+        self.rfc3464_inline_message_fragment = Override[b.IRfc3464InlineMessageFragment, bytes](
+            b.IRfc3464InlineMessageFragment, turn, bytes
+        )
+        self.post_generate_rfc3464_message = Notice[b.IPostGenerateRfc3464Message](b.IPostGenerateRfc3464Message, turn)
+        self.generate_delay_dsn = Override[b.IGenerateDelayDsn, bool](b.IGenerateDelayDsn, turn, bool)
+        self.next_delay_dsn = Override[b.INextDelayDsn, float](b.INextDelayDsn, turn, float)
+        self.send_notification = Override[b.ISendNotification, bool](b.ISendNotification, turn, bool)
         self._loggers: list[contracts.ILoggingInfrastructure] = []
 
     @property

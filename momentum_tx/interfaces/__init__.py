@@ -8,7 +8,8 @@ Every contract of the package, and nothing that fulfils one.
 * :mod:`~momentum_tx.interfaces.services`: resolver, spool, configuration, and
   the connection functions.
 * :mod:`~momentum_tx.interfaces.hooks`: the hook contracts, under Momentum's
-  names.
+  names; those about reports on mail in
+  :mod:`~momentum_tx.interfaces.bounce_hooks`.
 
 Start with ``hooks`` to write policy, with ``seams`` to understand the tests.
 Importing any of them loads no Twisted.

@@ -205,8 +205,7 @@ class ILogPermanentFailureV1(Interface):
         Once per message that is given up: a peer refused it with a reply of class 5, its tries
         or its time are over, its domain cannot receive mail, or it needs what the peer does not
         offer. The failure has been given to the spool by then; after a crash before the sync it
-        may be told again. This version writes no bounce message: this hook and the mainlog are
-        where a failure shows.
+        may be told again. Whether the sender is told is asked next (``generate_bounces``).
 
         :param msg: The message; one message has one recipient.
         :param dr: The domain record. Read it, do not change it.

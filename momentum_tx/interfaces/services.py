@@ -481,6 +481,35 @@ class IReceiver(Interface):
         """
 
 
+class INotifier(Interface):
+    """
+    Tells senders what becomes of their mail.
+    """
+
+    def failed(message: Any, note: bytes, now: float, end: Callable[[], object]) -> bool:
+        """
+        A message failed for ever; everybody else has been told.
+
+        :param message: the message; it is in no queue.
+        :param note: why.
+        :param now: wall time.
+        :param end: called when the report is durable, or when it has turned out that there
+            is none; then the message is done.
+        :returns: whether *end* will be called; if not there is no report, and the message
+            is done at once.
+        """
+
+    def delivered(message: Any, note: bytes, now: float) -> None:
+        """
+        A message was delivered whose sender wants to be told so, and whose peer will not
+        (``message.relayed``); it is done.
+
+        :param message: the message.
+        :param note: the peer's reply.
+        :param now: wall time.
+        """
+
+
 class IConnectionInitiator(Interface):
     """
     The connection functions of Momentum's chapter "Connection-related

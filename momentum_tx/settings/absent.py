@@ -11,7 +11,7 @@ _CLUSTER: Final = "there is one node, no cluster"
 _OTHER_METHODS: Final = "nothing but ESMTP, SMTP and LMTP is spoken"
 _LATER: Final = "not in this version"
 _ALWAYS_POOLED: Final = "there is one event loop"
-_BOUNCES: Final = "this version writes no bounces; log_permanent_failure_v1 tells of every failure"
+_ONE_BY_ONE: Final = "recipients are refused one by one before DATA, so that whoever injects knows of each"
 _BOUNCES_IN: Final = "bounces that come in are mail like any other"
 _SIGNING: Final = "mail is signed where there is a dkim table for the domain of its From field"
 
@@ -62,15 +62,7 @@ ABSENT: Final = MappingProxyType(
         "tls_enable_dhe_ciphers": "OpenSSL's defaults hold",
         "tlsa_expire_interval": "TLSA records leave the cache by age and number; use dns_cache_size",
         # Bounces.
-        "generate_bounces_for_multi_recipient_policy_rejections": _BOUNCES,
-        "bounces_inline_original": _BOUNCES,
-        "mailerdaemon": _BOUNCES,
-        "mdn_failures_notify": _BOUNCES,
-        "async_bounce_rendering": _BOUNCES,
-        "soft_bounce_drain_rate": _BOUNCES,
-        "generate_delay_dsn": _BOUNCES,
-        "delay_dsn_retry_interval": _BOUNCES,
-        "delay_dsn_max_retry_interval": _BOUNCES,
+        "generate_bounces_for_multi_recipient_policy_rejections": _ONE_BY_ONE,
         "bounce_domains": _BOUNCES_IN,
         "bounce_pattern": _BOUNCES_IN,
         "bounce_suppress_list": _BOUNCES_IN,

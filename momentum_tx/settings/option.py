@@ -43,7 +43,6 @@ def option(
     :param unit: unit of the value, in words; empty where there is none.
     :param scopes: the tables it may be written in.
     :param limits: ``minimum`` and ``maximum`` for numbers, ``choices`` for words,
-        ``fixed`` for an option of Momentum's of which only the default exists yet;
         ``nested`` for an option of a host that may be written inside a binding too;
         ``differs``, a sentence that says in what it differs from Momentum's.
     """

@@ -162,10 +162,36 @@ class PathSettings(_Hashed):
         " words, with $0 for what was found, $1 or ${1} for a group, $$ for a dollar sign.",
     )
     generate_bounces: bool = option(
+        True,
+        "Whether a failure is reported to the sender, unless the sender has said otherwise (NOTIFY).",
+        differs="No report is written for a message of the application whose end it is waiting for.",
+    )
+    bounces_inline_original: str = option(
+        "headers",
+        "What of a message goes back with a report about it, unless its sender has said (RET).",
+        choices=("none", "headers", "all"),
+        differs="Of a message above 1 MiB the header goes back.",
+    )
+    mailerdaemon: str = option(
+        "", "Address that reports are from in their header; empty: mailer-daemon at the host's name."
+    )
+    mdn_failures_notify: str = option(
+        "",
+        "Address that is told of failures of mail with the null sender, reports among it; empty: nobody is.",
+    )
+    generate_delay_dsn: bool = option(
         False,
-        "Whether a failure is reported to the sender; bounces do not exist yet, so that only false is taken.",
-        fixed=True,
-        differs="The default is true there.",
+        "Whether senders who have not said (NOTIFY) are told of mail that is late.",
+    )
+    delay_dsn_retry_interval: float = option(
+        3600.0, "Age of a message at which it is late; the time to the next such report doubles.", "seconds", minimum=1
+    )
+    delay_dsn_max_retry_interval: float = option(
+        43_200.0,
+        "Longest time between two reports that a message is late.",
+        "seconds",
+        minimum=1,
+        differs="The page of the option there says 0; its other pages and the module's own say this.",
     )
     max_resident_active_queue: int = option(
         10_000,

@@ -14,6 +14,20 @@ class ReportSettings(LogSettings):
     The part of [global] that is about reports.
     """
 
+    async_bounce_rendering: bool = option(
+        True, "Whether reports on failures are put together in a worker instead of the reactor's thread.", scopes=GLOBAL
+    )
+    soft_bounce_drain_rate: int = option(
+        100, "Most messages that are reported on in one turn of the reactor.", "messages", GLOBAL, minimum=1
+    )
+    bounce_rate_limit: int = option(
+        600,
+        "Most messages a minute that the senders of one domain are told of; the rest fail without a report. 0 is no"
+        " limit (ours).",
+        "messages in a minute",
+        GLOBAL,
+        minimum=0,
+    )
     tlsrpt: bool = option(
         False,
         "Whether TLS sessions are counted, and domains that ask for it get a report every day (RFC 8460; ours).",

@@ -167,13 +167,6 @@ class ReadTests(SynchronousTestCase):
             "element 5: expected a string, not a list",
         )
 
-    def test_fixed(self) -> None:
-        """
-        An option of which only the default exists yet says so.
-        """
-        self.good(PathSettings, "generate_bounces", False, False)
-        self.bad(PathSettings, "generate_bounces", True, "only false is possible in this version")
-
     def test_shown(self) -> None:
         """
         A wrong value is repeated in a form that fits on one line.

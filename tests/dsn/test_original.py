@@ -36,7 +36,7 @@ class OriginalPartTests(SynchronousTestCase):
         head = parsed(original_part(PLAIN, Extent.HEADERS))
         self.assertEqual(head.get_content_type(), "text/rfc822-headers")
         self.assertEqual(head.get_payload(decode=True), HEAD)
-        whole = original_part(PLAIN, Extent.FULL)
+        whole = original_part(PLAIN, Extent.ALL)
         self.assertTrue(whole.startswith(b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"))
         self.assertTrue(whole.endswith(b"\r\n\r\n" + PLAIN))
 
@@ -45,7 +45,7 @@ class OriginalPartTests(SynchronousTestCase):
         A message of octets that are no international header goes back as it is, marked as such;
         its header alone is ASCII.
         """
-        whole = original_part(EIGHT_BIT, Extent.FULL)
+        whole = original_part(EIGHT_BIT, Extent.ALL)
         self.assertIn(b"Content-Transfer-Encoding: 8bit\r\n", whole)
         self.assertTrue(whole.endswith(EIGHT_BIT))
         strange = b"Subject: \xfc\xdf\r\n\r\nHello\r\n"
@@ -61,7 +61,7 @@ class OriginalPartTests(SynchronousTestCase):
         self.assertTrue(part.startswith(b"Content-Type: message/global-headers\r\n"))
         self.assertTrue(part.isascii())
         self.assertIn(b"l=C3=A4rm@b.example", part)
-        whole = original_part(INTERNATIONAL, Extent.FULL)
+        whole = original_part(INTERNATIONAL, Extent.ALL)
         self.assertTrue(whole.startswith(b"Content-Type: message/global\r\n"))
         self.assertTrue(whole.isascii())
 
@@ -74,9 +74,9 @@ class OriginalPartTests(SynchronousTestCase):
             PLAIN + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * (MOST_WHOLE // 72),
             PLAIN + b"x" * (LONGEST_LINE + 1) + b"\r\n",
         ):
-            self.assertTrue(original_part(content, Extent.FULL).startswith(b"Content-Type: text/rfc822-headers"))
+            self.assertTrue(original_part(content, Extent.ALL).startswith(b"Content-Type: text/rfc822-headers"))
         limit = PLAIN + b"x" * LONGEST_LINE + b"\r\n"
-        self.assertTrue(original_part(limit, Extent.FULL).endswith(limit))
+        self.assertTrue(original_part(limit, Extent.ALL).endswith(limit))
         fields = b"".join(b"X-%d: %s\r\n" % (number, b"v" * 60) for number in range(2000))
         part = original_part(HEAD + fields + b"\r\n", Extent.HEADERS)
         self.assertLess(len(part), MOST_HEADER + 200)
@@ -87,7 +87,7 @@ class OriginalPartTests(SynchronousTestCase):
         A message without a header, or without a line end, makes a part all the same.
         """
         self.assertTrue(original_part(b" odd", Extent.HEADERS).endswith(b"\r\n\r\n\r\n"))
-        self.assertTrue(original_part(b"Subject: x", Extent.FULL).endswith(b"Subject: x\r\n"))
+        self.assertTrue(original_part(b"Subject: x", Extent.ALL).endswith(b"Subject: x\r\n"))
 
     def test_quoted_printable(self) -> None:
         """

@@ -104,7 +104,7 @@ class RenderingTests(SynchronousTestCase):
         for extent, last in (
             (Extent.NONE, []),
             (Extent.HEADERS, ["text/rfc822-headers"]),
-            (Extent.FULL, ["message/rfc822"]),
+            (Extent.ALL, ["message/rfc822"]),
         ):
             message = parsed(written(report(FAILED), extent=extent))
             kinds = [part.get_content_type() for part in message.iter_parts()]
@@ -210,7 +210,7 @@ class RenderingTests(SynchronousTestCase):
             fields={"X-Class": "10\r\n11", "Status": "5.1.1"},
         )
         body = b"Subject: x\r\n\r\n--=_00.00.01234.001F3556.0\r\n--=_00.00.01234.001F3556.1--\r\n"
-        content = written(report(told, received_from="[\r\n]"), body, Extent.FULL)
+        content = written(report(told, received_from="[\r\n]"), body, Extent.ALL)
         message = parsed(content)
         self.assertIsNone(message["Bcc"])
         self.assertEqual(len(list(message.iter_parts())), 3)

@@ -12,7 +12,7 @@ from momentum_tx.testing.nameserver import NAMESERVERS
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.world import World
 
-from ..worlds import BOB, WorldCase
+from ..worlds import BOB, NoReports, WorldCase
 
 #: Seconds that one server has, by default.
 TIMEOUT = 5.0
@@ -29,7 +29,7 @@ class WireCase(WorldCase):
         """
         A world that is stopped and checked when the test is over.
         """
-        world = World(seed, config, dns="wire")
+        world = World(seed, config, [NoReports()], dns="wire")
         self.addCleanup(self.finish, world)
         return world
 

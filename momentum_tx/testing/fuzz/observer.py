@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ...interfaces import hooks
+from ...interfaces import bounce_hooks, hooks
 from .books import Books
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     hooks.IDecOutboundConnections,
     hooks.IPremigrateOutboundConnection,
     hooks.IMessageHeld,
+    bounce_hooks.IGenerateBounces,
 )
 class Observer:
     """
@@ -52,6 +53,10 @@ class Observer:
         self.permanent: list[tuple[Any, bytes]] = []
         self.sessions = 0
         self.attempted: list[Any] = []
+
+    def generate_bounces(self, msg: Any, enabled: bool) -> bool:
+        # The account is of mail that somebody has sent; reports have stories of their own.
+        return False
 
     def log_client_connection_failure(self, addr: Any, err: ConnFlag, dr: Any, binding_slot: int, now: Any) -> None:
         if not self.deaf:
