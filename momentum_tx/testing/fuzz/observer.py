@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     hooks.IDecOutboundConnections,
     hooks.IPremigrateOutboundConnection,
     hooks.IMessageHeld,
-    bounce_hooks.IGenerateBounces,
+    bounce_hooks.IGenerateRfc3464Message,
 )
 class Observer:
     """
@@ -54,9 +54,9 @@ class Observer:
         self.sessions = 0
         self.attempted: list[Any] = []
 
-    def generate_bounces(self, msg: Any, enabled: bool) -> bool:
-        # The account is of mail that somebody has sent; reports have stories of their own.
-        return False
+    def generate_rfc3464_message(self, msg: Any, action: str) -> bytes:
+        # The account is of mail that somebody has sent; what reports are like has stories of its own.
+        return b""
 
     def log_client_connection_failure(self, addr: Any, err: ConnFlag, dr: Any, binding_slot: int, now: Any) -> None:
         if not self.deaf:
