@@ -20,7 +20,7 @@ setup(
     python_requires=">=3.11",
     # twisted.plugins has no __init__.py, so find_packages would not see it.
     packages=[*find_packages(include=["momentum_tx", "momentum_tx.*"]), "twisted.plugins"],
-    package_data={"momentum_tx": ["py.typed"]},
+    package_data={"momentum_tx": ["py.typed", "classify/rules/*.toml"]},
     install_requires=[
         "twisted[tls]>=26.4",
         "service-identity>=24.2",

@@ -36,6 +36,7 @@ FLOORS: Final = {
     "policy": 2,
     "smtp": 3,
     "queues": 3,
+    "classify": 2,
     "config": 3,
     "message": 3,
     "timers": 3,

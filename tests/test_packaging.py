@@ -104,7 +104,7 @@ class SetupTests(SynchronousTestCase):
         Type checkers of our users read our annotations.
         """
         self.assertTrue((PACKAGE / "py.typed").exists())
-        self.assertEqual(setup_value("package_data"), {"momentum_tx": ["py.typed"]})
+        self.assertEqual(setup_value("package_data"), {"momentum_tx": ["py.typed", "classify/rules/*.toml"]})
 
     def test_version(self) -> None:
         """
