@@ -5,7 +5,7 @@ becomes of them when they cannot be.
 
 from dataclasses import replace
 
-from momentum_tx.logs.mainlog import BUFFER_SIZE, REPORT_INTERVAL
+from momentum_tx.logs.gathered import BUFFER_SIZE, REPORT_INTERVAL
 from momentum_tx.settings import GlobalSettings
 
 from .doubles import NOW, MainLogBase
