@@ -20,7 +20,7 @@ setup(
     python_requires=">=3.11",
     # twisted.plugins has no __init__.py, so find_packages would not see it.
     packages=[*find_packages(include=["momentum_tx", "momentum_tx.*"]), "twisted.plugins"],
-    package_data={"momentum_tx": ["py.typed", "classify/rules/*.toml"]},
+    package_data={"momentum_tx": ["py.typed", "classify/rules/*.toml", "logs/*.json"]},
     install_requires=[
         "twisted[tls]>=26.4",
         "service-identity>=24.2",
@@ -30,7 +30,13 @@ setup(
         "idna>=3.7",
     ],
     extras_require={
-        "test": ["aiosmtpd>=1.4.6", "dkimpy[ed25519]>=1.1", "flufl.bounce>=4.0", "hypothesis>=6.100"],
+        "test": [
+            "aiosmtpd>=1.4.6",
+            "dkimpy[ed25519]>=1.1",
+            "flufl.bounce>=4.0",
+            "hypothesis>=6.100",
+            "jsonschema>=4.17",
+        ],
         "lint": ["ruff>=0.17", "mypy>=2.4", "mypy-zope>=1.0.17"],
     },
     entry_points={"console_scripts": ["momentum-tx = momentum_tx.cli:main"]},

@@ -9,9 +9,18 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .classification import Classification
 from .errors import StartupError
 from .logs.audit import OutboundAudit
+from .logs.bouncelog import BounceLog
+from .logs.exim_style import EximStyleLog
+from .logs.fields import BindingFields
+from .logs.gathered import GatheredLog
+from .logs.jsonlog import JSONLog
 from .logs.mainlog import MainLog
+from .logs.paniclog import PanicLog
+from .logs.postfix_style import PostfixStyleLog
+from .logs.rejectlog import RejectLog
 from .logs.traces import Traces
 from .logs.transcripts import Transcripts
 from .policy import tracing
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from .interfaces.services import IConfiguration
     from .logs.files import ILogFile
     from .seams import Seams
+    from .settings import GlobalSettings
 
 
 class Loggers:
@@ -38,6 +48,9 @@ class Loggers:
     :param wall: wall time, epoch seconds, as mail has it.
     :param clock: times heartbeats and what is gathered in a turn.
     :param binding_name: name of the binding of a slot.
+    :param hostname: our name.
+    :param pid: process id.
+    :ivar classification: what failures mean.
     :ivar mainlog: one record per reception and outcome.
     :ivar audit: what became of each domain's mail, window by window (``outbound_audit_monitors``).
     :ivar traces: dialogues that are written while they are said.
@@ -54,6 +67,8 @@ class Loggers:
         wall: Callable[[], float],
         clock: IReactorTime,
         binding_name: Callable[[int], str],
+        hostname: str,
+        pid: int,
     ) -> None:
         self._seams = seams
         self._config = config
@@ -68,27 +83,56 @@ class Loggers:
         self.transcripts = Transcripts(
             lambda: current().global_settings, lambda: seams.log_file(self.path("transcriptlog"), 0o640)
         )
+        self.classification = Classification(config, wall)
+        self.classification.hook = hooks.smtp_error_classify
+        self._binding_fields = BindingFields(binding_name, lambda slot: current().bindings[slot].group)
+        #: All that write records, in the order of registration.
+        self._records: list[GatheredLog] = []
         self.mainlog = MainLog(
             self._opened("mainlog"), wall, settings, binding_name, lambda slot: current().bindings[slot].group
         )
         hooks.register_logger(self.mainlog)
+        self._records.append(self.mainlog)
+        makers: dict[str, Callable[[ILogFile], GatheredLog]] = {
+            "rejectlog": lambda file: RejectLog(file, wall, self._settings),
+            "paniclog": lambda file: PanicLog(file, wall, self._settings),
+            "bouncelog": lambda file: BounceLog(
+                file, wall, self._settings, self._binding_fields, self.classification.code
+            ),
+            "jsonlog": lambda file: JSONLog(file, wall, binding_name, self.classification.code_and_name),
+            "postfixlog": lambda file: PostfixStyleLog(file, wall, hostname, pid),
+            "eximlog": lambda file: EximStyleLog(file, wall),
+        }
+        for name, make in makers.items():
+            if getattr(settings, name):
+                log = make(self._opened(name))
+                self._records.append(log)
+                hooks.register_last(log)
+        hooks.log_permanent_failure_v1.register_last(self.classification)
         self.audit = OutboundAudit(lambda: current().global_settings, wall)
         if settings.outbound_audit_monitors:
             hooks.register_last(self.audit)
+
+    def _settings(self) -> GlobalSettings:
+        return self._current().global_settings
 
     def path(self, name: str) -> str:
         """
         Path of the log called *name*.
         """
-        return os.path.join(self._directory, name)
+        written = getattr(self._config.global_settings, name, name)
+        return os.path.join(self._directory, written if isinstance(written, str) else name)
 
     def _opened(self, name: str) -> ILogFile:
         path = self.path(name)
         try:
-            file = self._seams.log_file(path, 0o644)
+            file = self._seams.log_file(path, getattr(self._config.global_settings, f"{name}_mode"))
             file.open()
         except OSError as error:
-            key = "log_dir" if self._config.global_settings.log_dir else "state_dir"
+            settings = self._config.global_settings
+            key = "log_dir" if settings.log_dir else "state_dir"
+            if os.path.dirname(getattr(settings, name)):
+                key = name
             where = self._config.where("global", key)
             raise StartupError(
                 f"{where}: global.{key}: {path} cannot be written: {error.strerror or error}; "
@@ -100,7 +144,8 @@ class Loggers:
         """
         Gather records per turn and write heartbeats from now on; begin the traces that the configuration names.
         """
-        self.mainlog.start(self._clock)
+        for log in self._records:
+            log.start(self._clock)
         self._configure_traces()
 
     def configure(self) -> None:
@@ -108,6 +153,8 @@ class Loggers:
         The configuration in force is another one.
         """
         self.mainlog.settings = self._current().global_settings
+        self._binding_fields.known.clear()
+        self.classification.configure(self._current())
         self._configure_traces()
 
     def _configure_traces(self) -> None:
@@ -125,7 +172,10 @@ class Loggers:
         """
         Write out and release everything, what others registered as loggers too; harmless twice.
         """
-        self.mainlog.stop()
+        for log in self._records:
+            log.stop()
         self._hooks.close_loggers()
+        for log in self._records:
+            log.log_close()
         self.transcripts.close()
         self.traces.close()

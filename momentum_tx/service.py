@@ -104,7 +104,10 @@ class OutboundService(Service, Commands):
         self._resolver = BudgetedResolver(
             resolver_of(seams, config, self._current), lambda: self._current().global_settings, self._agenda
         )
-        self.logs = logs = Loggers(seams, config, self._current, self.hooks, clock, reactor, self._binding_name)
+        pid = os.getpid() if pid is None else pid
+        self.logs = logs = Loggers(
+            seams, config, self._current, self.hooks, clock, reactor, self._binding_name, self._hostname, pid
+        )
         spool_dir = os.path.join(settings.state_dir, "spool")
         self.spool = JournalSpool(
             seams.files(spool_dir),
@@ -355,7 +358,7 @@ class OutboundService(Service, Commands):
         if failure.check(StartupError) is None:
             # Nobody has foreseen it, so where in the code it was is needed as well.
             self._log.failure("{text}", failure, text=text)
-        self.hooks.log_error(self._wall(), "critical", f"{text}: {failure.value}")
+        self.hooks.tell_error(self._wall(), "critical", f"{text}: {failure.value}")
         self.receiver.closed = (451, "4.3.0 The spool cannot be read, try again later")
         self._injection.start()
 

@@ -329,7 +329,7 @@ class HookPageTests(SynchronousTestCase):
         bench.call("log_delivery_v1", message, dr, now, b"250 2.0.0 taken")
         bench.call("log_rejection", now, bench.client(), {"code": "550"}, 13, "%d %s", (550, "no"))
         bench.call("log_reopen")
-        bench.hooks.log_error(None, "error", "a text")
+        bench.hooks.tell_error(None, "error", "a text")
         bench.hooks.close_loggers()
         self.assertEqual(self.complaints.events, [])
         self.assertEqual(logger.counts, {"R": 1, "T": 1, "P": 1, "D": 1, "J": 1, "error": 1})

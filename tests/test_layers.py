@@ -52,6 +52,8 @@ FLOORS: Final = {
     # It names what touches the world, and uses nothing of it.
     "seams": 5,
     "dsn": 6,
+    # It reads files that a configuration names.
+    "classification": 5,
     "loggers": 6,
     "reports": 6,
     "operate": 7,
@@ -122,6 +124,8 @@ TESTED_ELSEWHERE: Final = {
     "delivery/handle": "made, held and closed by attempts: test_initiate",
     "delivery/opening": "the first half of a session: test_session",
     "delivery/speaking": "lets others speak in a session: test_conversation",
+    "logs/fields": "logs/test_mainlog and the tests of each log",
+    "logs/gathered": "logs/test_mainlog_writing",
     "dsn/writer": "dsn/test_notifier tells its stories",
     "loggers": "composition; test_service and the tests of each logger",
     "operate/commands": "half of the service: test_service and the tests of each command",

@@ -104,7 +104,9 @@ class SetupTests(SynchronousTestCase):
         Type checkers of our users read our annotations.
         """
         self.assertTrue((PACKAGE / "py.typed").exists())
-        self.assertEqual(setup_value("package_data"), {"momentum_tx": ["py.typed", "classify/rules/*.toml"]})
+        self.assertEqual(
+            setup_value("package_data"), {"momentum_tx": ["py.typed", "classify/rules/*.toml", "logs/*.json"]}
+        )
 
     def test_version(self) -> None:
         """

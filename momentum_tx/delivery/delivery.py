@@ -212,6 +212,10 @@ class Delivery:
         if self.facilities.blackholed(message.binding_slot, dr.domain):
             self.settlement.permanent(message, BLACKHOLED, Stage.UNKNOWN, now, Scope.DOMAIN)
             return
+        hook = self.facilities.hooks.message_state
+        if hook and self.facilities.suspended(message.binding_slot, dr.domain):
+            reason = self.facilities.suspension.reason(message.binding_slot, dr.domain, now)
+            hook.tell(message, dr, now, "suspended", {"reason": reason})
         if message.next_attempt <= now:
             self.facilities.staging.insert_active(message, dr)
         else:

@@ -133,7 +133,7 @@ class Descriptors:
         now = self._f.clock.seconds()
         if now >= self._quiet_until:
             self._quiet_until = now + QUIET
-            self._f.hooks.log_error(
+            self._f.hooks.tell_error(
                 self._f.wall(),
                 "error",
                 f"no connection can be opened ({error.reason}); mail waits until one can. Raise the limit of open"

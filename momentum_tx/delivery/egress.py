@@ -339,7 +339,9 @@ class Proxy:
             self._tell("error", f"cannot be used ({reason}); mail waits until it can")
 
     def _tell(self, level: str, text: str) -> None:
-        self._f.hooks.log_error(self._f.wall(), level, f"proxy {self._server}, of binding {self._binding.name}, {text}")
+        self._f.hooks.tell_error(
+            self._f.wall(), level, f"proxy {self._server}, of binding {self._binding.name}, {text}"
+        )
 
     def stop(self) -> None:
         """

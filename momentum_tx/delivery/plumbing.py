@@ -93,7 +93,7 @@ class Plumbing:
     def _tell(self, level: str, address: str, text: str) -> None:
         names = [binding.name for binding in self._f.config.bindings if address in binding.addresses]
         shown = ", ".join(names[:10]) + ", ..." * (len(names) > 10)
-        self._f.hooks.log_error(self._f.wall(), level, f"{address}, source of binding {shown}, {text}")
+        self._f.hooks.tell_error(self._f.wall(), level, f"{address}, source of binding {shown}, {text}")
 
     def lacks(self, address: str) -> bool:
         """

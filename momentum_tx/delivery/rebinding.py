@@ -167,6 +167,10 @@ class Rebinding:
         *message*, which is in no queue or stays in one of the same domain, belongs to
         another slot or domain from now on; its siblings are told.
         """
+        hook = self._f.hooks.message_state
+        if hook:
+            before = self._f.config.bindings[max(message.binding_slot, DEFAULT_SLOT)].name
+            hook.tell(message, after, self._f.wall(), "rebound", {"from": before})
         message.binding_slot = slot
         if after is message.domain:
             return

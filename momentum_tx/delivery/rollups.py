@@ -101,7 +101,7 @@ class RollupChoice:
             self._told.clear()
         self._told[name] = None
         text = f"no domain is rolled up to {name}: {reason}; mail stays in the queues of its own domains"
-        self._f.hooks.log_error(self._f.wall(), "warning", text)
+        self._f.hooks.tell_error(self._f.wall(), "warning", text)
 
 
 class Rollups:

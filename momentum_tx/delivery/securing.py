@@ -240,7 +240,7 @@ class Securing(ABC):
             self._protocol.start_tls(self._f.tls, self._tls, self._small_hello)
         except ValueError as error:
             text = f"TLS to {self._connection.host_name} cannot begin: {error}"
-            self._f.hooks.log_error(self._f.wall(), "error", text)
+            self._f.hooks.tell_error(self._f.wall(), "error", text)
             # It is not the peer that failed.
             self._tls = CLEAR
             self._shaking_hands = False

@@ -236,7 +236,7 @@ class Sending(Opening):
     def _cannot_record(self, transaction: Transaction, error: Exception) -> None:
         # Without an intent on record a crash could repeat the message unnoticed:
         # no dot is sent, and the messages are as if they had not been taken.
-        self._f.hooks.log_error(self._f.wall(), "critical", f"no intent can be recorded, delivery pauses: {error}")
+        self._f.hooks.tell_error(self._f.wall(), "critical", f"no intent can be recorded, delivery pauses: {error}")
         self._transaction = None
         self._leaving = True
         self._protocol.abort()

@@ -187,8 +187,14 @@ class Settlement:
         spread_out = self._f.config.bindings[max(message.binding_slot, DEFAULT_SLOT)].delayed_binding_domain_fuzz
         if self._f.late is not None:
             self._f.late(message, now)
+        self._wait(message, dr, now, "delayed", next_attempt=following, reason=note.decode("utf-8", "replace"))
         self._f.staging.insert_delayed(message, dr, stage is Stage.NOT_CONNECTED and not spread_out)
         self._requeued(dr)
+
+    def _wait(self, message: Message, dr: DomainRecord, now: float, state: str, **about: object) -> None:
+        hook = self._f.hooks.message_state
+        if hook:
+            hook.tell(message, dr, now, state, about)
 
     def _failed_for_now(self, message: Message, note: bytes, stage: Stage, now: float) -> DomainRecord:
         dr = self._domain(message)
@@ -277,6 +283,8 @@ class Settlement:
         if self._f.blackholed(message.binding_slot, dr.domain):
             self.permanent(message, BLACKHOLED, Stage.UNKNOWN, self._f.wall())
             return
+        if self._f.hooks.message_state:
+            self._wait(message, dr, self._f.wall(), "requeued")
         self._f.staging.insert_active(message, dr)
         self._requeued(dr)
 

@@ -19,10 +19,10 @@ from zope.interface import implementer
 
 from ..errors import MessageRefused
 from ..interfaces.services import INotifier, Submission
+from ..policy.status import is_our_own, status_of
 from ..smtp.international import needs_smtputf8
 from .rates import SenderRates
 from .report import Action, Told
-from .status import is_our_own, status_of
 from .wishes import to_tell_of_failure
 from .writer import Item, Writer
 

@@ -16,9 +16,9 @@ from textwrap import wrap
 from typing import Final
 
 from ..message.trace import date_text
+from ..policy.status import in_plain_words
 from .original import quoted_printable
 from .report import Action, Report, Told
-from .status import in_plain_words
 
 #: Octets of a note that are repeated.
 MOST_NOTE: Final = 2000

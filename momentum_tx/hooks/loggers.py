@@ -19,6 +19,7 @@ from ..interfaces import hooks as contracts
     contracts.ILogPermanentFailureV1,
     contracts.ILogRejection,
     contracts.ILogReopen,
+    contracts.ILogError,
 )
 class LoggerProvider:
     """
@@ -35,6 +36,7 @@ class LoggerProvider:
         self.log_permanent_failure_v1: Any = logger.log_permanent_failure
         self.log_rejection: Any = logger.log_rejection
         self.log_reopen: Any = logger.log_reopen
+        self.log_error: Any = logger.log_error
 
     def __repr__(self) -> str:
         return repr(self._logger)

@@ -12,7 +12,7 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from ..errors import StartupError
-from ..interfaces import bounce_hooks
+from ..interfaces import bounce_hooks, queue_hooks
 from ..interfaces import hooks as contracts
 from ..policy.credentials import Credentials
 from ..policy.tls import TLSParameters
@@ -44,6 +44,7 @@ class OutboundHooks:
         self.log_reception_v1 = Notice[c.ILogReceptionV1](c.ILogReceptionV1, turn)
         self.log_rejection = Notice[c.ILogRejection](c.ILogRejection, turn)
         self.log_reopen = Notice[c.ILogReopen](c.ILogReopen, turn)
+        self.log_error = Notice[c.ILogError](c.ILogError, turn)
         self.post_initiate_connection_smtp = Notice[c.IPostInitiateConnectionSmtp](c.IPostInitiateConnectionSmtp, turn)
         self.inc_outbound_connections = Notice[c.IIncOutboundConnections](c.IIncOutboundConnections, turn)
         self.dec_outbound_connections = Notice[c.IDecOutboundConnections](c.IDecOutboundConnections, turn)
@@ -75,6 +76,8 @@ class OutboundHooks:
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self.smtp_tls_reporting = Notice[c.ISmtpTlsReporting](c.ISmtpTlsReporting, turn)
         self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)
+        q = queue_hooks
+        self.message_state = Notice[q.IMessageState](q.IMessageState, turn)
         b = bounce_hooks
         self.generate_bounces = Override[b.IGenerateBounces, bool](b.IGenerateBounces, turn, bool)
         self.generate_rfc3464_message = Override[b.IGenerateRfc3464Message, bytes](
@@ -90,6 +93,7 @@ class OutboundHooks:
         self.generate_delay_dsn = Override[b.IGenerateDelayDsn, bool](b.IGenerateDelayDsn, turn, bool)
         self.next_delay_dsn = Override[b.INextDelayDsn, float](b.INextDelayDsn, turn, float)
         self.send_notification = Override[b.ISendNotification, bool](b.ISendNotification, turn, bool)
+        self.smtp_error_classify = Override[b.ISmtpErrorClassify, int](b.ISmtpErrorClassify, turn, int)
         self._loggers: list[contracts.ILoggingInfrastructure] = []
 
     @property
@@ -170,15 +174,12 @@ class OutboundHooks:
                 point.register_last(provider)
         self._loggers.append(logger)
 
-    def log_error(self, now: float | None, level: str, text: str) -> None:
+    def tell_error(self, now: float | None, level: str, text: str) -> None:
         """
-        Tell every registered logger something an operator must know.
+        Tell everybody something an operator must know (hook ``log_error``).
         """
-        for logger in self._loggers:
-            try:
-                logger.log_error(now, level, text)
-            except Exception:
-                _log.failure("logger {logger!r} raised", logger=logger)
+        if self.log_error:
+            self.log_error.tell(now, level, text)
 
     def close_loggers(self) -> None:
         """

@@ -200,3 +200,27 @@ class ISendNotification(Interface):
         :param msg: The message.
         :returns: True if you have told the sender yourself; ``None`` or false for our report.
         """
+
+
+class ISmtpErrorClassify(Interface):
+    """
+    Hook: what does a refusal mean? Shape: *override*.
+
+    Default: the rules of the operator, then ours; see `classification
+    <../../howto/classify.md>`_.
+
+    Source: Momentum, hook ``smtp_error_classify``.
+
+    See also: ``log_permanent_failure_v1``.
+    """
+
+    def smtp_error_classify(response: str, domain: str) -> int | None:
+        """
+        When a failure is written to a log that says what it means, and when one is counted
+        that nobody knows; perhaps several times for the same failure. Delivery does not wait
+        for it, and nothing else follows from the answer.
+
+        :param response: The reply, or our own words, as one line.
+        :param domain: The routing domain.
+        :returns: A code: one of Momentum's, or your own below 100. ``None`` for no opinion.
+        """

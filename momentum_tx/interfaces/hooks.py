@@ -291,6 +291,28 @@ class ILogReopen(Interface):
         """
 
 
+class ILogError(Interface):
+    """
+    Hook: something happened that an operator must know. Shape: *notice*.
+
+    Source: Momentum, hook ``log_error``, whose ``format, args`` is one text here.
+
+    See also: ``log_reopen``, `paniclog <../logs.md#paniclog>`_.
+    """
+
+    def log_error(now: float | None, level: str, text: str) -> None:
+        """
+        When mail is held up, or is about to be, by something that is wrong here: a source
+        address that is not configured, a disk that takes nothing, an option that cannot be
+        kept. Not for each message: those have hooks of their own.
+
+        :param now: Wall time, seconds since 1970. Momentum allows NULL; the service itself
+            always gives a number.
+        :param level: ``debug``, ``info``, ``notice``, ``warning``, ``error`` or ``critical``.
+        :param text: What is wrong, in one line.
+        """
+
+
 class IConnectionPostBind(Interface):
     """
     Hook: a socket is bound and about to connect. Shape: *veto*.

@@ -15,11 +15,66 @@ class LogSettings(HookSettings):
     """
 
     log_dir: str = option("", "Directory of the logs; empty means log/ under state_dir.", scopes=GLOBAL)
+    mainlog: str = option(
+        "mainlog", "File of what became of mail; a name without a path is beside the others in log_dir.", scopes=GLOBAL
+    )
+    mainlog_mode: int = option(0o644, "Permissions of mainlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    rejectlog: str = option(
+        "rejectlog", "File of what injecting clients were refused; empty writes none.", scopes=GLOBAL
+    )
+    rejectlog_mode: int = option(0o644, "Permissions of rejectlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    paniclog: str = option(
+        "paniclog", "File of what an operator must know; empty writes none. The service log has it too.", scopes=GLOBAL
+    )
+    paniclog_mode: int = option(0o644, "Permissions of paniclog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    bouncelog: str = option(
+        "",
+        "File of failures with their classification; empty writes none.",
+        scopes=GLOBAL,
+        differs="It is a module of its own there, whose options have no prefix.",
+    )
+    bouncelog_mode: int = option(0o644, "Permissions of bouncelog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    jsonlog: str = option(
+        "", "File of every attempt and every change of state, in JSON; empty writes none (ours).", scopes=GLOBAL
+    )
+    jsonlog_mode: int = option(0o644, "Permissions of jsonlog (ours).", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    postfixlog: str = option(
+        "",
+        "File of what became of mail as Postfix writes it, for pflogsumm and the like; empty writes none.",
+        scopes=GLOBAL,
+        differs="It is the logging module postfix there.",
+    )
+    postfixlog_mode: int = option(0o644, "Permissions of postfixlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    eximlog: str = option(
+        "",
+        "File of what became of mail as Exim writes it, for eximstats and the like; empty writes none.",
+        scopes=GLOBAL,
+        differs="It is the logging module exim there.",
+    )
+    eximlog_mode: int = option(0o644, "Permissions of eximlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
     heartbeat: float = option(60.0, "Period of the heartbeat record; 0 writes none.", "seconds", GLOBAL, minimum=0)
     log_receptions: bool = option(True, "Whether mainlog gets R records.", scopes=GLOBAL)
     log_deliveries: bool = option(True, "Whether mainlog gets D records.", scopes=GLOBAL)
     log_transient_failures: bool = option(True, "Whether mainlog gets T records.", scopes=GLOBAL)
     log_permanent_failures: bool = option(True, "Whether mainlog gets P records.", scopes=GLOBAL)
+    log_rejections: bool = option(True, "Whether rejectlog gets records.", scopes=GLOBAL)
+    log_errors: bool = option(True, "Whether paniclog gets records.", scopes=GLOBAL)
+    log_inband_bounces: bool = option(True, "Whether bouncelog gets failures of deliveries.", scopes=GLOBAL)
+    log_bounce_transients: bool = option(
+        True,
+        "Whether bouncelog gets T records.",
+        scopes=GLOBAL,
+        differs="It is log_transient_failures of the module bounce_logger there.",
+    )
+    bounce_classifier_overrides: tuple[str, ...] = option(
+        (),
+        "Files with lines domain,code,text that classify before our own rules do; read anew with the configuration.",
+        scopes=GLOBAL,
+        differs="There it is a module, bounce_classifier_override.",
+    )
+    bounce_classes: tuple[str, ...] = option(
+        (), 'Codes of your own for these files, as "77=Our level"; 1 to 99 (ours).', scopes=GLOBAL
+    )
     outbound_audit_monitors: tuple[str, ...] = option(
         (),
         'Windows in which what becomes of mail is counted, as "size,count": "60,15" keeps the last fifteen minutes one'

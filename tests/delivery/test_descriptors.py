@@ -47,7 +47,7 @@ class DescriptorsTests(WorldCase):
         self.ear = Ear()
         self.told: list[str] = []
         world = self.world(config, providers=(self.ear,))
-        self.patch(world.service.hooks, "log_error", lambda now, level, text: self.told.append(f"{level} {text}"))
+        self.patch(world.service.hooks, "tell_error", lambda now, level, text: self.told.append(f"{level} {text}"))
         return world, [world.exchanger(f"d{number}.example") for number in range(domains)]
 
     def mail(self, world: World, domains: int, each: int = 1) -> None:

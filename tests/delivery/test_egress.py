@@ -57,7 +57,7 @@ class EgressCase(WorldCase):
         self.watch = Watch()
         world = self.world(config, providers=[self.watch], start=False)
         self.told: list[tuple[str, str]] = []
-        self.patch(world.service.hooks, "log_error", lambda now, level, text: self.told.append((level, text)))
+        self.patch(world.service.hooks, "tell_error", lambda now, level, text: self.told.append((level, text)))
         port = 8085 if kind is HeaderProxy else 1080
         if kind is not None:
             self.proxy = kind(world.network, PROXY, port, SEEN, SEEN6, **options)

@@ -46,7 +46,7 @@ class PlumbingCase(WorldCase):
         self.failures = Failures()
         world = self.world(config, providers=[self.failures], start=False)
         self.told: list[tuple[str, str]] = []
-        self.patch(world.service.hooks, "log_error", lambda now, level, text: self.told.append((level, text)))
+        self.patch(world.service.hooks, "tell_error", lambda now, level, text: self.told.append((level, text)))
         world.network.unplumb(*lacks)
         if start:
             world.start()

@@ -189,7 +189,7 @@ class ByHostTests(RollupCase):
             self.shared(world)
             world.resolver.mx[ALL] = said
             told: list[str] = []
-            self.patch(world.service.hooks, "log_error", lambda now, level, text, told=told: told.append(text))
+            self.patch(world.service.hooks, "tell_error", lambda now, level, text, told=told: told.append(text))
             self.mail(world, ONE)
             self.mail(world, TWO)
             world.advance(5)

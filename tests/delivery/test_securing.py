@@ -422,7 +422,7 @@ class MaterialTests(TLSCase):
         told: list[str] = []
         world = self.tls_world(tls="ifavailable")
         mx = self.mx(world)
-        self.patch(world.service.hooks, "log_error", lambda now, level, text: told.append(text))
+        self.patch(world.service.hooks, "tell_error", lambda now, level, text: told.append(text))
 
         def impossible(*wanted: object) -> None:
             raise ValueError("no such file")

@@ -125,12 +125,12 @@ class LoggerTests(SynchronousTestCase):
         """
         Every logger hears of errors and of the end, also behind one that is broken.
         """
-        self.hooks.log_error(1.0, "warning", "to nobody")
+        self.hooks.tell_error(1.0, "warning", "to nobody")
         self.hooks.close_loggers()
         others: list[tuple[Any, ...]] = []
         self.hooks.register_logger(Logger(self.told, broken=True))
         self.hooks.register_logger(Logger(others))
-        self.hooks.log_error(2.0, "critical", "no space left")
+        self.hooks.tell_error(2.0, "critical", "no space left")
         self.hooks.close_loggers()
         self.assertEqual(self.told, [("error", 2.0, "critical", "no space left"), ("close",)])
         self.assertEqual(others, self.told)
@@ -153,7 +153,7 @@ class LoggerTests(SynchronousTestCase):
         error = self.assertRaises(StartupError, self.hooks.register_logger, half)
         self.assertIn(repr(half), str(error))
         self.assertIn("log_reception", str(error))
-        self.hooks.log_error(1.0, "error", "text")
+        self.hooks.tell_error(1.0, "error", "text")
         self.assertEqual(half.told, [])
         self.assertFalse(any(self.hooks.points))
 
@@ -163,6 +163,6 @@ class LoggerTests(SynchronousTestCase):
         """
         self.hooks.freeze()
         self.assertRaises(StartupError, self.hooks.register_logger, Logger(self.told))
-        self.hooks.log_error(1.0, "error", "text")
+        self.hooks.tell_error(1.0, "error", "text")
         self.hooks.close_loggers()
         self.assertEqual(self.told, [])

@@ -1,10 +1,10 @@
 """
-Tests of :mod:`momentum_tx.dsn.status`.
+Tests of :mod:`momentum_tx.policy.status`.
 """
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from momentum_tx.dsn.status import in_plain_words, is_our_own, status_of
+from momentum_tx.policy.status import in_plain_words, is_our_own, status_of
 
 
 class StatusTests(SynchronousTestCase):
