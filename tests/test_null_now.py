@@ -38,6 +38,7 @@ LATER = 7.0
     contracts.ILogPermanentFailureV1,
     contracts.ILogReceptionV1,
     contracts.ILogRejection,
+    contracts.ILogError,
     contracts.IMessageHeld,
     contracts.IPostInitiateConnectionSmtp,
     contracts.ICheckOutboundConnThrottle,
@@ -77,6 +78,9 @@ class Listener:
         self, now: float | None, ac: object, ctx: dict[str, str], phase: int, format: str, args: tuple[object, ...]
     ) -> None:
         self.heard.append(("log_rejection", now))
+
+    def log_error(self, now: float | None, level: str, text: str) -> None:
+        self.heard.append(("log_error", now))
 
     def message_held(self, msg: Any, dr: Any, now: float | None, note: bytes) -> None:
         self.heard.append(("message_held", now))
@@ -128,6 +132,7 @@ class HookPointTests(MainLogBase):
         hooks.log_permanent_failure_v1.notify(lambda hook: hook.log_permanent_failure_v1(message, dr, now, None))
         hooks.log_reception_v1.notify(lambda hook: hook.log_reception_v1(reception, message, now, None))
         hooks.message_held.notify(lambda hook: hook.message_held(message, dr, now, b"451 lost"))
+        hooks.log_error.notify(lambda hook: hook.log_error(now, "error", "what"))
         hooks.log_rejection.notify(lambda hook: hook.log_rejection(now, None, {}, 4, "%d %s", (550, "no")))
         hooks.post_initiate_connection_smtp.notify(lambda hook: hook.post_initiate_connection_smtp(dr, 0, now, -512))
         later = hooks.check_outbound_conn_throttle.fold(
@@ -152,6 +157,7 @@ class HookPointTests(MainLogBase):
         timed = {
             name
             for point in self.hooks.points
+            if point.interface.__module__ == contracts.__name__
             for name, _ in methods(point.interface)
             if isinstance(point, (Notice, Fold))
         }

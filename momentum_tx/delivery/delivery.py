@@ -37,6 +37,8 @@ from .tls_telling import tell_unfetched
 if TYPE_CHECKING:
     from .facilities import Facilities
 
+#: What is said of mail that a hook does not want queued.
+NOT_QUEUED: Final = b"450 4.7.1 [internal] held by hook ec_message_enqueue"
 #: Seconds between two clearings of records nobody needs.
 EXPIRE_INTERVAL: Final = 60.0
 #: Seconds that sessions have to notice that they were dropped.
@@ -55,6 +57,7 @@ class Delivery:
     def __init__(self, facilities: Facilities) -> None:
         self.facilities = f = facilities
         self.records = Records(self._weight)
+        f.find_domain = self.records.find
         self.choice = BindingChoice(f)
         self.router = Router(f, self.records, self._poke)
         self.settlement = Settlement(f, self._poke)
@@ -190,7 +193,21 @@ class Delivery:
                 continue
             if message.next_attempt > now:
                 self.settlement.bring_nearer(message, now)
+            hook = self.facilities.hooks.ec_message_enqueue
+            if hook and self._forbidden(message, now):
+                continue
             self._place(message, now)
+
+    def _forbidden(self, message: Message, now: float) -> bool:
+        """
+        Whether ``ec_message_enqueue`` does not want *message* queued; it is held then.
+        """
+        hook = self.facilities.hooks.ec_message_enqueue
+        if not hook.vetoed(lambda provider: provider.ec_message_enqueue(message, now)):
+            return False
+        message.code = NOT_QUEUED
+        self.held.hold(message, now)
+        return True
 
     def _locate(self, message: Message) -> None:
         """

@@ -99,6 +99,11 @@ class Exchangers:
         The routes of *domain*, none where they add nothing to DNS.
         """
         routes = self._f.config.domain(domain).routes
+        hook = self._f.hooks.config_fetch_domain_routes
+        if hook:
+            written = routes
+            answer = hook.override(lambda provider: provider.config_fetch_domain_routes(domain, written))
+            routes = routes if answer is None else answer
         # This is how one domain is left out of routes for all.
         return routes if any(route != OWN_EXCHANGERS for route in routes) else ()
 

@@ -35,7 +35,7 @@ from .tls_requirements import TLSRequirements
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from ..queues.domain import HostRecord
+    from ..queues.domain import DomainRecord, HostRecord
 from ..queues.message import Message
 
 
@@ -67,6 +67,7 @@ class Facilities:
     :ivar sts: knows MTA-STS policies; ``None`` where there are none.
     :ivar tls_told: hears what came of TLS in each session; ``None`` if nobody does.
     :ivar notifier: tells senders what becomes of their mail; ``None`` if nobody does.
+    :ivar find_domain: the record of a domain, if there is one.
     :ivar late: hears of mail that failed for now and is tried again; ``None`` if nobody does.
     :ivar dane: looks up TLSA records.
     :ivar tls_policies: says what both mean for a connection.
@@ -95,6 +96,7 @@ class Facilities:
     sts: STSPolicies | None = None
     tls_told: Callable[[TLSOutcome], object] | None = None
     notifier: INotifier | None = None
+    find_domain: Callable[[str], DomainRecord | None] = lambda name: None
     late: Callable[[Message, float], object] | None = None
     dane: DANE = field(init=False)
     descriptors: Descriptors = field(init=False)
@@ -133,6 +135,18 @@ class Facilities:
         """
         config = self.config
         return config.written("blackhole") and config.path(slot, domain).blackhole is not False
+
+    def host_failure_retry(self, domain: str) -> float:
+        """
+        Seconds that an address is left alone which has failed for *domain*.
+        """
+        seconds = self.config.domain(domain).host_failure_retry
+        hook = self.hooks.config_get_domain_host_failure_retry
+        if hook:
+            answer = hook.override(lambda provider: provider.config_get_domain_host_failure_retry(domain, seconds))
+            if answer is not None and answer >= 0:
+                return float(answer)
+        return seconds
 
     def skips(self, host: str, address: str) -> bool:
         """

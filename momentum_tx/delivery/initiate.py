@@ -269,7 +269,7 @@ class _Attempt:
 
     def _choose(self, dr: DomainRecord, now: float) -> ConnFlag:
         f, slot = self._facilities, self.handle.binding_slot
-        retry = f.config.domain(dr.domain).host_failure_retry
+        retry = f.host_failure_retry(dr.domain)
         records = self._records
         g = f.config.global_settings
         found, refusal = eligible(

@@ -168,6 +168,8 @@ class MailConnections:
                 self.perform(dr, slot, error.flags, now, before or NO_CONNECTION)
             else:
                 word, fd = NO_ERROR, max(handle.connection.fileno(), 0)
+                if f.hooks.inc_outbound_conn_throttle:
+                    f.hooks.inc_outbound_conn_throttle.tell(slot, dr)
         hook = f.hooks.post_initiate_connection_smtp
         if hook:
             hook.notify(lambda provider: provider.post_initiate_connection_smtp(dr, slot, now, fd))

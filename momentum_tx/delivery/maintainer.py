@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -18,6 +19,7 @@ from ..policy.consequence import BLACKHOLED
 from ..policy.goal import default_connection_goal
 from ..queues.domain import DomainRecord, MXType
 from ..timers import Alarm
+from . import asking
 from .throttles import PLENTY
 
 if TYPE_CHECKING:
@@ -98,6 +100,8 @@ class Maintainer:
         self._poked: OrderedDict[DomainRecord, set[int] | None] = OrderedDict()
         self._scheduled = False
         self._stopped = False
+        #: Connections that were begun, for whoever wants to know how many in a pass.
+        self._begun = 0
 
     def stop(self) -> None:
         """
@@ -186,6 +190,10 @@ class Maintainer:
         """
         if self._stopped:
             return
+        hooks = self._f.hooks
+        if hooks.pre_mail_queue_maintain_domain:
+            hooks.pre_mail_queue_maintain_domain.tell(dr, now)
+        begun = self._begun
         queue, care, seconds = dr.mail_queue, self._care(dr), self._f.clock.seconds()
         if slots is None or seconds >= care.whole_at:
             slots = None
@@ -194,16 +202,30 @@ class Maintainer:
         else:
             slots |= care.left
         care.left = set()
-        if queue.sweep(now, SWEEP_PER_PASS, slots) == SWEEP_PER_PASS:
+        due_from = None
+        if hooks.mailq_insert_active:
+            due_from = partial(asking.due_from, hooks, dr, now=now)
+        if queue.sweep(now, SWEEP_PER_PASS, slots, due_from) == SWEEP_PER_PASS:
             self.poke(dr)
         self._dismiss_idle(dr, care, slots)
         if dr.rollup is not None and (dr.unmoved or queue.active_size()):
             self.move(dr)
         if queue.active_size() and not self._settlement.busy(dr):
-            self._connect(dr, now, slots)
+            self._work_on(dr, now, slots)
         self._limits.answered(dr)
         self._sessions.siblings.looked_after(dr, slots)
         self._set_delayed_queue_event(dr, now)
+        if hooks.post_mail_queue_maintain_domain:
+            hooks.post_mail_queue_maintain_domain.tell(dr, now, self._begun - begun)
+
+    def _work_on(self, dr: DomainRecord, now: float, slots: set[int] | None) -> None:
+        hook = self._f.hooks.mail_queue_maintain_domain
+        if hook:
+            begun = hook.override(lambda provider: provider.mail_queue_maintain_domain(dr, now))
+            if begun is not None:
+                self._begun += max(begun, 0)
+                return
+        self._connect(dr, now, slots)
 
     def _dismiss_idle(self, dr: DomainRecord, care: _Care, slots: set[int] | None) -> None:
         """
@@ -292,6 +314,11 @@ class Maintainer:
             missing = min(missing, room - opening)
         if missing > 0:
             missing = self._limits.to_try(dr, slot, missing)
+        hook = self._f.hooks.mail_queue_maintain
+        if missing > 0 and hook:
+            goal, reserve = missing, self._f.config.global_settings.server_reserve_outbound_connections
+            if hook.override(lambda provider: provider.mail_queue_maintain(dr, slot, now, goal, reserve) or None):
+                return True
         care = self._care(dr)
         while missing > 0:
             care.turn += 1
@@ -299,6 +326,7 @@ class Maintainer:
             if self._connections.initiate_connection_smtp(dr, slot, now):
                 # After a refusal no more in this pass: one REQUEUE1 moves one message.
                 break
+            self._begun += 1
             missing -= 1
         return not self._settlement.busy(dr)
 
@@ -345,4 +373,6 @@ class Maintainer:
                 held = until - seconds
                 if held > 0:
                     wait = min(wait, held)
+        if self._f.hooks.set_delayed_queue_event:
+            wait = asking.next_look(self._f.hooks, dr, now, wait)
         care.alarm.arm(wait)

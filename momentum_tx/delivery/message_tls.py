@@ -168,7 +168,7 @@ class MessageTLS:
         f = self._f
         (self._unfit if found.final else self._troubled).add((connection.address, 0))
         out, now = f.tls_policies.left_out(dr, slot), f.wall()
-        retry = f.config.domain(dr.domain).host_failure_retry
+        retry = f.host_failure_retry(dr.domain)
         port = f.config.path(slot, dr.domain).port
         final = found.final
         for mx in dr.mxlist:

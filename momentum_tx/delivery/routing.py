@@ -18,6 +18,7 @@ from ..policy.consequence import LOOKUP_DEFERRED
 from ..policy.lookup_failures import DNSHealth, LookupFailures
 from ..queues.domain import DomainRecord, MXType
 from ..smtp.addresses import canonical_domain, split_address
+from . import asking
 from .exchangers import Exchangers, Found
 from .rollups import RollupChoice
 
@@ -57,6 +58,11 @@ class Router:
         gateway's options apply, no longer the domain's (Momentum, ``gateway``).
         """
         domain = canonical_domain(split_address(message.recipient)[1])
+        hooks = self._f.hooks
+        if hooks.config_get_message_routing_domain:
+            other = asking.routing_domain(hooks, message, domain)
+            if other is not None:
+                return other, True
         gateway = self._f.config.path(max(message.binding_slot, 0), domain).gateway
         return (gateway.lower(), True) if gateway else (domain, False)
 

@@ -17,6 +17,7 @@ from ..policy.session_notes import UNSPEAKABLE
 from ..smtp import events as ev
 from ..smtp.overlap import OverlappingMachine
 from ..stages import Stage
+from . import asking
 from .arguments import ArgumentsFailed, mail_arguments, recipient_arguments
 from .opening import Opening
 from .quota import Quota
@@ -169,7 +170,9 @@ class Sending(Opening):
             return
         if sessions.limits.message_room(self.dr, self._slot, self.handle.host) <= 0:
             return
-        taken = sessions.next_active(self.dr, self._slot)
+        if self._f.hooks.body_modify:
+            body = asking.content_of(self._f.hooks, message, body)
+        taken = sessions.next_active(self.dr, self._slot, self.handle)
         if taken is not message:
             if taken is not None:
                 sessions.settlement.reinsert(taken)

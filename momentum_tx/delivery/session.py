@@ -33,6 +33,7 @@ from ..policy.session_notes import (
 from ..policy.tls import TLSParameters
 from ..smtp import events as ev
 from ..stages import Stage
+from . import asking
 from .arguments import ArgumentsFailed, xclient_arguments
 from .bulk import BULK_SLICE
 from .initiate_smtp import FailedSession
@@ -279,6 +280,7 @@ class Session(Sending):
             or not self._f.spool.writable()
             or self._sessions.limits.claimed(self.handle)
             or self._f.tls_policies.outdated(self.dr, now - connection.start)
+            or (self._f.hooks.smtp_should_session_shutdown and self._asked_to_leave())
         ):
             return False
         if not pending:
@@ -287,6 +289,13 @@ class Session(Sending):
         hooks = self._f.hooks
         asked = hooks.smtp_client_state or hooks.smtp_client_mailfrom_args or hooks.smtp_client_rcptto_args
         return not (self._introduction.needed or asked or self._machine.extensions.most_domains)
+
+    def _asked_to_leave(self) -> bool:
+        hook = self._f.hooks.smtp_should_session_shutdown
+        # Before its first transaction nobody is asked.
+        return self._connection.recipients > 0 and hook.vetoed(
+            lambda provider: provider.smtp_should_session_shutdown(self)
+        )
 
     def _take(self, now: float) -> bool:
         """
@@ -305,7 +314,7 @@ class Session(Sending):
             limits.wait_for_messages(self.dr, self._slot)
             return False
         for _ in range(BULK_SLICE):
-            message = self._sessions.next_active(self.dr, self._slot)
+            message = self._sessions.next_active(self.dr, self._slot, self.handle)
             if message is None:
                 return False
             if not settlement.expired_unattempted(message, now):
@@ -355,6 +364,8 @@ class Session(Sending):
 
         :param at_once: whether nothing can have happened since it was taken.
         """
+        if self._f.hooks.body_modify:
+            body = asking.content_of(self._f.hooks, transaction.messages[0], body)
         try:
             self._say(transaction, body, at_once)
         except Exception:

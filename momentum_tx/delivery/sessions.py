@@ -18,6 +18,7 @@ from ..queues.message import Message
 from ..queues.places import Places
 from ..settings import PathSettings
 from ..smtp.international import same_mailbox
+from . import asking
 from .carriage import Carriage
 from .dialogues import keep_session
 from .initiate_smtp import FailedSession
@@ -191,7 +192,7 @@ class Sessions:
         else:
             self.records.address_failed(peer, slot, now)
         if self._wants_connection(dr, slot):
-            retry = self.facilities.config.domain(dr.domain).host_failure_retry
+            retry = self.facilities.host_failure_retry(dr.domain)
             if self.records.down(peer, slot, now, retry, dr.domain):
                 self.connections.attempt(dr, slot, now, failed)
             else:
@@ -247,13 +248,19 @@ class Sessions:
         if isinstance(session, Session) and session.ready:
             self.records.address_failed(handle.connection.peer, handle.binding_slot, self.facilities.wall())
 
-    def next_active(self, dr: DomainRecord, slot: int) -> Message | None:
+    def next_active(self, dr: DomainRecord, slot: int, handle: ConnectionHandle | None = None) -> Message | None:
         """
         The message a session shall take next; it is in no queue afterwards.
+
+        :param handle: its connection.
         """
         if self.settlement.busy(dr) or self.facilities.suspension.holds(slot, dr.domain):
             return None
-        message = dr.mail_queue.next_active(slot)
+        hooks = self.facilities.hooks
+        if hooks.mailq_get_next_active:
+            message = asking.chosen(hooks, dr, slot, handle) or dr.mail_queue.next_active(slot)
+        else:
+            message = dr.mail_queue.next_active(slot)
         while message is not None and dr.rolled and self.facilities.tls_policies.stray(message, dr):
             if not self.settlement.send_home(message):
                 break

@@ -20,6 +20,7 @@ from ..queues.domain import Connection, DomainRecord
 from ..queues.message import HELD, Message, Reception
 from ..settings import DEFAULT_SLOT, PathSettings
 from ..stages import Stage
+from . import asking
 from .bulk import Bulk, Settle, Source, active_of, all_of
 from .transcoder import Transcoder
 
@@ -86,6 +87,8 @@ class Settlement:
         hook = f.hooks.log_delivery_v1
         if hook:
             hook.tell(message, dr, now, note)
+        if f.hooks.msg_dispose:
+            f.hooks.msg_dispose.tell(message, True)
 
     def transient(
         self,
@@ -155,6 +158,11 @@ class Settlement:
             self.permanent(message, BLACKHOLED, stage, now)
             return
         schedule = self._schedule(message, dr)
+        hooks = self._f.hooks
+        if hooks.pre_mailq_message_requeue:
+            hooks.pre_mailq_message_requeue.tell(message, now)
+        if hooks.get_msg_expiration_params:
+            schedule = asking.schedule_of(hooks, message, schedule)
         draw = self._f.rng.random() if schedule.retry_jitter else 0.0
         reception = message.reception
         following = schedule.next_attempt(
@@ -173,6 +181,8 @@ class Settlement:
         if isinstance(following, End):
             self.permanent(message, following.value, stage, now)
             return
+        if hooks.ec_message_set_next_attempt:
+            following = asking.next_attempt(hooks, message, now, following)
         message.next_attempt = following
         config = self._f.config
         if config.written("rebind_on_retry") and config.path(message.binding_slot, dr.domain).rebind_on_retry:
@@ -230,6 +240,9 @@ class Settlement:
     def _give_up(self, message: Message, note: bytes, scope: Scope) -> None:
         self._f.spool.failed(message, note, self._ending(message, Verdict.PERMANENT, scope))
         message.reception.done(message)
+        hook = self._f.hooks.msg_dispose
+        if hook:
+            hook.tell(message, False)
 
     def keep(self, message: Message, now: float) -> None:
         """

@@ -211,7 +211,7 @@ class Siblings:
         if f.tls_policies.left_out(dr, slot)(host.name, address):
             return False
         now = f.wall()
-        retry = f.config.domain(dr.domain).host_failure_retry
+        retry = f.host_failure_retry(dr.domain)
         if self._records.down(peer, slot, now, retry, dr.domain):
             return False
         better = [mx for mx in dr.mxlist if mx.preference < min(preferences)]

@@ -103,7 +103,22 @@ class Suspension:
         until = self._curfew(settings.curfew, now) if settings.curfew else 0.0
         if self._held and (left := self.held(slot, domain)):
             until = max(until, now + left)
+        hook = self._f.hooks.check_outbound_mess_throttle
+        if hook:
+            until = max(until, self._asked(slot, domain, now))
         return until
+
+    def _asked(self, slot: int, domain: str, now: float) -> float:
+        """
+        Wall time before which ``check_outbound_mess_throttle`` wants nothing sent; 0 if it has passed.
+        """
+        dr = self._f.find_domain(domain)
+        if dr is None:
+            return 0.0
+        later = self._f.hooks.check_outbound_mess_throttle.fold(
+            0.0, lambda provider, so_far: provider.check_outbound_mess_throttle(slot, dr, now, so_far)
+        )
+        return later if later > now else 0.0
 
     def holds(self, slot: int, domain: str) -> bool:
         """
@@ -112,7 +127,7 @@ class Suspension:
         """
         f = self._f
         settings = f.config.path(slot, domain)
-        if self._held or settings.curfew:
+        if self._held or settings.curfew or f.hooks.check_outbound_mess_throttle:
             return self.until(slot, domain, f.wall()) > 0.0
         return self._barred(settings, slot, domain)
 

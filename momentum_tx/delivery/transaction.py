@@ -317,9 +317,19 @@ class Transaction:
             throttle.keep(count)
         self._dr.attempts += count
         self._connection.recipients += count
-        hook = self._f.hooks.log_attempt_v1
+        hooks = self._f.hooks
+        hook = hooks.log_attempt_v1
+        if hooks.inc_outbound_mess_throttle and not self.bare:
+            self._tell_attempts()
+            for message in self.messages:
+                hooks.inc_outbound_mess_throttle.tell(message.binding_slot, self._dr)
+            return
         if not hook or self.bare:
             return
+        self._tell_attempts()
+
+    def _tell_attempts(self) -> None:
+        hook = self._f.hooks.log_attempt_v1
         now, dr = self._f.wall(), self._dr
         host = f"{self._connection.host_name} [{self._connection.address}]".encode()
         for message in self.messages:

@@ -12,9 +12,10 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from ..errors import StartupError
-from ..interfaces import bounce_hooks, queue_hooks
+from ..interfaces import bounce_hooks, queue_hooks, session_hooks
 from ..interfaces import hooks as contracts
 from ..policy.credentials import Credentials
+from ..policy.retry import Expiration
 from ..policy.tls import TLSParameters
 from ..settings import DKIMSignature
 from ..stages import Stage
@@ -76,8 +77,49 @@ class OutboundHooks:
         self.smtp_client_state = Exchange[c.ISmtpClientState](c.ISmtpClientState, turn)
         self.smtp_tls_reporting = Notice[c.ISmtpTlsReporting](c.ISmtpTlsReporting, turn)
         self.dkim_sign = Inquiry[c.IDkimSign, Sequence[DKIMSignature]](c.IDkimSign, turn, list, tuple)
-        q = queue_hooks
+        q, s = queue_hooks, session_hooks
         self.message_state = Notice[q.IMessageState](q.IMessageState, turn)
+        self.pre_mail_queue_maintain_domain = Notice[q.IPreMailQueueMaintainDomain](q.IPreMailQueueMaintainDomain, turn)
+        self.post_mail_queue_maintain_domain = Notice[q.IPostMailQueueMaintainDomain](
+            q.IPostMailQueueMaintainDomain, turn
+        )
+        self.mail_queue_maintain_domain = Override[q.IMailQueueMaintainDomain, int](
+            q.IMailQueueMaintainDomain, turn, int
+        )
+        self.mail_queue_maintain = Override[q.IMailQueueMaintain, bool](q.IMailQueueMaintain, turn, bool)
+        self.mailq_insert_active = Override[q.IMailqInsertActive, float](q.IMailqInsertActive, turn, float)
+        self.mailq_get_next_active = Override[q.IMailqGetNextActive, object](q.IMailqGetNextActive, turn, object)
+        self.pre_mailq_message_requeue = Notice[q.IPreMailqMessageRequeue](q.IPreMailqMessageRequeue, turn)
+        self.set_delayed_queue_event = Override[q.ISetDelayedQueueEvent, float](q.ISetDelayedQueueEvent, turn, float)
+        self.ec_message_enqueue = Veto[q.IEcMessageEnqueue](q.IEcMessageEnqueue, turn)
+        self.ec_message_set_next_attempt = Override[q.IEcMessageSetNextAttempt, float](
+            q.IEcMessageSetNextAttempt, turn, float
+        )
+        self.get_msg_expiration_params = Fold[q.IGetMsgExpirationParams, Expiration](
+            q.IGetMsgExpirationParams, turn, Expiration
+        )
+        self.config_get_message_routing_domain = Override[q.IConfigGetMessageRoutingDomain, str](
+            q.IConfigGetMessageRoutingDomain, turn, str
+        )
+        self.config_fetch_domain_routes = Override[q.IConfigFetchDomainRoutes, tuple[Any, ...]](
+            q.IConfigFetchDomainRoutes, turn, tuple
+        )
+        self.post_validate_set_binding = Notice[q.IPostValidateSetBinding](q.IPostValidateSetBinding, turn)
+        self.swap_out_multi = Notice[q.ISwapOutMulti](q.ISwapOutMulti, turn)
+        self.final_validation2 = Override[q.IFinalValidation2, tuple[Any, ...]](q.IFinalValidation2, turn, tuple)
+        self.final_validation = Fold[q.IFinalValidation, bytes](q.IFinalValidation, turn, bytes)
+        self.post_final_validation = Notice[q.IPostFinalValidation](q.IPostFinalValidation, turn)
+        self.body_modify = Fold[q.IBodyModify, bytes](q.IBodyModify, turn, bytes)
+        self.msg_dispose = Notice[q.IMsgDispose](q.IMsgDispose, turn)
+        self.inc_outbound_conn_throttle = Notice[s.IIncOutboundConnThrottle](s.IIncOutboundConnThrottle, turn)
+        self.check_outbound_mess_throttle = Fold[s.ICheckOutboundMessThrottle, float](
+            s.ICheckOutboundMessThrottle, turn, float, int
+        )
+        self.inc_outbound_mess_throttle = Notice[s.IIncOutboundMessThrottle](s.IIncOutboundMessThrottle, turn)
+        self.smtp_should_session_shutdown = Veto[s.ISmtpShouldSessionShutdown](s.ISmtpShouldSessionShutdown, turn)
+        self.config_get_domain_host_failure_retry = Override[s.IConfigGetDomainHostFailureRetry, float](
+            s.IConfigGetDomainHostFailureRetry, turn, float, int
+        )
         b = bounce_hooks
         self.generate_bounces = Override[b.IGenerateBounces, bool](b.IGenerateBounces, turn, bool)
         self.generate_rfc3464_message = Override[b.IGenerateRfc3464Message, bytes](

@@ -287,11 +287,11 @@ class Override(_Question[P], Generic[P, V]):
     Instead of the default?  The first answer that is not ``None`` decides.
     """
 
-    __slots__ = ("_kind",)
+    __slots__ = ("_kinds",)
 
-    def __init__(self, interface: InterfaceClass, turn: Turn, kind: type[V]) -> None:
+    def __init__(self, interface: InterfaceClass, turn: Turn, *kinds: type[V]) -> None:
         super().__init__(interface, turn)
-        self._kind = kind
+        self._kinds = kinds
 
     def override(self, ask: Callable[[P], V | None]) -> V | None:
         """
@@ -305,7 +305,7 @@ class Override(_Question[P], Generic[P, V]):
                 return None
             if answer is None:
                 continue
-            if not isinstance(answer, self._kind):
+            if not isinstance(answer, self._kinds):
                 self._report_answer(provider, answer)
                 return None
             return answer

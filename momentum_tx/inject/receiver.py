@@ -24,6 +24,7 @@ from ..smtp.addresses import canonical_domain, split_address
 from ..wall import WallClock
 from . import recipients
 from .signing import Signer
+from .validation import validated
 from .wishes import FIELDS, check, obey, shown, terms_of
 
 
@@ -102,6 +103,12 @@ class Receiver:
             return fail(Failure())
         if admitted is not None:
             admitted(reception)
+        hooks = self._hooks
+        if hooks.final_validation2 or hooks.final_validation or hooks.post_final_validation:
+            try:
+                content = validated(hooks, reception, content)
+            except MessageRefused:
+                return fail(Failure())
         signer = self.signer
         if signer is None:
             return self._keep(content, reception)
@@ -169,6 +176,11 @@ class Receiver:
             message.binding_slot = self._bound(message, group) if group else slot
             if message.binding_slot == DEFAULT_SLOT and settings.default_binding == "none":
                 raise MessageRefused(451, "4.3.5 There is no binding for this message, try again later")
+        hook = self._hooks.post_validate_set_binding
+        if hook:
+            for each in reception.messages:
+                if each is not None and each.binding_slot != DEFAULT_SLOT:
+                    hook.tell(each)
         if config.written("blackhole") and recipients.blackholed(config, reception.messages):
             raise MessageRefused(*recipients.BLACKHOLED)
         return reception, content
@@ -215,6 +227,8 @@ class Receiver:
             now = reception.creation_time
             for message in messages:
                 hook.tell(reception, message, now, None)
+        if self._hooks.swap_out_multi:
+            self._hooks.swap_out_multi.tell(reception, messages)
         try:
             self._enqueue(messages)
         except Exception:

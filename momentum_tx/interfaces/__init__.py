@@ -10,7 +10,8 @@ Every contract of the package, and nothing that fulfils one.
 * :mod:`~momentum_tx.interfaces.hooks`: the hook contracts, under Momentum's
   names; those about reports on mail in
   :mod:`~momentum_tx.interfaces.bounce_hooks`, those about queues in
-  :mod:`~momentum_tx.interfaces.queue_hooks`.
+  :mod:`~momentum_tx.interfaces.queue_hooks`, those about sessions in
+  :mod:`~momentum_tx.interfaces.session_hooks`.
 
 Start with ``hooks`` to write policy, with ``seams`` to understand the tests.
 Importing any of them loads no Twisted.

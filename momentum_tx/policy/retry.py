@@ -32,6 +32,26 @@ class End(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Expiration:
+    """
+    How long and how often one message is tried (hook ``get_msg_expiration_params``).
+
+    :ivar message_expiration: longest life, seconds.
+    :ivar retry_interval: delay after the first failure, seconds.
+    :ivar max_retries: attempts after the first; ``None`` is no limit.
+    :raises ValueError: one of them is negative, or no number.
+    """
+
+    message_expiration: float
+    retry_interval: float
+    max_retries: int | None
+
+    def __post_init__(self) -> None:
+        if not (self.message_expiration >= 0 and self.retry_interval > 0 and (self.max_retries or 0) >= 0):
+            raise ValueError(f"{self}: a message cannot be tried so")
+
+
+@dataclass(frozen=True, slots=True)
 class RetrySchedule:
     """
     :ivar retry_interval: seconds after the first failure; doubles with each.

@@ -140,13 +140,21 @@ class MailQueue:
         delayed = self._delayed.first()
         return self._delayed if delayed and delayed.next_attempt <= unreached.next_attempt else self._unreached
 
-    def sweep(self, now: float, limit: int, slots: set[int] | None = None) -> int:
+    def sweep(
+        self,
+        now: float,
+        limit: int,
+        slots: set[int] | None = None,
+        due_from: Callable[[Message], float] | None = None,
+    ) -> int:
         """
         Move delayed messages that are due to the active queues.
 
         :param limit: the most to move at once.
         :param slots: takes the slots they are moved to.
-        :returns: how many were moved.
+        :param due_from: says of a message from which wall time on it may be moved; until then it
+            stays.
+        :returns: how many were looked at.
         """
         moved = self._sweep_flushed(now, limit, slots)
         while moved < limit:
@@ -155,10 +163,14 @@ class MailQueue:
             if message is None or message.next_attempt > now:
                 break
             heap.pop()
+            moved += 1
+            if due_from is not None and (when := due_from(message)) > now:
+                message.next_attempt = when
+                self.insert_delayed(message)
+                continue
             self.insert_active(message)
             if slots is not None:
                 slots.add(message.binding_slot)
-            moved += 1
         return moved
 
     def _sweep_flushed(self, now: float, limit: int, slots: set[int] | None) -> int:
