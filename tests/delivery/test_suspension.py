@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx import OutboundHooks
 from momentum_tx.config.load import parse
 from momentum_tx.delivery.suspension import MOST_CURFEWS, Suspension
 from momentum_tx.policy.retry import End
@@ -37,6 +38,7 @@ class SuspensionTests(SynchronousTestCase):
             config=parse(text),
             plumbing=SimpleNamespace(absent=self.unplumbed.__contains__),
             egress=SimpleNamespace(unusable=lambda slot, domain: ""),
+            hooks=OutboundHooks(),
         )
         return Suspension(cast(Any, facilities)), facilities
 

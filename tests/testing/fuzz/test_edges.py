@@ -187,7 +187,7 @@ class BindingTests(StoryCase):
         A message is given to a session of another binding.
         """
 
-        def any_active(sessions: Any, dr: Any, slot: int) -> Any:
+        def any_active(sessions: Any, dr: Any, slot: int, handle: Any = None) -> Any:
             return next((dr.mail_queue.next_active(other) for other in reversed(dr.mail_queue.active_slots())), None)
 
         plan = small_plan(

@@ -53,8 +53,8 @@ class EveryStepTests(StoryCase):
         """
         take = Sessions.next_active
 
-        def generous(sessions: Any, dr: Any, slot: int) -> Message | None:
-            message = take(sessions, dr, slot)
+        def generous(sessions: Any, dr: Any, slot: int, handle: Any = None) -> Message | None:
+            message = take(sessions, dr, slot, handle)
             if message is not None:
                 dr.mail_queue.insert_active(message)
             return message
