@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .classification import Classification
 from .errors import StartupError
+from .logs.acctlog import AcctLog
 from .logs.audit import OutboundAudit
 from .logs.bouncelog import BounceLog
 from .logs.exim_style import EximStyleLog
@@ -86,6 +87,8 @@ class Loggers:
         self.classification = Classification(config, wall)
         self.classification.hook = hooks.smtp_error_classify
         self._binding_fields = BindingFields(binding_name, lambda slot: current().bindings[slot].group)
+        #: What an operator must know; ``None`` if that is off.
+        self.paniclog: PanicLog | None = None
         #: All that write records, in the order of registration.
         self._records: list[GatheredLog] = []
         self.mainlog = MainLog(
@@ -96,6 +99,7 @@ class Loggers:
         makers: dict[str, Callable[[ILogFile], GatheredLog]] = {
             "rejectlog": lambda file: RejectLog(file, wall, self._settings),
             "paniclog": lambda file: PanicLog(file, wall, self._settings),
+            "acctlog": lambda file: AcctLog(file, wall),
             "bouncelog": lambda file: BounceLog(
                 file, wall, self._settings, self._binding_fields, self.classification.code
             ),
@@ -107,6 +111,8 @@ class Loggers:
             if getattr(settings, name):
                 log = make(self._opened(name))
                 self._records.append(log)
+                if isinstance(log, PanicLog):
+                    self.paniclog = log
                 hooks.register_last(log)
         hooks.log_permanent_failure_v1.register_last(self.classification)
         self.audit = OutboundAudit(lambda: current().global_settings, wall)

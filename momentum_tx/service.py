@@ -185,7 +185,7 @@ class OutboundService(Service, Commands):
         #: What may be asked at the control socket, for applications to add to before the start.
         self.control = ControlCommands()
         ServiceCommands(self, reactor.seconds).register(self.control)
-        self._controlling = ControlFactory(self.control, reactor)
+        self._controlling = ControlFactory(self.control, reactor, self.hooks.tell_accounting, clock)
         self._ports: list[IListeningPort] = []
         self._starting: Deferred[int] | None = None
         self._stopped: Deferred[None] | None = None

@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, globalLogPublisher
 from twisted.python import usage
 from twisted.python.failure import Failure
+from twisted.python.threadable import isInIOThread
 from zope.interface import implementer
 
 from .config import load as config_load
@@ -119,6 +120,7 @@ class TwistdService(OutboundService):
     """
 
     config_path: str | None = None
+    _observer: ILogObserver | None = None
     _terminating = False
     #: Times that a signal came since the configuration began to be read.
     _hung_up = 0
@@ -133,8 +135,33 @@ class TwistdService(OutboundService):
         # A collection while the spool is loaded would look at every message found, again and again.
         gc.disable()
         super().startService()
+        self._observer = cast(ILogObserver, self._heard)
+        globalLogPublisher.addObserver(self._observer)
         self._reactor.callWhenRunning(self._listen_to_signals)
         self.when_ready().addCallback(lambda _: _tune_collector())
+
+    def stopService(self) -> Deferred[None]:
+        stopped = super().stopService()
+        stopped.addBoth(self._hear_no_more)
+        return stopped
+
+    def _hear_no_more(self, result: Any) -> Any:
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            globalLogPublisher.removeObserver(observer)
+        return result
+
+    def _heard(self, event: LogEvent) -> None:
+        """
+        What is critical goes to the paniclog as well; workers log, too.
+        """
+        panics = self.logs.paniclog
+        if panics is None or event.get("log_level") is not LogLevel.critical:
+            return
+        if isInIOThread():
+            panics.observe(event)
+        else:
+            self._reactor.callFromThread(panics.observe, event)
 
     def _listen_to_signals(self) -> None:
         def hang_up(number: int, frame: Any) -> None:

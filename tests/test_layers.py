@@ -26,6 +26,7 @@ TESTS: Final = Path(__file__).parent
 FLOORS: Final = {
     "flags": 0,
     "stages": 0,
+    "accounting": 1,
     "envelope": 1,
     "errors": 1,
     "outcomes": 1,
@@ -120,6 +121,7 @@ REACTOR_TAKERS: Final = frozenset(
 #: Modules that have no test module of their own, and why.
 TESTED_ELSEWHERE: Final = {
     "testing/proxies": "met by every story of test_proxied and test_egress",
+    "accounting": "fields only; logs/test_acctlog writes every kind",
     "delivery/facilities": "fields only; the tests of everything in delivery fill it",
     "delivery/handle": "made, held and closed by attempts: test_initiate",
     "delivery/opening": "the first half of a session: test_session",

@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.application.service import IService, ServiceMaker
 from twisted.internet import reactor
+from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -214,6 +215,25 @@ class RunningTests(SynchronousTestCase):
         self.world.advance(1)
         self.assertEqual(len(reopened), 2)
         self.assertEqual(self.interval(service), 77)
+
+    def test_panics(self) -> None:
+        """
+        What is critical in Twisted's log goes to paniclog, from a worker by way of the reactor's thread.
+        """
+        service = self.make()
+        event = {"log_level": LogLevel.critical, "log_format": "all is lost", "log_time": 1700000002.5}
+        self.patch(tap, "isInIOThread", lambda: True)
+        service._heard({**event, "log_level": LogLevel.error})
+        service._heard(event)
+        self.patch(tap, "isInIOThread", lambda: False)
+        handed: list[Any] = []
+        service._reactor.callFromThread = lambda function, *arguments: handed.append((function, arguments))
+        service._heard(event)
+        (panics,) = [file for path, file in self.world.logs.items() if path.endswith("/paniclog")]
+        self.assertEqual(panics.content, b"1700000002: all is lost\n")
+        ((function, arguments),) = handed
+        function(*arguments)
+        self.assertEqual(panics.content, b"1700000002: all is lost\n" * 2)
 
     def interval(self, service: Any) -> float:
         """

@@ -74,6 +74,16 @@ class ControlCommands:
         """
         return {name: command.help for name, command in sorted(self._commands.items())}
 
+    def asked(self, request: bytes) -> tuple[str, bool]:
+        """
+        What *request*, one line, asks for, and whether there is such a command.
+        """
+        try:
+            name, _ = _parsed(request)
+        except Refused:
+            return "", False
+        return name, name in self._commands
+
     def answer(self, request: bytes) -> Deferred[bytes]:
         """
         Carry out what *request*, one line, asks for.

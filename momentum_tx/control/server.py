@@ -4,12 +4,16 @@ The service's end of the control socket: a line is asked, a line is answered.
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.protocols.policies import TimeoutMixin
+
+from ..accounting import AccountingKind, AccountingRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,13 +57,19 @@ class ControlProtocol(LineReceiver, TimeoutMixin):
             self._say(b'{"ok": false, "error": "too many clients are asking at once"}')
             self._end()
             return
+        self._account(AccountingKind.AUTHENTICATION, 1)
         self.setTimeout(PATIENCE)
+
+    def _account(self, kind: AccountingKind, result: int, command: str = "") -> None:
+        self._factory.account(kind, _user(self.transport), result, command)
 
     def lineReceived(self, line: bytes) -> None:
         if not line.strip():
             return
         self.setTimeout(None)
         self.pauseProducing()
+        name, known = self._factory.commands.asked(line)
+        self._account(AccountingKind.AUTHORIZATION, 1 if known else -1, name)
         self._factory.commands.answer(line).addCallback(self._answered)
 
     def _answered(self, answer: bytes) -> None:
@@ -102,19 +112,38 @@ class ControlFactory(Factory):
 
     :param commands: what they may ask.
     :param clock: times them.
+    :param told: hears of who comes, and what they ask for.
+    :param wall: wall time, epoch seconds.
     """
 
     noisy = False
     _log = Logger()
 
-    def __init__(self, commands: ControlCommands, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        commands: ControlCommands,
+        clock: IReactorTime,
+        told: Callable[[AccountingRecord], object] | None = None,
+        wall: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.commands = commands
+        self._told = told
+        self._wall = wall
         self.clock = clock
         self._clients: set[ControlProtocol] = set()
         self._port: IListeningPort | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
         return ControlProtocol(self)
+
+    def account(self, kind: AccountingKind, user: str, result: int, command: str) -> None:
+        """
+        Somebody has come, or asks for something.
+        """
+        if self._told is not None:
+            # Whoever may open the file may do everything.
+            role = "operator" if kind is AccountingKind.AUTHORIZATION else ""
+            self._told(AccountingRecord(kind, self._wall(), "control", "", user, result, command, role))
 
     def arrived(self, client: ControlProtocol) -> bool:
         """
@@ -158,3 +187,15 @@ class ControlFactory(Factory):
             port.stopListening()
         for client in list(self._clients):
             client.abort()
+
+
+def _user(transport: Any) -> str:
+    """
+    Number of the user at the other end, as the system knows it; empty where it does not.
+    """
+    handle = getattr(transport, "getHandle", lambda: None)()
+    if not isinstance(handle, socket.socket) or not hasattr(socket, "SO_PEERCRED"):
+        return ""
+    size = struct.calcsize("3i")
+    _, user, _ = struct.unpack("3i", handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return str(user)

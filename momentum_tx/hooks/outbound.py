@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
+from ..accounting import AccountingRecord
 from ..errors import StartupError
 from ..interfaces import bounce_hooks, queue_hooks, session_hooks
 from ..interfaces import hooks as contracts
@@ -136,6 +137,8 @@ class OutboundHooks:
         self.next_delay_dsn = Override[b.INextDelayDsn, float](b.INextDelayDsn, turn, float)
         self.send_notification = Override[b.ISendNotification, bool](b.ISendNotification, turn, bool)
         self.smtp_error_classify = Override[b.ISmtpErrorClassify, int](b.ISmtpErrorClassify, turn, int)
+        self.aaa_log = Notice[queue_hooks.IAaaLog](queue_hooks.IAaaLog, turn)
+        self.log_spool_import = Notice[queue_hooks.ILogSpoolImport](queue_hooks.ILogSpoolImport, turn)
         self._loggers: list[contracts.ILoggingInfrastructure] = []
 
     @property
@@ -215,6 +218,12 @@ class OutboundHooks:
             if provider.hears(point.name):
                 point.register_last(provider)
         self._loggers.append(logger)
+
+    def tell_accounting(self, record: AccountingRecord) -> None:
+        """
+        Tell everybody who was let in, or may do what (hook ``aaa_log``).
+        """
+        self.aaa_log.notify(lambda provider: provider.aaa_log(record))
 
     def tell_error(self, now: float | None, level: str, text: str) -> None:
         """

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..accounting import AccountingKind, AccountingRecord
 from ..errors import MessageRefused
 from ..hooks.outbound import OutboundHooks
 from ..interfaces.services import IConfiguration, IReceiver, Submission
@@ -60,6 +61,27 @@ class SMTPReception(Protocol):
         self._handling = False
         #: The answer to a message that was refused, or kept, before :meth:`_receive` returned.
         self._answer_due: tuple[int, str] | None = None
+
+    @property
+    def peer_port(self) -> int:
+        """
+        The client's port; 0 for a local socket.
+        """
+        return getattr(self.transport.getPeer(), "port", 0)
+
+    @property
+    def local(self) -> str:
+        """
+        Address that the client has come to; empty for a local socket.
+        """
+        return getattr(self.transport.getHost(), "host", "")
+
+    @property
+    def local_port(self) -> int:
+        """
+        Its port.
+        """
+        return getattr(self.transport.getHost(), "port", 0)
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -360,6 +382,12 @@ class SMTPInjection(Factory):
                 lambda provider: provider.log_rejection(
                     now, reception, context, int(event.phase), "%d %s", (event.code, event.text)
                 )
+            )
+        if self._hooks.aaa_log and event.phase is Phase.RELAYING_DENIED:
+            # One that may come over a local socket may always relay.
+            peer = f"{reception.peer}:{reception.peer_port}"
+            self._hooks.tell_accounting(
+                AccountingRecord(AccountingKind.AUTHORIZATION, self._wall(), "smtp", peer, "", 0, "RCPT TO", "relay")
             )
 
     def stop(self) -> None:

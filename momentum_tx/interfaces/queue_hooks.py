@@ -13,6 +13,7 @@ from zope.interface import Interface
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..accounting import AccountingRecord
     from ..policy.retry import Expiration
     from .records import IConnectionHandle, IDomainRecord, IMessage, IReception
 
@@ -511,4 +512,53 @@ class IMsgDispose(Interface):
         :param msg: The message; one message has one recipient. ``msg.code`` is the last that
             was said of it.
         :param delivered: Whether the peer has it.
+        """
+
+
+class IAaaLog(Interface):
+    """
+    Hook: somebody was let in or not, or may do something or not. Shape: *notice*.
+
+    Source: Momentum, hook ``aaa_log``, whose accounting record is a
+    ``momentum_tx.accounting.AccountingRecord`` here.
+
+    See also: ``log_rejection``; `the logs <../logs.md>`_.
+    """
+
+    def aaa_log(record: AccountingRecord) -> None:
+        """
+        Once for each client that comes to the control socket (authentication: the system has
+        let it open the file), once for each command it asks for (authorisation), and once for
+        each recipient that a client of the SMTP listener may not relay to. Relaying that is
+        allowed is not told: each recipient would be.
+
+        :param record: The event.
+        """
+
+
+class ILogSpoolImport(Interface):
+    """
+    Hook: a message was taken from an export into a spool, or could not be. Shape: *notice*.
+
+    Source: Momentum, hook ``log_spool_import``, whose spool context is the path of the spool
+    here. Momentum tells it in the server; here it is told in ``momentum-tx spool import``, which
+    needs a spool that no service has.
+
+    See also: `spools <../../howto/spool.md>`_; `the logs <../logs.md>`_.
+    """
+
+    def log_spool_import(msg: IMessage | None, original_id: str, now: float, spool: str, result: int) -> None:
+        """
+        In the command, for each message when it is durable, and for each reception that is
+        refused. Providers are those that ``hooks`` of the configuration names; without
+        ``--config`` nobody is told.
+
+        :param msg: Always ``None`` so far: the command makes records of messages and no
+            messages. Momentum passes NULL where nothing was made.
+        :param original_id: Id of the message where it comes from; ids stay. Of a reception that
+            cannot be read, the name of its files.
+        :param now: Wall time, seconds since 1970.
+        :param spool: Path of the spool that it goes to.
+        :param result: 1 it is imported, 2 its sheet makes no sense, 3 it cannot be read, 4 the
+            spool cannot be written.
         """

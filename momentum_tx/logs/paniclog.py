@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.logger import LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from ..interfaces import hooks as contracts
@@ -39,3 +40,21 @@ class PanicLog(GatheredLog):
     def log_error(self, now: float | None, level: str, text: str) -> None:
         if self._settings().log_errors:
             self.append(f"{int(self._wall() if now is None else now)}: {last_field(encode(text))}\n")
+
+    def observe(self, event: LogEvent) -> None:
+        """
+        Write what is critical of Twisted's log: an observer for its publisher, to be called in
+        the reactor's thread.
+        """
+        # What the logs say of log_error themselves was told here already.
+        if event.get("log_level") is not LogLevel.critical or _is_ours(str(event.get("log_namespace", ""))):
+            return
+        text = formatEvent(event)
+        failure = event.get("log_failure")
+        if failure is not None:
+            text = f"{text}: {failure.type.__name__}: {failure.getErrorMessage()}"
+        self.log_error(event.get("log_time"), "critical", text)
+
+
+def _is_ours(namespace: str) -> bool:
+    return namespace.startswith(__name__.rpartition(".")[0] + ".")

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import closing
 from random import Random
 from typing import Any, Final
 
@@ -24,9 +24,10 @@ from ..usage import whole_number
 from . import spool_check, spool_stats
 from .spool_export import Choice, FilesOut, export
 from .spool_files import Look, look, printable
-from .spool_import import FilesIn, Import
+from .spool_import import UNWRITTEN, FilesIn, Import, Result
 from .spool_reading import Progress, Reading, read
 from .spool_repair import Repair, Step
+from .spool_telling import Telling
 from .spool_writing import taken
 
 #: What the command is for, in the list of all.
@@ -242,13 +243,20 @@ def _import(options: argparse.Namespace, tools: Tools) -> int:
     path = spool_path(options.spool, options.config)
     source = FilesIn(options.directory)
     try:
-        with taken(path, make=True) as files:
-            return _import_from(options, tools, path, source, files)
+        if options.spool is not None:
+            # Whose spool it is nobody has said.
+            config = config_load.default()
+        else:
+            config = config_load.load(options.config) if options.config else config_load.default()
+        with closing(Telling(config, tools.wall)) as telling, taken(path, make=True) as files:
+            return _import_from(options, tools, path, source, files, telling)
     finally:
         source.close()
 
 
-def _import_from(options: argparse.Namespace, tools: Tools, path: str, source: FilesIn, files: IJournalFiles) -> int:
+def _import_from(
+    options: argparse.Namespace, tools: Tools, path: str, source: FilesIn, files: IJournalFiles, telling: Telling
+) -> int:
     reading = reading_of(path, verify=False)
     reading.look.close()
     for report in reading.segments:
@@ -258,11 +266,19 @@ def _import_from(options: argparse.Namespace, tools: Tools, path: str, source: F
             )
     work = Import(files, path, source, reading, tools.random)
     wanted, results = work.check(progress_to(sys.stderr))
+    for result in results:
+        telling.tell(path, result)
     refused = [result for result in results if result.result == "refused"]
     if not refused:
+        imported = 0
         try:
-            results += work.write(wanted, progress_to(sys.stderr), _complain)
+            for result in work.write(wanted, progress_to(sys.stderr), _complain):
+                telling.tell(path, result)
+                results.append(result)
+                imported += 1
         except OSError as error:
+            for stem in wanted[imported:]:
+                telling.tell(path, Result(printable(stem), "refused", code=UNWRITTEN))
             raise StartupError(
                 f"{path}: cannot be written: {error.strerror}; mend that and import again: what is there is left out"
             ) from None
@@ -271,7 +287,7 @@ def _import_from(options: argparse.Namespace, tools: Tools, path: str, source: F
             "spool": printable(path),
             "segments": work.segments,
             "messages": work.messages,
-            "files": [asdict(result) for result in results],
+            "files": [{"name": each.name, "result": each.result, "text": each.text} for each in results],
         }
         sys.stdout.write(json.dumps(told) + "\n")
     else:

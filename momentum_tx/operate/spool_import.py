@@ -19,12 +19,17 @@ from ..spool.records import MAX_BODY, SegmentHeader
 from .spool_export import CONTENT, SHEET
 from .spool_files import printable
 from .spool_reading import Progress, Reading
-from .spool_sheet import BadSheet, Restored, restore
+from .spool_sheet import BadSheet, Restored, UnreadableSheet, restore
 from .spool_writing import NewSegment, following
 
 #: What the name of a sheet ends in whose mail is in a spool: it is not imported twice, even if that spool has
 #: delivered it meanwhile.
 DONE: Final = ".imported"
+#: What the hook log_spool_import calls what became of mail.
+IMPORTED: Final = 1
+SENSELESS: Final = 2
+UNREAD: Final = 3
+UNWRITTEN: Final = 4
 #: Octets at which the next segment is begun.
 _SEGMENT_SIZE: Final = 64 << 20
 #: Keys of a segment begin at its number in the upper half, as the service has it.
@@ -42,11 +47,15 @@ class Result:
     :ivar name: of its files, without suffix; can be shown.
     :ivar result: ``imported``, ``already there``, ``imported earlier`` or ``refused``.
     :ivar text: why, if it was not imported.
+    :ivar ids: its messages, as far as they are known.
+    :ivar code: what the hook ``log_spool_import`` calls that; 0 where there is nothing to tell.
     """
 
     name: str
     result: str
     text: str = ""
+    ids: tuple[str, ...] = ()
+    code: int = 0
 
     def line(self) -> str:
         """
@@ -127,15 +136,15 @@ class FilesIn:
             descriptor = os.open(name, _FLAGS, dir_fd=self._directory)
         except OSError as error:
             reason = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
-            raise BadSheet(f"{printable(name)}: cannot be read: {reason}") from None
+            raise UnreadableSheet(f"{printable(name)}: cannot be read: {reason}") from None
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-                raise BadSheet(f"{printable(name)}: no regular file of at most {most} octets")
+                raise UnreadableSheet(f"{printable(name)}: no regular file of at most {most} octets")
             try:
                 return file.read()
             except OSError as error:
-                raise BadSheet(f"{printable(name)}: cannot be read: {error.strerror}") from None
+                raise UnreadableSheet(f"{printable(name)}: cannot be read: {error.strerror}") from None
 
 
 class Import:
@@ -173,7 +182,8 @@ class Import:
             try:
                 own = self._source.restored(stem).ids
             except BadSheet as error:
-                results.append(Result(printable(stem), "refused", str(error)))
+                code = UNREAD if isinstance(error, UnreadableSheet) else SENSELESS
+                results.append(Result(printable(stem), "refused", str(error), code=code))
                 continue
             there = [id for id in own if id in ids]
             if not there:
@@ -184,7 +194,7 @@ class Import:
                 self._note([stem], lambda text: None)
             else:
                 text = f"message {there[0]} is there already, or in another file, and not all of this one are"
-                results.append(Result(printable(stem), "refused", text))
+                results.append(Result(printable(stem), "refused", text, tuple(own), SENSELESS))
         progress(len(names), len(names))
         return wanted, results
 
@@ -201,23 +211,26 @@ class Import:
             number = following(self._path)
             segment = NewSegment(self._files, SegmentHeader(number, self._random.getrandbits(32)))
             try:
-                count, messages = self._fill(segment, number << _KEY_BITS, left)
+                written = self._fill(segment, number << _KEY_BITS, left)
                 self.segments.append(segment.finish())
             except BaseException:
                 segment.give_up()
                 raise
-            self.messages += messages
-            written, left = left[:count], left[count:]
-            self._note(written, complain)
+            self.messages += sum(len(ids) for _, ids in written)
+            left = left[len(written) :]
+            self._note([stem for stem, _ in written], complain)
             progress(total - len(left), total)
-            for stem in written:
-                yield Result(printable(stem), "imported")
+            for stem, ids in written:
+                yield Result(printable(stem), "imported", "", ids, IMPORTED)
 
-    def _fill(self, segment: NewSegment, key: int, stems: list[str]) -> tuple[int, int]:
-        messages = 0
-        for count, stem in enumerate(stems):
+    def _fill(self, segment: NewSegment, key: int, stems: list[str]) -> list[tuple[str, tuple[str, ...]]]:
+        """
+        Write as many as have room; the answer names them, and their messages.
+        """
+        written: list[tuple[str, tuple[str, ...]]] = []
+        for stem in stems:
             if segment.size >= _SEGMENT_SIZE:
-                return count, messages
+                break
             try:
                 restored = self._source.restored(stem)
             except BadSheet as error:
@@ -227,8 +240,8 @@ class Import:
             segment.put(first, restored.body)
             for payload in rest:
                 segment.put(payload)
-            messages += len(restored.ids)
-        return len(stems), messages
+            written.append((stem, tuple(restored.ids)))
+        return written
 
     def _note(self, stems: list[str], complain: Callable[[str], object]) -> None:
         try:

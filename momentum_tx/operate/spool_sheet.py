@@ -44,6 +44,12 @@ class BadSheet(ValueError):
     """
 
 
+class UnreadableSheet(BadSheet):
+    """
+    One that could not even be read.
+    """
+
+
 def sheet(key: int, envelope: Envelope, body: bytes, messages: Sequence[tuple[int, Waiting]]) -> dict[str, Any]:
     """
     What is to be written beside *body*.

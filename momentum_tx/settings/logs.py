@@ -27,6 +27,12 @@ class LogSettings(HookSettings):
         "paniclog", "File of what an operator must know; empty writes none. The service log has it too.", scopes=GLOBAL
     )
     paniclog_mode: int = option(0o644, "Permissions of paniclog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    acctlog: str = option("acctlog", "File of who was let in, and who may do what; empty writes none.", scopes=GLOBAL)
+    acctlog_mode: int = option(0o644, "Permissions of acctlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    importlog: str = option(
+        "", 'File of messages that "momentum-tx spool import" has read; empty writes none.', scopes=GLOBAL
+    )
+    importlog_mode: int = option(0o644, "Permissions of importlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
     bouncelog: str = option(
         "",
         "File of failures with their classification; empty writes none.",

@@ -37,6 +37,8 @@ LASTING: Final = (
     "rejectlog_mode",
     "paniclog",
     "paniclog_mode",
+    "acctlog",
+    "acctlog_mode",
     "bouncelog",
     "bouncelog_mode",
     "jsonlog",

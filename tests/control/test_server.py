@@ -3,12 +3,15 @@ Tests of :mod:`momentum_tx.control.server`.
 """
 
 import json
+import os
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.accounting import AccountingKind, AccountingRecord
 from momentum_tx.control import server as module
 from momentum_tx.control.commands import ControlCommands
 from momentum_tx.control.server import MOST_CLIENTS, PATIENCE, ControlFactory
@@ -103,3 +106,43 @@ class ControlProtocolTests(SynchronousTestCase):
         client = LocalClient(self.port)
         self.factory.stop()
         self.assertTrue(client.transport.disconnected)
+
+
+class AccountingTests(SynchronousTestCase):
+    """
+    What is told of who comes and what they want.
+    """
+
+    def test_told(self) -> None:
+        """
+        A client that comes was let in by the system; each command is authorised, and of one that does not exist it
+        cannot be told.
+        """
+        records: list[AccountingRecord] = []
+        factory = ControlFactory(ControlCommands(), Clock(), records.append, lambda: 1700000002.5)
+        client = LocalClient(LocalPort("/run/control", factory, {}))
+        client.write(b'{"command": "help"}\n{"command": "halp"}\nnonsense\n')
+        came, *asked = records
+        self.assertEqual(came, AccountingRecord(AccountingKind.AUTHENTICATION, 1700000002.5, "control", "", "", 1))
+        self.assertEqual(
+            [(each.kind, each.result, each.command, each.role) for each in asked],
+            [
+                (AccountingKind.AUTHORIZATION, 1, "help", "operator"),
+                (AccountingKind.AUTHORIZATION, -1, "halp", "operator"),
+                (AccountingKind.AUTHORIZATION, -1, "", "operator"),
+            ],
+        )
+
+    def test_user(self) -> None:
+        """
+        The system knows whose process is at the other end.
+        """
+        one, other = socket.socketpair()
+        self.addCleanup(one.close)
+        self.addCleanup(other.close)
+
+        class _Transport:
+            def getHandle(self) -> socket.socket:
+                return one
+
+        self.assertEqual(module._user(_Transport()), str(os.getuid()))

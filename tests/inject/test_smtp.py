@@ -238,6 +238,9 @@ class RefusalTests(InjectionCase):
         reply = world.inject(SENDER, [BOB], world.message(), source="192.0.2.3")
         self.assertEqual(reply, b"550 5.7.1 Relaying denied")
         self.assertEqual(watcher.told, [(13, {"code": "550", "command": "RCPT TO:<bob@example.com>"})])
+        world.advance(1.0)
+        accounted = next(file.content.decode() for path, file in world.logs.items() if path.endswith("/acctlog"))
+        self.assertRegex(accounted, r"^\d+@Z@smtp@192\.0\.2\.3:\d+@@0@RCPT TO@relay\n$")
 
     def test_requiretls(self) -> None:
         """

@@ -2,7 +2,14 @@
 Tests of :mod:`momentum_tx.logs.paniclog`.
 """
 
+from twisted.logger import LogLevel
+from twisted.python.failure import Failure
+
+from momentum_tx.logs.paniclog import PanicLog
+from momentum_tx.settings import GlobalSettings
+
 from ..worlds import WorldCase
+from .doubles import NOW, MemoryFile
 
 
 class PanicLogTests(WorldCase):
@@ -30,3 +37,22 @@ class PanicLogTests(WorldCase):
         """
         self.assertEqual(self.content("[global]\nlog_errors = false\n"), "")
         self.flushLoggedErrors()
+
+    def test_observes(self) -> None:
+        """
+        What is critical in Twisted's log is written with its failure, what is not or was told already is not.
+        """
+        file = MemoryFile()
+        log = PanicLog(file, lambda: NOW, GlobalSettings)
+        event = {
+            "log_level": LogLevel.critical,
+            "log_namespace": "momentum_tx.hooks.points",
+            "log_time": NOW,
+            "log_format": "{what} raised",
+            "what": "a provider",
+            "log_failure": Failure(ValueError("no\nnumber")),
+        }
+        log.observe(event)
+        log.observe({**event, "log_level": LogLevel.error})
+        log.observe({**event, "log_namespace": "momentum_tx.logs.mainlog"})
+        self.assertEqual(file.content, b"1700000002: a provider raised: ValueError: no number\n")

@@ -25,8 +25,8 @@ class RejectLogTests(WorldCase):
         (line,) = content.decode().splitlines()
         self.assertRegex(
             line,
-            r'^\d+: R="127\.0\.0\.1:\d+" L="" C="[0-9A-F/-]+" PATH="" PATH_GRP="" P="6" E=5\d\d M=smtp'
-            r" CTXCONN=\[\] CTXMESS=\[command=RCPT TO:<@nonsense>\] 5\d\d ",
+            r'^\d+: R="127\.0\.0\.1:[1-9]\d*" L="127\.0\.0\.1:2525" C="[0-9A-F/-]+" PATH="" PATH_GRP="" P="6"'
+            r" E=5\d\d M=smtp CTXCONN=\[\] CTXMESS=\[command=RCPT TO:<@nonsense>\] 5\d\d ",
         )
 
     def test_marker(self) -> None:
