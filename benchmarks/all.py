@@ -32,6 +32,7 @@ QUICK: Final[dict[str, tuple[str, ...]]] = {
     "client": ("--runs", "1", "--messages", "500"),
     "connections": ("--runs", "1", "--messages", "500"),
     "signing": ("--runs", "1"),
+    "hooks": ("--runs", "1", "--calls", "20000"),
     "latency": ("--runs", "1", "--messages", "50", "--seconds", "5", "--accepted", "2000"),
     "isolation": ("--runs", "1", "--seconds", "5", "--kind", "mixed", "--share", "33"),
     "stall": ("--seconds", "5", "--queued", "5000", "--failing", "1000"),

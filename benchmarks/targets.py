@@ -146,6 +146,13 @@ def started(key: str) -> Callable[[Report], float]:
     return value
 
 
+def hook(providers: str) -> Callable[[Report], float]:
+    """
+    Nanoseconds of the dearest shape with so many providers.
+    """
+    return lambda report: max(float(row[providers]) for row in report["rows"].values())
+
+
 TARGETS: Final = (
     Target(
         "4 KiB, one inbound connection per message", 4, True, " x Postfix", "throughput", times_postfix(CONNECTED_ANEW)
@@ -212,6 +219,7 @@ TARGETS: Final = (
         lambda report: min(median(row["rate"]) for row in report["rows"].values()),
     ),
     Target("growth of the cost per message", FLAT, False, " x", "scaling", growth),
+    Target("a hook with three providers", 1000, False, " ns", "hooks", hook("3")),
 )
 
 

@@ -58,6 +58,8 @@ class Classification:
 
     _log = Logger()
 
+    part_of_service = True
+
     def __init__(self, config: Configuration, wall: Callable[[], float]) -> None:
         self._wall = wall
         self._classifier = Classifier()

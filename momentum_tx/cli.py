@@ -32,7 +32,7 @@ from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
 from .errors import ConfigError, LookupFailed, StartupError
-from .operate import classify, control, dkim, spool
+from .operate import classify, control, dkim, hooks, spool
 from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
@@ -296,6 +296,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "classify": Command(classify.HELP, classify.arguments, lambda options: classify.run(options, _loaded(options))),
     "control": Command(control.HELP, control.arguments, lambda options: control.run(options, _loaded(options))),
     "dkim": Command(dkim.HELP, dkim.arguments, lambda options: dkim.run(options, _texts)),
+    "hooks": Command(hooks.HELP, hooks.arguments, lambda options: hooks.run(options, _loaded(options))),
     "spool": Command(
         spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time, SystemRandom()))
     ),

@@ -33,7 +33,8 @@ from .delivery.sts_store import STSStore
 from .dsn.lateness import Lateness
 from .dsn.notifier import Notifier
 from .errors import StartupError
-from .hooks.named import NamedProviders
+from .hooks.loading import entry_points_of
+from .hooks.named import Named, NamedProviders
 from .hooks.outbound import OutboundHooks
 from .inject.in_process import InProcess, Sending
 from .inject.receiver import Receiver
@@ -181,7 +182,10 @@ class OutboundService(Service, Commands):
         self.audit = logs.audit
         self.slow_turns = SlowTurns(seams.onlooker)
         self._named = NamedProviders(self.hooks)
-        self._named.install(self._named.load(settings.hooks, config.where("global", "hooks")))
+        self.hooks.turn.rules.clock = reactor.seconds
+        self.hooks.turn.threads = seams.threads
+        self.hooks.turn.rules.configure(settings)
+        self._named.install(self._load_named(config))
         #: What may be asked at the control socket, for applications to add to before the start.
         self.control = ControlCommands()
         ServiceCommands(self, reactor.seconds).register(self.control)
@@ -214,6 +218,11 @@ class OutboundService(Service, Commands):
                 f"write one"
             )
         return name
+
+    def _load_named(self, config: Configuration) -> Named:
+        settings = config.global_settings
+        offered = entry_points_of(settings.hook_entry_points, config.where("global", "hook_entry_points"))
+        return self._named.load((*settings.hooks, *offered), config.where("global", "hooks"))
 
     def _prohibited(self, settings: GlobalSettings) -> ProhibitedHosts:
         if settings.prohibited_hosts is not None:
@@ -328,6 +337,8 @@ class OutboundService(Service, Commands):
         self._starting.addCallbacks(self._ready, self._start_failed)
 
     def _tell_doubts(self) -> None:
+        for provider, points in self.hooks.by_provider().items():
+            self._log.info("hook provider {provider}: {points}", provider=provider, points=", ".join(points))
         for text in self._config.warnings:
             self._log.warn("{text}", text=text)
 
@@ -439,7 +450,7 @@ class OutboundService(Service, Commands):
             if getattr(new.global_settings, name) != getattr(old.global_settings, name):
                 self._log.warn("global.{name} has changed; that takes a restart", name=name)
         prohibited = self._prohibited(new.global_settings)
-        hooks = self._named.load(new.global_settings.hooks, new.where("global", "hooks"))
+        hooks = self._load_named(new)
         if keys is None:
             keys = load_keys(new, new.warnings)
         # From here on nothing is refused.
@@ -447,6 +458,7 @@ class OutboundService(Service, Commands):
         self._tell_doubts()
         self._facilities.config = new
         self._facilities.prohibited = prohibited
+        self.hooks.turn.rules.configure(new.global_settings)
         self._named.install(hooks)
         self._signer.use(keys)
         self._signer.serve(self.receiver)

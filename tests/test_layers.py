@@ -129,6 +129,7 @@ TESTED_ELSEWHERE: Final = {
     "logs/fields": "logs/test_mainlog and the tests of each log",
     "logs/gathered": "logs/test_mainlog_writing",
     "inject/validation": "delivery/test_asking tells its stories",
+    "hooks/turn": "hooks/test_points and test_providers",
     "dsn/writer": "dsn/test_notifier tells its stories",
     "loggers": "composition; test_service and the tests of each logger",
     "operate/commands": "half of the service: test_service and the tests of each command",

@@ -43,14 +43,16 @@ class Watcher:
 @implementer(ILogObserver)
 class Reader:
     """
-    Remembers what the service logged.
+    Remembers what the service logged, but for who provides which hook.
     """
 
     def __init__(self) -> None:
         self.said: list[str] = []
 
     def __call__(self, event: LogEvent) -> None:
-        self.said.append(str(formatEvent(event)))
+        text = str(formatEvent(event))
+        if not text.startswith("hook provider "):
+            self.said.append(text)
 
 
 @implementer(contracts.ILogDeliveryV1)

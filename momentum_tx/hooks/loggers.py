@@ -26,6 +26,8 @@ class LoggerProvider:
     Gives a logger's methods the names of the hooks.
     """
 
+    part_of_service = True
+
     def __init__(self, logger: contracts.ILoggingInfrastructure) -> None:
         self._logger = logger
         # The methods themselves: one more call for each record would be felt.

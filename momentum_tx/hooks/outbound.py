@@ -21,8 +21,9 @@ from ..policy.tls import TLSParameters
 from ..settings import DKIMSignature
 from ..stages import Stage
 from .loggers import LoggerProvider
-from .points import Exchange, Fold, HookPoint, Notice, Override, Turn, Veto
+from .points import Exchange, Fold, HookPoint, Notice, Override, Veto
 from .states import ClientState, StateProvider
+from .turn import Turn
 from .waiting import Inquiry
 
 _log = Logger()
@@ -147,6 +148,31 @@ class OutboundHooks:
         Every hook point.
         """
         return tuple(point for point in vars(self).values() if isinstance(point, HookPoint))
+
+    def told(self) -> list[dict[str, Any]]:
+        """
+        Every hook point, with its providers in the order of calling and how they do.
+        """
+        return [
+            {
+                "hook": point.name,
+                "shape": type(point).__name__.lower(),
+                "contract": f"{point.interface.__module__}.{point.interface.__name__}",
+                "providers": [each.told() for each in point.provided],
+            }
+            for point in self.points
+        ]
+
+    def by_provider(self) -> dict[str, list[str]]:
+        """
+        The providers that are no part of the service, each with its hooks.
+        """
+        found: dict[int, tuple[str, list[str]]] = {}
+        for point in self.points:
+            for each in point.provided:
+                if not each.service_part:
+                    found.setdefault(id(each.provider), (repr(each.provider), []))[1].append(point.name)
+        return dict(found.values())
 
     def register_first(self, provider: object) -> None:
         """

@@ -9,19 +9,21 @@ shape       the caller asks              the chain ends when       a provider th
 ==========  ===========================  ========================  =====================================
 Notice      nothing, it tells            everybody has heard       is logged and passed over
 Veto        whether to go on             one forbids it            has forbidden it; no mail fails
-Override    for another way than ours    one offers something      is logged, our way is taken
+Override    for another way than ours    one offers something      is logged and passed over
 Fold        for a value                  everybody had a say       is logged and has had no say
 Exchange    for words to the peer        everybody has spoken      is logged; the session ends
 ==========  ===========================  ========================  =====================================
 
 An answer of the wrong type counts as raising; so does a coroutine, whatever the
 shape, because no hook waits.  What an exchange answers with is a generator, and
-waits as often as it likes.
+waits as often as it likes.  A provider whose breaker is open
+(:mod:`momentum_tx.hooks.providers`) is not called, and what follows is the same as if
+it had raised: what it wanted to look at does not go past it unseen.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import CoroutineType, GeneratorType
 from typing import Any, Generic, TypeVar
@@ -31,65 +33,14 @@ from zope.interface.exceptions import Invalid
 from zope.interface.interface import InterfaceClass
 from zope.interface.verify import verifyObject
 
-from ..errors import HookReentered, StartupError
+from ..errors import StartupError
+from .providers import Provided
+from .turn import MAX_WAITING_NOTICES, Turn
 
 P = TypeVar("P")
 V = TypeVar("V")
 
 _log = Logger()
-
-#: Notices one provider may cause while it runs; more are dropped and logged, so that
-#: a provider that answers every notice with another cannot fill the memory.
-MAX_WAITING_NOTICES = 10_000
-
-
-class Turn:
-    """
-    What all hook points of a service share: whose turn it is.
-
-    One provider runs at a time.  A notice that arises meanwhile waits until
-    that provider has returned, and until all have heard of the notice that
-    caused it.
-    """
-
-    __slots__ = ("_catching_up", "asking", "running", "waiting")
-
-    def __init__(self) -> None:
-        #: Questions that are being put to providers.
-        self.asking = 0
-        #: Chains that are being gone through, one inside the other.
-        self.running = 0
-        self.waiting: deque[tuple[Notice[Any], Callable[[Any], object]]] = deque()
-        self._catching_up = False
-
-    def refuse_when_asking(self, what: str) -> None:
-        """
-        Raise :class:`~momentum_tx.errors.HookReentered` inside an asked hook.
-        """
-        if self.asking:
-            raise HookReentered(f"{what} was called by a hook that was asked a question; let the hook return first")
-
-    def returned(self) -> None:
-        """
-        What :attr:`running` was raised for is over.
-        """
-        self.running -= 1
-        if self.waiting and not self.running and not self._catching_up:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        self._catching_up = True
-        told = 0
-        try:
-            while self.waiting:
-                point, tell = self.waiting.popleft()
-                if told < MAX_WAITING_NOTICES:
-                    point.notify(tell)
-                else:
-                    _log.error("hook {hook}: a notice was dropped, notices cause notices without end", hook=point.name)
-                told += 1
-        finally:
-            self._catching_up = False
 
 
 class HookPoint(Generic[P]):
@@ -97,26 +48,35 @@ class HookPoint(Generic[P]):
     The chain of providers of one hook.  True when it has any.
     """
 
-    __slots__ = ("_frozen", "_named", "_providers", "_turn", "interface", "name")
+    __slots__ = ("_frozen", "_named", "_provided", "_turn", "interface", "name")
+    #: Whether providers may run in a thread: nobody waits for what they answer.
+    may_be_threaded = False
 
     def __init__(self, interface: InterfaceClass, turn: Turn) -> None:
         self.interface = interface
         (self.name,) = interface.names()
         self._turn = turn
-        self._providers: list[P] = []
+        self._provided: list[Provided[P]] = []
         #: Where in the chain the providers stand that a configuration names, and how many they are.
         self._named: tuple[int, int] | None = None
         self._frozen = False
 
     def __bool__(self) -> bool:
-        return bool(self._providers)
+        return bool(self._provided)
 
     @property
     def providers(self) -> tuple[P, ...]:
         """
         The chain, in the order of calling.
         """
-        return tuple(self._providers)
+        return tuple(each.provider for each in self._provided)
+
+    @property
+    def provided(self) -> tuple[Provided[P], ...]:
+        """
+        The chain, each with how it does.
+        """
+        return tuple(self._provided)
 
     def register_first(self, provider: P) -> None:
         """
@@ -127,7 +87,7 @@ class HookPoint(Generic[P]):
         """
         self._still_open(provider)
         self.verify(provider)
-        self._providers.insert(0, provider)
+        self._provided.insert(0, Provided(self.name, provider, self._turn.rules))
         if self._named is not None:
             self._named = self._named[0] + 1, self._named[1]
 
@@ -137,7 +97,7 @@ class HookPoint(Generic[P]):
         """
         self._still_open(provider)
         self.verify(provider)
-        self._providers.append(provider)
+        self._provided.append(Provided(self.name, provider, self._turn.rules))
 
     def set_named(self, providers: Sequence[P]) -> None:
         """
@@ -145,8 +105,12 @@ class HookPoint(Generic[P]):
         configuration named before; the first time last of all.  Possible at any
         time: a chain that is being gone through is gone through to its old end.
         """
-        start, count = self._named if self._named is not None else (len(self._providers), 0)
-        self._providers = [*self._providers[:start], *providers, *self._providers[start + count :]]
+        start, count = self._named if self._named is not None else (len(self._provided), 0)
+        before = self._provided[start : start + count]
+        # What stays keeps its numbers.
+        known = {id(each.provider): each for each in before}
+        entries = [known.get(id(provider)) or Provided(self.name, provider, self._turn.rules) for provider in providers]
+        self._provided = [*self._provided[:start], *entries, *self._provided[start + count :]]
         self._named = start, len(providers)
 
     def freeze(self) -> None:
@@ -167,11 +131,24 @@ class HookPoint(Generic[P]):
             verifyObject(self.interface, provider)
         except Invalid as error:
             raise StartupError(f"hook {self.name}: {provider!r} does not fulfil the contract: {error}") from None
+        if getattr(provider, "threaded", False) and not self.may_be_threaded:
+            raise StartupError(
+                f"hook {self.name}: {provider!r} says it is threaded, but what it answers cannot be waited for"
+            )
 
-    def _report(self, provider: P) -> None:
-        _log.failure("hook {hook}: provider {provider!r} raised", hook=self.name, provider=provider)
+    def _report(self, each: Provided[P], seconds: float) -> None:
+        """
+        A provider raised; call where that is caught.
+        """
+        _log.failure("hook {hook}: provider {provider!r} raised", hook=self.name, provider=each.provider)
+        each.spoilt(seconds, f"it raised {sys.exc_info()[1]!r}")
 
-    def _report_answer(self, provider: P, answer: object) -> None:
+    def _report_answer(self, each: Provided[P], answer: object, seconds: float) -> None:
+        """
+        A provider gave an answer that is none.
+        """
+        each.spoilt(seconds, f"it answered {answer!r:.80}")
+        provider = each.provider
         _log.error(
             "hook {hook}: provider {provider!r} answered {answer!r}, which is no answer to this question",
             hook=self.name,
@@ -189,12 +166,13 @@ class Notice(HookPoint[P]):
     """
 
     __slots__ = ()
+    may_be_threaded = True
 
     def notify(self, tell: Callable[[P], object]) -> None:
         """
         Tell every provider, or queue the notice while a provider runs.
         """
-        if not self._providers:
+        if not self._provided:
             return
         turn = self._turn
         if turn.running:
@@ -204,15 +182,30 @@ class Notice(HookPoint[P]):
                 _log.error("hook {hook}: a notice was dropped, a running provider causes too many", hook=self.name)
             return
         turn.running += 1
+        clock = turn.rules.clock
+        before = clock()
         try:
-            for provider in self._providers:
+            for each in self._provided:
+                if each.open_until and each.left_alone:
+                    continue
+                if each.threaded and turn.threads is not None:
+                    turn.aside(each, tell)
+                    continue
                 try:
-                    answer = tell(provider)
+                    answer = tell(each.provider)
                 except Exception:
-                    self._report(provider)
+                    self._report(each, clock() - before)
+                    before = clock()
+                    continue
+                after = clock()
+                if answer is not None and isinstance(answer, CoroutineType):
+                    self._report_answer(each, answer, after - before)
                 else:
-                    if answer is not None and isinstance(answer, CoroutineType):
-                        self._report_answer(provider, answer)
+                    each.calls += 1
+                    each.seconds += (seconds := after - before)
+                    if seconds > each.notable or each.row:
+                        each.took(seconds)
+                before = after
         finally:
             turn.returned()
 
@@ -226,15 +219,30 @@ class Notice(HookPoint[P]):
             self.notify(lambda provider: getattr(provider, self.name)(*arguments))
             return
         turn.running += 1
+        clock = turn.rules.clock
+        before = clock()
         try:
-            for provider in self._providers:
+            for each in self._provided:
+                if each.open_until and each.left_alone:
+                    continue
+                if each.threaded and turn.threads is not None:
+                    turn.aside(each, lambda provider: getattr(provider, self.name)(*arguments))
+                    continue
                 try:
-                    answer = getattr(provider, self.name)(*arguments)
+                    answer = each.method(*arguments)
                 except Exception:
-                    self._report(provider)
+                    self._report(each, clock() - before)
+                    before = clock()
+                    continue
+                after = clock()
+                if answer is not None and isinstance(answer, CoroutineType):
+                    self._report_answer(each, answer, after - before)
                 else:
-                    if answer is not None and isinstance(answer, CoroutineType):
-                        self._report_answer(provider, answer)
+                    each.calls += 1
+                    each.seconds += (seconds := after - before)
+                    if seconds > each.notable or each.row:
+                        each.took(seconds)
+                before = after
         finally:
             turn.returned()
 
@@ -246,12 +254,12 @@ class _Question(HookPoint[P]):
 
     __slots__ = ()
 
-    def _ask(self, provider: P, ask: Callable[[P], V]) -> V:
+    def _ask(self, each: Provided[P], ask: Callable[[P], V]) -> V:
         turn = self._turn
         turn.asking += 1
         turn.running += 1
         try:
-            return ask(provider)
+            return ask(each.provider)
         finally:
             turn.returned()
             turn.asking -= 1
@@ -266,19 +274,39 @@ class Veto(_Question[P]):
 
     def vetoed(self, ask: Callable[[P], object]) -> bool:
         """
-        Whether a provider said no (answered true), raised, or talked nonsense.
+        Whether a provider said no (answered true), raised, talked nonsense, or is left alone because
+        it did.
         """
-        for provider in self._providers:
-            try:
-                answer = self._ask(provider, ask)
-            except Exception:
-                self._report(provider)
-                return True
-            if answer is not None and not isinstance(answer, int):
-                self._report_answer(provider, answer)
-                return True
-            if answer:
-                return True
+        if not self._provided:
+            return False
+        turn = self._turn
+        clock = turn.rules.clock
+        turn.asking += 1
+        turn.running += 1
+        before = clock()
+        try:
+            for each in self._provided:
+                if each.open_until and each.left_alone:
+                    return True
+                try:
+                    answer = ask(each.provider)
+                except Exception:
+                    self._report(each, clock() - before)
+                    return True
+                after = clock()
+                if answer is not None and not isinstance(answer, int):
+                    self._report_answer(each, answer, after - before)
+                    return True
+                each.calls += 1
+                each.seconds += (seconds := after - before)
+                if seconds > each.notable or each.row:
+                    each.took(seconds)
+                if answer:
+                    return True
+                before = after
+        finally:
+            turn.asking -= 1
+            turn.returned()
         return False
 
 
@@ -297,18 +325,38 @@ class Override(_Question[P], Generic[P, V]):
         """
         The answer, or ``None`` for the default.
         """
-        for provider in self._providers:
-            try:
-                answer = self._ask(provider, ask)
-            except Exception:
-                self._report(provider)
-                return None
-            if answer is None:
-                continue
-            if not isinstance(answer, self._kinds):
-                self._report_answer(provider, answer)
-                return None
-            return answer
+        if not self._provided:
+            return None
+        turn, kinds = self._turn, self._kinds
+        clock = turn.rules.clock
+        turn.asking += 1
+        turn.running += 1
+        before = clock()
+        try:
+            for each in self._provided:
+                if each.open_until and each.left_alone:
+                    continue
+                try:
+                    answer = ask(each.provider)
+                except Exception:
+                    self._report(each, clock() - before)
+                    before = clock()
+                    continue
+                after = clock()
+                if answer is not None and not isinstance(answer, kinds):
+                    self._report_answer(each, answer, after - before)
+                    before = after
+                    continue
+                each.calls += 1
+                each.seconds += (seconds := after - before)
+                if seconds > each.notable or each.row:
+                    each.took(seconds)
+                if answer is not None:
+                    return answer
+                before = after
+        finally:
+            turn.asking -= 1
+            turn.returned()
         return None
 
 
@@ -327,17 +375,36 @@ class Fold(_Question[P], Generic[P, V]):
         """
         *value* after all providers had their say.
         """
-        for provider in self._providers:
-            before = value
-            try:
-                answer = self._ask(provider, lambda hook, before=before: ask(hook, before))  # type: ignore[misc]
-            except Exception:
-                self._report(provider)
-                continue
-            if isinstance(answer, self._kinds) and answer == answer:
-                value = answer
-            else:
-                self._report_answer(provider, answer)
+        if not self._provided:
+            return value
+        turn, kinds = self._turn, self._kinds
+        clock = turn.rules.clock
+        turn.asking += 1
+        turn.running += 1
+        before = clock()
+        try:
+            for each in self._provided:
+                if each.open_until and each.left_alone:
+                    continue
+                try:
+                    answer = ask(each.provider, value)
+                except Exception:
+                    self._report(each, clock() - before)
+                    before = clock()
+                    continue
+                after = clock()
+                if isinstance(answer, kinds) and answer == answer:
+                    each.calls += 1
+                    each.seconds += (seconds := after - before)
+                    if seconds > each.notable or each.row:
+                        each.took(seconds)
+                    value = answer
+                else:
+                    self._report_answer(each, answer, after - before)
+                before = after
+        finally:
+            turn.asking -= 1
+            turn.returned()
         return value
 
 
@@ -354,18 +421,25 @@ class Exchange(_Question[P]):
         turn: a generator, or ``None`` for one that raised or talked nonsense.  Whoever
         has nothing to say is left out.
         """
-        for provider in self.providers:
-            try:
-                answer = self._ask(provider, ask)
-            except Exception:
-                self._report(provider)
+        clock = self._turn.rules.clock
+        for each in self.provided:
+            if each.left_alone:
                 yield None
                 continue
-            if isinstance(answer, GeneratorType):
-                yield answer
-            elif answer is not None:
-                self._report_answer(provider, answer)
+            before = clock()
+            try:
+                answer = self._ask(each, ask)
+            except Exception:
+                self._report(each, clock() - before)
                 yield None
+                continue
+            if answer is not None and not isinstance(answer, GeneratorType):
+                self._report_answer(each, answer, clock() - before)
+                yield None
+                continue
+            each.went_well(clock() - before)
+            if answer is not None:
+                yield answer
 
     def step(self, step: Callable[[], V]) -> V:
         """

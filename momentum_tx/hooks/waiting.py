@@ -17,6 +17,7 @@ counts as one that raised.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +26,9 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface.interface import InterfaceClass
 
 from ..errors import HookFailed
-from .points import P, Turn, _Question
+from .points import P, _Question
+from .providers import Provided
+from .turn import Turn
 
 V = TypeVar("V")
 
@@ -37,6 +40,7 @@ class Inquiry(_Question[P], Generic[P, V]):
     """
 
     __slots__ = ("_kinds",)
+    may_be_threaded = True
 
     def __init__(self, interface: InterfaceClass, turn: Turn, *kinds: type[V]) -> None:
         super().__init__(interface, turn)
@@ -52,25 +56,42 @@ class Inquiry(_Question[P], Generic[P, V]):
             else a Deferred.  It fails with :class:`~momentum_tx.errors.HookFailed`.
         :raises HookFailed: a provider raised, or talked nonsense, at once.
         """
-        providers = iter(self.providers)
-        for provider in providers:
+        chain = iter(self.provided)
+        clock_now = self._turn.rules.clock
+        for each in chain:
+            if each.left_alone:
+                raise HookFailed(f"hook {self.name}: a provider is not called, after many failures")
+            before = clock_now()
             try:
-                answer = self._ask(provider, ask)
+                answer = self._asked(each, ask)
             except Exception:
-                raise self._failed(provider) from None
-            if answer is None:
-                continue
+                raise self._failed(each, clock_now() - before) from None
             if isawaitable(answer):
-                waiting = Deferred.fromCoroutine(self._wait(provider, answer, [*providers], ask))
-                return waiting.addTimeout(patience, clock, lambda _, seconds: self._late(seconds))
-            return self._checked(provider, answer)
+                # Whom the question is with, which changes while it is waited.
+                asked = [each]
+                waiting = Deferred.fromCoroutine(self._wait(asked, answer, [*chain], ask))
+                return waiting.addTimeout(patience, clock, partial(self._late, asked))
+            if answer is None:
+                each.went_well(clock_now() - before)
+                continue
+            return self._checked(each, answer, clock_now() - before)
         return None
 
-    async def _wait(self, provider: P, answer: Any, others: list[P], ask: Callable[[P], Any]) -> V | None:
+    def _asked(self, each: Provided[P], ask: Callable[[P], Any]) -> Any:
+        threads = self._turn.threads
+        if each.threaded and threads is not None:
+            return threads.run(ask, each.provider)
+        return self._ask(each, ask)
+
+    async def _wait(
+        self, asked: list[Provided[P]], answer: Any, others: list[Provided[P]], ask: Callable[[P], Any]
+    ) -> V | None:
         """
-        As :meth:`inquire`, from a provider on that waits.
+        As :meth:`inquire`, from a provider on that waits.  What it waited counts for nobody's
+        slowness, since nothing stood still.
         """
         while True:
+            each = asked[0]
             if isawaitable(answer):
                 try:
                     answer = await answer
@@ -78,26 +99,31 @@ class Inquiry(_Question[P], Generic[P, V]):
                     # The time is over, or nobody wants to know any more.
                     raise
                 except Exception:
-                    raise self._failed(provider) from None
+                    raise self._failed(each, 0.0) from None
             if answer is not None:
-                return self._checked(provider, answer)
+                return self._checked(each, answer, 0.0)
+            each.went_well(0.0)
             if not others:
                 return None
-            provider = others.pop(0)
+            each = asked[0] = others.pop(0)
+            if each.left_alone:
+                raise HookFailed(f"hook {self.name}: a provider is not called, after many failures")
             try:
-                answer = self._ask(provider, ask)
+                answer = self._asked(each, ask)
             except Exception:
-                raise self._failed(provider) from None
+                raise self._failed(each, 0.0) from None
 
-    def _checked(self, provider: P, answer: Any) -> V:
+    def _checked(self, each: Provided[P], answer: Any, seconds: float) -> V:
         if not isinstance(answer, self._kinds):
-            self._report_answer(provider, answer)
+            self._report_answer(each, answer, seconds)
             raise HookFailed(f"hook {self.name}: a provider gave no answer to this question")
+        each.went_well(seconds)
         return answer
 
-    def _failed(self, provider: P) -> HookFailed:
-        self._report(provider)
+    def _failed(self, each: Provided[P], seconds: float) -> HookFailed:
+        self._report(each, seconds)
         return HookFailed(f"hook {self.name}: a provider raised")
 
-    def _late(self, seconds: float) -> V:
+    def _late(self, asked: list[Provided[P]], _: object, seconds: float) -> V:
+        asked[0].spoilt(0.0, f"it did not answer within {seconds:g} s")
         raise HookFailed(f"hook {self.name}: no answer within {seconds:g} s")

@@ -111,6 +111,8 @@ class OutboundAudit:
     :param wall: wall time.
     """
 
+    part_of_service = True
+
     def __init__(self, settings: Callable[[], GlobalSettings], wall: Callable[[], float]) -> None:
         self._settings = settings
         self._wall = wall

@@ -58,6 +58,9 @@ class GatheredLog:
         "lost",
     )
 
+    #: It is called whatever happens: nothing may be missing in a log.
+    part_of_service: Final = True
+
     _log = Logger()
 
     def __init__(

@@ -50,6 +50,7 @@ class ServiceCommands:
         commands.add("trace list", service.traces_smtp)
         commands.add("trace remove", service.untrace_smtp)
         commands.add("tls policy", service.tls_policy)
+        commands.add("hooks list", service.hooks.told)
         commands.add("classify unknown", service.logs.classification.told)
 
     def status(self) -> dict[str, Any]:

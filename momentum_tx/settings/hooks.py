@@ -23,3 +23,26 @@ class HookSettings:
         GLOBAL,
         minimum=0.05,
     )
+    hook_entry_points: tuple[str, ...] = option(
+        (),
+        "Names of hook providers that installed packages offer (entry points momentum_tx.hooks), after those of hooks;"
+        ' "*" takes all (ours).',
+        scopes=GLOBAL,
+    )
+    hook_slow: float = option(
+        0.1,
+        "Longest that a provider may keep everything waiting; a longer call counts as a failure. 0 is any time (ours).",
+        "seconds",
+        GLOBAL,
+        minimum=0,
+    )
+    hook_breaker_failures: int = option(
+        5,
+        "Failures of a provider in a row after which it is left alone for a while; 0 never does (ours).",
+        "failures",
+        GLOBAL,
+        minimum=0,
+    )
+    hook_breaker_pause: float = option(
+        60.0, "How long a provider is left alone that has failed so often (ours).", "seconds", GLOBAL, minimum=0.1
+    )

@@ -206,7 +206,7 @@ class FactsTests(TLSCase):
         ):
             world = self.tls_world(tls="required", tls_verify=verify)
             self.mx(world, certificate=certificate)
-            world.service.hooks.log_delivery_v1._providers.append(Heard())  # type: ignore[arg-type]
+            world.service.hooks.log_delivery_v1.set_named([Heard()])  # type: ignore[list-item]
             self.accept(world)
             world.advance(5)
             facts = heard.pop()
@@ -216,7 +216,7 @@ class FactsTests(TLSCase):
             self.assertEqual(facts.problem[:26], expected[3])
         world = self.tls_world(tls="ifavailable")
         self.mx(world, starttls=False)
-        world.service.hooks.log_delivery_v1._providers.append(Heard())  # type: ignore[arg-type]
+        world.service.hooks.log_delivery_v1.set_named([Heard()])  # type: ignore[list-item]
         self.accept(world)
         world.advance(5)
         self.assertEqual(heard, [None])

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface
 
 from momentum_tx.hooks.pages import HookPage
-from momentum_tx.hooks.points import Fold, HookPoint, Notice, Turn, Veto
+from momentum_tx.hooks.points import Fold, HookPoint, Notice, Veto
+from momentum_tx.hooks.turn import Turn
 
 
 class ITold(Interface):

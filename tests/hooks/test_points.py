@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementer
 
 from momentum_tx.errors import HookReentered, StartupError
-from momentum_tx.hooks import points
-from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override, Turn, Veto
+from momentum_tx.hooks import points, turn
+from momentum_tx.hooks.points import Exchange, Fold, HookPoint, Notice, Override, Veto
+from momentum_tx.hooks.turn import Turn
 
 
 class IPing(Interface):
@@ -185,7 +186,8 @@ class NoticeTests(ChainCase):
         """
         A provider that answers every notice with another is stopped, and the log names the hook.
         """
-        self.patch(points, "MAX_WAITING_NOTICES", 50)
+        for module in (points, turn):
+            self.patch(module, "MAX_WAITING_NOTICES", 50)
         self.chain(self.point, self.notify)
         _, logged = self.logged(lambda: self.notify(1))
         self.assertEqual(len(self.told), 51)
@@ -200,7 +202,8 @@ class NoticeTests(ChainCase):
         """
         A provider that answers every notice with two is stopped as well.
         """
-        self.patch(points, "MAX_WAITING_NOTICES", 50)
+        for module in (points, turn):
+            self.patch(module, "MAX_WAITING_NOTICES", 50)
 
         def two(value: object) -> None:
             self.notify()
@@ -216,7 +219,8 @@ class NoticeTests(ChainCase):
         """
         A provider that causes thousands of notices at once fills no memory: what is too much is dropped and logged.
         """
-        self.patch(points, "MAX_WAITING_NOTICES", 50)
+        for module in (points, turn):
+            self.patch(module, "MAX_WAITING_NOTICES", 50)
 
         def flood(value: int) -> None:
             if not value:
@@ -232,7 +236,7 @@ class NoticeTests(ChainCase):
         """
         The bound is wide enough for the largest purge a hook would follow.
         """
-        self.assertEqual(points.MAX_WAITING_NOTICES, 10_000)
+        self.assertEqual(turn.MAX_WAITING_NOTICES, 10_000)
 
     def test_coroutine(self) -> None:
         """
@@ -336,10 +340,12 @@ class OverrideTests(ChainCase):
             ((None, four, zero), "ab", 4, 0),
             # Nought is an answer.
             ((zero, four), "a", 0, 0),
-            ((fail, four), "a", None, 1),
-            ((None, fail, four), "ab", None, 1),
-            ((word, four), "a", None, 1),
-            ((wait, four), "a", None, 1),
+            # Who spoils an answer spoils his own.
+            ((fail, four), "ab", 4, 1),
+            ((None, fail, four), "abc", 4, 1),
+            ((word, four), "ab", 4, 1),
+            ((wait, four), "ab", 4, 1),
+            ((fail, word), "ab", None, 2),
         ):
             result, logged = self.override(*acts)
             self.assertEqual(result, answer, acts)
@@ -442,7 +448,7 @@ class TurnTests(ChainCase):
 
     def test_notice_while_asked(self) -> None:
         """
-        A notice that arises while a provider is asked is told once that provider has answered.
+        A notice that arises while a provider is asked is told once the whole question is answered.
         """
         notice: Notice[Any] = Notice(IPing, self.turn)
         notice.register_last(Provider("n", self.told))
@@ -454,7 +460,7 @@ class TurnTests(ChainCase):
 
         self.chain(veto, act, None)
         self.assertFalse(veto.vetoed(lambda provider: provider.ping("question")))
-        self.assertEqual(self.told, [("a", "question"), ("answered", None), ("n", "news"), ("b", "question")])
+        self.assertEqual(self.told, [("a", "question"), ("answered", None), ("b", "question"), ("n", "news")])
 
     def test_question_inside_notice(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import Interface, implementer
 
 from momentum_tx.errors import HookFailed, HookReentered
-from momentum_tx.hooks.points import Turn
+from momentum_tx.hooks.turn import Turn
 from momentum_tx.hooks.waiting import Inquiry
 
 

@@ -12,7 +12,7 @@ from zope.interface import providedBy
 from zope.interface.verify import verifyObject
 
 from momentum_tx.delivery.initiate_smtp import MailConnections
-from momentum_tx.hooks.points import Turn
+from momentum_tx.hooks.turn import Turn
 from momentum_tx.testing.fuzz import misbehaviour
 from momentum_tx.testing.fuzz.clients import Clients
 from momentum_tx.testing.fuzz.misbehaviour import MOST_SENT, make_provider
