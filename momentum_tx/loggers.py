@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .classification import Classification
@@ -22,6 +23,7 @@ from .logs.mainlog import MainLog
 from .logs.paniclog import PanicLog
 from .logs.postfix_style import PostfixStyleLog
 from .logs.rejectlog import RejectLog
+from .logs.rotation import Rotation
 from .logs.traces import Traces
 from .logs.transcripts import Transcripts
 from .policy import tracing
@@ -56,6 +58,7 @@ class Loggers:
     :ivar audit: what became of each domain's mail, window by window (``outbound_audit_monitors``).
     :ivar traces: dialogues that are written while they are said.
     :ivar transcripts: dialogues of attempts that failed or took long.
+    :ivar rotation: begins new files for them.
     :raises StartupError: a log cannot be written.
     """
 
@@ -78,9 +81,13 @@ class Loggers:
         self._clock = clock
         settings = config.global_settings
         self._directory = settings.log_dir or os.path.join(settings.state_dir, "log")
+        plain_file = seams.log_file
         self.traces = Traces(
-            wall, clock.seconds, lambda path: seams.log_file(path, current().global_settings.trace_smtp_mode)
+            wall, clock.seconds, lambda path: plain_file(path, current().global_settings.trace_smtp_mode)
         )
+        # All but traces, which have a bound of their own: a reader of one waits at its name.
+        self.rotation = rotation = Rotation(seams.log_names, seams.computing, self._settings, wall)
+        self._seams = seams = replace(seams, log_file=lambda path, mode: rotation.file(plain_file(path, mode), path))
         self.transcripts = Transcripts(
             lambda: current().global_settings, lambda: seams.log_file(self.path("transcriptlog"), 0o640)
         )
@@ -174,6 +181,16 @@ class Loggers:
         self._hooks.log_reopen.notify(lambda provider: provider.log_reopen())
         self.transcripts.log_reopen()
 
+    def rotate(self) -> int:
+        """
+        Begin new files for all logs that have anything in theirs.
+
+        :returns: how many were begun.
+        """
+        for log in self._records:
+            log.flush()
+        return self.rotation.rotate()
+
     def close(self) -> None:
         """
         Write out and release everything, what others registered as loggers too; harmless twice.
@@ -184,4 +201,5 @@ class Loggers:
         for log in self._records:
             log.log_close()
         self.transcripts.close()
+        self.rotation.stop()
         self.traces.close()

@@ -16,6 +16,7 @@ from .errors import StartupError
 from .interfaces.seams import IDialer, IHTTPSFetch, IJournalFiles, IListener, IOnlooker, IThreadExecutor, ITLSUpgrade
 from .interfaces.services import IConfiguration, IResolver
 from .logs.files import ILogFile, LogFile
+from .logs.names import DirectoryLogNames, ILogNames
 from .net import dialer as net_dialer
 from .net.datagram import QuietDatagrams
 from .net.https import HTTPSFetch, trust_root
@@ -45,6 +46,7 @@ class Seams:
     :ivar https: made for a resolver, the addresses that are prohibited, and the service's settings; raises
         :class:`OSError` or :class:`ValueError` if a file they name cannot be read or has no certificate.
     :ivar log_file: makes a log by path and permissions, its directory included; not open yet.
+    :ivar log_names: gives files of logs other names.
     :ivar plumbed: whether an address is configured on this host; ``OSError`` if that cannot be told.
     :ivar own_addresses: the host's addresses.
     :ivar system_hostname: the host's own name.
@@ -60,6 +62,7 @@ class Seams:
     resolver: Callable[[GlobalSettings], IResolver]
     https: Callable[[IResolver, Callable[[str], bool], GlobalSettings], IHTTPSFetch]
     log_file: Callable[[str, int], ILogFile]
+    log_names: ILogNames
     plumbed: Callable[[str], bool]
     own_addresses: Callable[[], tuple[str, ...]]
     system_hostname: Callable[[], str]
@@ -102,6 +105,7 @@ def real_seams(reactor: Any) -> Seams:
             reactor, resolver, prohibited, settings.use_ipv6, trust_root=trust_root(settings.mta_sts_ca)
         ),
         log_file=log_file,
+        log_names=DirectoryLogNames(),
         plumbed=net_dialer.plumbed,
         own_addresses=net_dialer.own_addresses,
         system_hostname=net_dialer.system_hostname,

@@ -330,6 +330,7 @@ class OutboundService(Service, Commands):
         super().startService()
         self.bind()
         self._tell_doubts()
+        self.logs.rotation.begin()
         self.slow_turns.configure(self._config.global_settings.debug_slow_turns)
         self.delivery.start()
         self.reports.start()

@@ -110,6 +110,13 @@ class Commands:
         """
         self.logs.reopen()
 
+    def rotate_logs(self) -> int:
+        """
+        Begin new files for all logs that have anything in theirs; how many those are. The old
+        ones are compressed and counted as ``log_rotate_compress`` and ``log_rotate_keep`` say.
+        """
+        return self.logs.rotate()
+
     def flush(self, domain: str | None = None) -> int:
         """
         See :meth:`momentum_tx.delivery.delivery.Delivery.flush`.

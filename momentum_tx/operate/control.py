@@ -42,6 +42,7 @@ class ServiceCommands:
         service = self._service
         commands.add("status", self.status)
         commands.add("logs reopen", service.reopen_logs)
+        commands.add("logs rotate", service.rotate_logs)
         commands.add("flush", service.flush)
         commands.add("rebind", service.rebind)
         commands.add("held list", service.held)

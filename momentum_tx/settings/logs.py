@@ -58,6 +58,21 @@ class LogSettings(HookSettings):
         differs="It is the logging module exim there.",
     )
     eximlog_mode: int = option(0o644, "Permissions of eximlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
+    log_rotate_size: int = option(
+        0, "Octets of a log beyond which it begins a new file; 0 is none (ours).", "octets", GLOBAL, minimum=0
+    )
+    log_rotate_interval: float = option(
+        0.0,
+        "Length of the periods, counted from 1970 in UTC, each of which has files of its own; 86400 begins them at"
+        " midnight, 0 does not (ours).",
+        "seconds",
+        GLOBAL,
+        minimum=0,
+    )
+    log_rotate_keep: int = option(
+        14, "Old files of each log that are kept, by log_rotate_size and the like (ours).", "files", GLOBAL, minimum=1
+    )
+    log_rotate_compress: bool = option(True, "Whether these are compressed, as gzip does it (ours).", scopes=GLOBAL)
     heartbeat: float = option(60.0, "Period of the heartbeat record; 0 writes none.", "seconds", GLOBAL, minimum=0)
     log_receptions: bool = option(True, "Whether mainlog gets R records.", scopes=GLOBAL)
     log_deliveries: bool = option(True, "Whether mainlog gets D records.", scopes=GLOBAL)

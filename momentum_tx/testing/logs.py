@@ -5,12 +5,15 @@ A log file in memory, and mainlog read back.
 from __future__ import annotations
 
 import errno
+import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from zope.interface import implementer
 
 from ..logs.files import ILogFile
+from ..logs.names import ILogNames
 
 _COMMON: Final = ("time", "id", "batch", "conn_id", "kind")
 _FAILURE: Final = (
@@ -72,6 +75,13 @@ class MemoryLogFile:
             self._pieces = [b"".join(self._pieces)]
         return self._pieces[0] if self._pieces else b""
 
+    def take(self) -> bytes:
+        """
+        Take everything out of it.
+        """
+        content, self._pieces = self.content, []
+        return content
+
     def open(self) -> None:
         """
         See :class:`~momentum_tx.logs.files.ILogFile`.
@@ -104,6 +114,62 @@ class MemoryLogFile:
         See :class:`~momentum_tx.logs.files.ILogFile`.
         """
         self.closed = True
+
+
+@implementer(ILogNames)
+class MemoryLogNames:
+    """
+    The names of log files in memory.
+
+    :param find: the file of a path.
+    :param wall: wall time.
+    :ivar aside: what was set aside, by name; compressed where the name says so.
+    """
+
+    def __init__(self, find: Callable[[str], MemoryLogFile | None], wall: Callable[[], float]) -> None:
+        self._find = find
+        self._wall = wall
+        self.aside: dict[str, bytes] = {}
+
+    def state(self, path: str) -> tuple[int, float]:
+        """
+        See :class:`~momentum_tx.logs.names.ILogNames`.
+        """
+        file = self._find(path)
+        return (len(file.content), self._wall()) if file is not None else (0, 0.0)
+
+    def set_aside(self, path: str) -> bool:
+        """
+        See :class:`~momentum_tx.logs.names.ILogNames`.
+        """
+        file = self._find(path)
+        if file is None:
+            return False
+        last = max((int(name.split(".")[-1]) for name in self._of(path)), default=0)
+        self.aside[f"{path}.{last + 1:06d}"] = file.take()
+        return True
+
+    def tidy(self, path: str, keep: int, compress: bool, unwanted: Callable[[], bool]) -> int:
+        """
+        See :class:`~momentum_tx.logs.names.ILogNames`.
+        """
+        names = sorted(self._of(path))
+        removed = names[: max(0, len(names) - keep)]
+        for name in names:
+            content = self.aside.pop(name, None)
+            if content is None:
+                content = gzip.decompress(self.aside.pop(f"{name}.gz"))
+            if name not in removed and compress:
+                self.aside[f"{name}.gz"] = gzip.compress(content, mtime=0)
+            elif name not in removed:
+                self.aside[name] = content
+        return len(removed)
+
+    def _of(self, path: str) -> list[str]:
+        """
+        What was set aside of a log, without what says that it is compressed.
+        """
+        return [name.removesuffix(".gz") for name in self.aside if name.rpartition(".0")[0] == path]
 
 
 @dataclass(frozen=True, slots=True)

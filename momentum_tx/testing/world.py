@@ -37,7 +37,7 @@ from .dns import ScriptedResolver, Zone
 from .files import MemoryFiles
 from .https import ScriptedHTTPSFetch
 from .injection import Injection, inject
-from .logs import MemoryLogFile, Record, parse_mainlog
+from .logs import MemoryLogFile, MemoryLogNames, Record, parse_mainlog
 from .nameserver import NAMESERVERS, NameServer, wire_resolver
 from .network import VirtualNetwork
 from .onlooker import ModelledOnlooker
@@ -118,6 +118,9 @@ class World:
         self.datagrams = Datagrams(self.network, Random(f"datagrams of {seed}"))
         if dns == "wire":
             self.nameservers = [NameServer(self.datagrams, self.resolver, address) for address in NAMESERVERS]
+        self.log_names = MemoryLogNames(
+            lambda path: self.log if path.endswith("/mainlog") else self.logs.get(path), self.wall
+        )
         self._receivers = 0
         self.build()
         if start:
@@ -169,6 +172,7 @@ class World:
             resolver=self._resolver,
             https=lambda resolver, prohibited, settings: self.https,
             log_file=self._log_file,
+            log_names=self.log_names,
             plumbed=self.network.plumbed,
             own_addresses=lambda: ADDRESSES,
             system_hostname=lambda: "mail.sender.example",
