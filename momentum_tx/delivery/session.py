@@ -343,12 +343,12 @@ class Session(Sending):
         transaction.throttles = limits.promise_messages(self.handle, len(messages))
         body = self._f.spool.body(message.reception)
         if isinstance(body, bytes):
-            self._transact(transaction, body, at_once=True)
+            self._transact(transaction, self._modified(message, body), at_once=True)
         else:
             # Our disk's time is not the peer's silence.
             self._protocol.hold()
             body.addCallbacks(
-                lambda content: self._transact(transaction, content),
+                lambda content: self._transact(transaction, self._modified(message, content)),
                 lambda failure: self._unreadable(transaction, failure),
             )
         return True
@@ -358,14 +358,15 @@ class Session(Sending):
         if not transaction.ended:
             self._settle_unsent(transaction, Verdict.TRANSIENT, BODY_UNREADABLE)
 
+    def _modified(self, message: Message, body: bytes) -> bytes:
+        return asking.content_of(self._f.hooks, message, body) if self._f.hooks.body_modify else body
+
     def _transact(self, transaction: Transaction, body: bytes, at_once: bool = False) -> None:
         """
         Go on with a transaction whose content is at hand.
 
         :param at_once: whether nothing can have happened since it was taken.
         """
-        if self._f.hooks.body_modify:
-            body = asking.content_of(self._f.hooks, transaction.messages[0], body)
         try:
             self._say(transaction, body, at_once)
         except Exception:
