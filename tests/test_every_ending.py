@@ -291,6 +291,7 @@ class EveryEndingTests(WorldCase):
         done: Deferred[int] = world.service.release_held(outcome="delivered")
         self.assertEqual(self.successResultOf(done), 1)
         self.called(["config_get_message_routing_domain"], DELIVERED)
+        world.advance(0.1)
         self.assertEqual((self.events(world)[-1], self.kinds_of(world)), ("delivered", "RTD"))
 
     def test_every_hook(self) -> None:
