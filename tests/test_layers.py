@@ -172,7 +172,7 @@ ABOUT_SEVERAL: Final = {
     "docs": "the documents",
     "public_api": "what embedders import",
     "compliance": "the page of what standards ask",
-    "null_now": "every hook, logger method and call that may be given no time",
+    "every_ending", "null_now": "every hook, logger method and call that may be given no time",
     "smtp/both_ends": "the client machine against the server machine",
     "spool/crash": "the journal, ended at every step",
     "spool/golden": "spools of every released format",
