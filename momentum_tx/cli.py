@@ -32,7 +32,7 @@ from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
 from .errors import ConfigError, LookupFailed, StartupError
-from .operate import classify, control, dkim, hooks, spool
+from .operate import classify, control, dkim, hooks, log, spool
 from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
@@ -297,6 +297,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "control": Command(control.HELP, control.arguments, lambda options: control.run(options, _loaded(options))),
     "dkim": Command(dkim.HELP, dkim.arguments, lambda options: dkim.run(options, _texts)),
     "hooks": Command(hooks.HELP, hooks.arguments, lambda options: hooks.run(options, _loaded(options))),
+    "log": Command(log.HELP, log.arguments, lambda options: log.run(options, _loaded(options), time.sleep)),
     "spool": Command(
         spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time, SystemRandom()))
     ),

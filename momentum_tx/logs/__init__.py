@@ -8,6 +8,7 @@ first; the fields are in ``doc/reference/mainlog.md``.  What the logs of records
 common is in :mod:`~momentum_tx.logs.gathered` and :mod:`~momentum_tx.logs.fields`;
 :mod:`~momentum_tx.logs.bouncelog`, :mod:`~momentum_tx.logs.acctlog` and
 :mod:`~momentum_tx.logs.importlog` are some more.  Files are set aside by
-:mod:`~momentum_tx.logs.rotation`, under :mod:`~momentum_tx.logs.names`.  Dialogues of what failed are kept by
+:mod:`~momentum_tx.logs.rotation`, under :mod:`~momentum_tx.logs.names`, and
+:mod:`~momentum_tx.logs.reader` reads on from one to the next.  Dialogues of what failed are kept by
 :mod:`~momentum_tx.logs.transcripts`.
 """
