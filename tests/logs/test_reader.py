@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.logs import names
 from momentum_tx.logs import reader as module
 from momentum_tx.logs.files import CUT, LogFile
 from momentum_tx.logs.names import DirectoryLogNames
@@ -201,7 +202,7 @@ class FollowTests(ReaderCase):
         self.assertEqual(self.read(), [1, 2, 3])
         self.rotate()
         self.write()
-        really = module.aside
+        really = names.aside
         looks = [0]
 
         def listed(path: str) -> dict[int, dict[str, str]]:
