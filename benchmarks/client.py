@@ -328,7 +328,7 @@ class NoSpool:
         """
         return succeed(0)
 
-    def receive(self, reception: object, body: bytes) -> Deferred[None]:
+    def receive(self, reception: object, body: bytes, ends: Sequence[object] = ()) -> Deferred[None]:
         """
         Mail is there already.
         """

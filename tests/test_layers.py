@@ -152,6 +152,7 @@ TESTED_ELSEWHERE: Final = {
     "spool/envelopes": "a part of the records: test_records",
     "spool/fields": "a part of the records: test_records",
     "spool/jobs": "inside the journal: contract.py, test_journal, test_recovery and test_crash",
+    "spool/ends": "a part of the records: test_records",
     "spool/moved": "a part of the records: test_records",
     "spool/replay": "inside the journal, as above",
     "spool/segments": "inside the journal, as above",

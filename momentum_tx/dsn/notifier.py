@@ -175,8 +175,9 @@ class Notifier:
     async def _keep(self, items: list[Item], content: bytes) -> None:
         to = items[0].to
         submission = Submission(b"", (to,), content, not content.isascii(), needs_smtputf8(to), trusted=False)
+        ends = [item.message for item in items if item.end is not None]
         try:
-            reception = await self._receiver.take(submission)
+            reception = await self._receiver.take(submission, ends=ends)
         except MessageRefused as error:
             if error.code < 500:
                 if not self._stopped:

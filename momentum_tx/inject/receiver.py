@@ -86,13 +86,18 @@ class Receiver:
         return self.take(submission).addCallback(_batch_id)
 
     def take(
-        self, submission: Submission, admitted: Callable[[Reception], object] | None = None
+        self,
+        submission: Submission,
+        admitted: Callable[[Reception], object] | None = None,
+        ends: Sequence[Message] = (),
     ) -> Deferred[Reception]:
         """
         :meth:`receive`, firing with the reception itself.
 
         :param admitted: told of the reception before it is durable: its ids are
             settled then, and nothing of it has been tried.
+        :param ends: messages that have failed for ever and that it reports on; see
+            :class:`~momentum_tx.interfaces.services.ISpool`.
         """
         try:
             refusal = self.refusal()
@@ -111,18 +116,18 @@ class Receiver:
                 return fail(Failure())
         signer = self.signer
         if signer is None:
-            return self._keep(content, reception)
+            return self._keep(content, reception, ends)
         try:
             signed = signer.sign(reception, content)
         except MessageRefused:
             return fail(Failure())
         if isinstance(signed, Deferred):
-            return signed.addCallback(self._keep, reception)
-        return self._keep(signed, reception)
+            return signed.addCallback(self._keep, reception, ends)
+        return self._keep(signed, reception, ends)
 
-    def _keep(self, content: bytes, reception: Reception) -> Deferred[Reception]:
+    def _keep(self, content: bytes, reception: Reception, ends: Sequence[Message]) -> Deferred[Reception]:
         reception.size = len(content)
-        kept: Deferred[Any] = self._spool.receive(reception, content)
+        kept: Deferred[Any] = self._spool.receive(reception, content, ends)
         kept.addCallbacks(self._durable, self._not_kept, callbackArgs=(reception,))
         return kept
 

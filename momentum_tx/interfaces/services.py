@@ -313,12 +313,17 @@ class ISpool(Interface):
             over; fails with :class:`~momentum_tx.errors.StartupError`.
         """
 
-    def receive(reception: Any, body: bytes) -> Deferred[None]:
+    def receive(reception: Any, body: bytes, ends: Sequence[Any] = ()) -> Deferred[None]:
         """
         Keep a reception.  Sets ``reception.key``.
 
+        With *ends* the same record is the end of these messages for every later start: there is
+        either the reception and none of them, or all of them and no reception.  In this life they
+        stay until :meth:`failed` is called for each, in the turn in which the answer fires.
+
         :param reception: with all its messages.
         :param body: the message, CRLF line ends, dots not doubled.
+        :param ends: messages of other receptions, which have failed for ever, and which it reports on.
         :returns: fires when body and envelope survive a power cut; fails with
             :class:`~momentum_tx.errors.SpoolError` when they were not kept and
             never will be.

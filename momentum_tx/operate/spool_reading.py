@@ -118,6 +118,7 @@ def read(look: Look, verify: bool, progress: Progress) -> Reading:
         before += report.size
         progress(before, total)
         reports.append(report)
+    state.conclude({(key, report.number) for report in reports for key, _ in report.spoilt})
     for name, error in look.unopened.items():
         number = int(name.partition(".")[0])
         reports.append(SegmentReport(number, name, unread=error.strerror or str(error)))

@@ -235,6 +235,7 @@ class Repair:
         report = SegmentReport(number, name, file.size())
         for found in _records(file, salt, report):
             state.apply(found, number)
+        state.conclude()
         count = sum(1 for _ in state.messages())
         text = (
             f"{name}: take its mail back into the spool: up to {count} messages. Those of them that ended after it was"

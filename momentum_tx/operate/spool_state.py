@@ -8,16 +8,18 @@ counted, and no more of each message than that takes.
 A reception is known by its key, which is never given twice.  So the order counts
 for one thing only, which attempt of a message was the last one: an end is an end
 wherever it stands, and a second copy of a reception says nothing new, unless it was moved:
-then it says how its messages stood by then.
+then it says how its messages stood by then.  A reception that ends messages of others does so
+if it was not withdrawn, which is known when all is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import Enum
 from math import inf
 
 from ..smtp.addresses import canonical_domain, split_address
+from ..spool.ends import End
 from ..spool.moved import State
 from ..spool.records import DELIVERED, FAILED, RECEPTION, WITHDRAWN, Ended, Envelope, Intent, Requeued
 from ..spool.replay import Found
@@ -148,6 +150,9 @@ class SpoolState:
         self.needs: dict[int, set[int]] = {}
         # What was said of receptions that were not read yet.
         self._early: dict[int, set[int] | None] = {}
+        # Receptions that end others, each with the segments it lies in, and those that were withdrawn.
+        self._reports: dict[int, tuple[tuple[End, ...], list[int]]] = {}
+        self._withdrawn: set[int] = set()
 
     def apply(self, found: Found, segment: int) -> None:
         """
@@ -157,6 +162,8 @@ class SpoolState:
         kept = self.receptions.get(key)
         if found.kind == RECEPTION:
             assert isinstance(meta, Envelope)
+            if meta.ends:
+                self._reports.setdefault(key, (meta.ends, []))[1].append(segment)
             if key in self.ended:
                 return
             if meta.states is not None:
@@ -164,6 +171,8 @@ class SpoolState:
             elif kept is None:
                 self._received(key, Kept(segment, found, meta), segment)
             return
+        if found.kind == WITHDRAWN:
+            self._withdrawn.add(key)
         if kept is None:
             home = self.ended.get(key)
             if home is not None:
@@ -190,6 +199,19 @@ class SpoolState:
             self._end(key, kept, meta.position)
         else:
             self._forget(key, kept)
+
+    def conclude(self, spoilt: Container[tuple[int, int]] = ()) -> None:
+        """
+        All is read: what receptions end of others is over.
+
+        :param spoilt: key and segment of each whose body is not what was written, so that it ends nothing.
+        """
+        for key, (ends, segments) in self._reports.items():
+            for segment in segments:
+                if key not in self._withdrawn and (key, segment) not in spoilt:
+                    for of, position in ends:
+                        self.apply(Found(FAILED, of, Ended(position, b""), 0, 0, 0, 0), segment)
+        self._reports.clear()
 
     def ends_of(self, key: int) -> set[int] | None:
         """

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 
-from ..queues.message import Reception
+from ..queues.message import Message, Reception
 from .records import RECEPTION, frame
 
 #: Kind of an entry that writes nothing and is confirmed in its turn.
@@ -36,10 +36,13 @@ class Entry(NamedTuple):
 class Waiting(NamedTuple):
     """
     What a reception needs until it is durable.
+
+    :ivar ends: messages of other receptions that are over when it is there.
     """
 
     body: bytes
     answer: Deferred[None]
+    ends: Sequence[Message] = ()
 
 
 def lay_out(entries: Sequence[Entry], salt: int) -> tuple[list[bytes], list[int]]:

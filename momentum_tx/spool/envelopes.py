@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from ..envelope import NO_TERMS, Notify, RecipientTerms, Terms
 from ..queues.message import NO_TRAITS, Reception, Traits, traits_of
+from .ends import End
 from .fields import RecordError, field_octets, take, text_octets
 from .moved import State
 
@@ -16,7 +17,8 @@ from .moved import State
 _FIRST_VERSION: Final = 1
 #: With traits or times.
 _TRAITS_VERSION: Final = 2
-#: With terms besides times: what reports are wanted, and how safe it is to travel.  The newest one.
+#: With terms besides times: what reports are wanted, and how safe it is to travel.  The newest one that an envelope
+#: needs by itself.
 ENVELOPE_VERSION: Final = 3
 
 #: Time, size and flags, and the length of the sender that follows.
@@ -56,6 +58,7 @@ class Envelope(NamedTuple):
     A reception without its body.
 
     :ivar states: if it was moved, how each of its messages stood that had not ended then.
+    :ivar ends: messages of other receptions that are over because this one is there.
     """
 
     sender: bytes
@@ -71,6 +74,7 @@ class Envelope(NamedTuple):
     traits: Traits = NO_TRAITS
     terms: Terms = NO_TERMS
     states: tuple[State, ...] | None = None
+    ends: tuple[End, ...] = ()
 
 
 def encode_envelope(reception: Reception, bindings: list[str]) -> tuple[int, bytes]:

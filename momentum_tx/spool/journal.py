@@ -214,7 +214,7 @@ class JournalSpool:
 
     # Receptions.
 
-    def receive(self, reception: Reception, body: bytes) -> Deferred[None]:
+    def receive(self, reception: Reception, body: bytes, ends: Sequence[Message] = ()) -> Deferred[None]:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
@@ -225,14 +225,18 @@ class JournalSpool:
         key = self._key + 1
         try:
             names = [self._name(message) for message in reception.messages]
-            payload = records.encode_reception(key, reception, names, body)
+            over = [(message.reception.key, message.index) for message in ends]
+            payload = records.encode_reception(key, reception, names, body, over)
         except SpoolError as error:
             return fail(error)
+        if ends:
+            # A copy of them that is younger than this record would not know it.
+            self._tried.update(ends)
         self._key = key
         reception.key = key
         reception.unfinished = len(names)
         answer: Deferred[None] = Deferred()
-        self._writer.put(records.RECEPTION, payload, reception, Waiting(body, answer))
+        self._writer.put(records.RECEPTION, payload, reception, Waiting(body, answer, ends))
         return answer
 
     def body(self, reception: Reception) -> bytes | Deferred[bytes]:

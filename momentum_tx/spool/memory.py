@@ -92,7 +92,7 @@ class MemorySpool:
             taking()
         return self._later(count)
 
-    def receive(self, reception: Reception, body: bytes) -> Deferred[None]:
+    def receive(self, reception: Reception, body: bytes, ends: Sequence[Message] = ()) -> Deferred[None]:
         """
         See :class:`~momentum_tx.interfaces.services.ISpool`.
         """
@@ -103,7 +103,8 @@ class MemorySpool:
         key = self._kept.key + 1
         try:
             names = [self._name(message) for message in reception.messages]
-            payload = records.encode_reception(key, reception, names, body)
+            over = [(message.reception.key, message.index) for message in ends]
+            payload = records.encode_reception(key, reception, names, body, over)
         except SpoolError as error:
             return fail(error)
         self._kept.key = reception.key = key

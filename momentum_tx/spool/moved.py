@@ -15,8 +15,9 @@ from .fields import RecordError, field_octets, take, text_octets
 
 #: Version of the meta of a reception that was moved.
 MOVED_VERSION: Final = 4
-#: Where the flags of an envelope are, and the one that says that it was moved.
-_FLAGS: Final = 16
+#: Where the flags of an envelope are.
+FLAGS: Final = 16
+#: The one that says that it was moved.
 _MOVED: Final = 16
 _LENGTH = struct.Struct("<I")
 _STATE = struct.Struct("<IIdBI")
@@ -55,15 +56,25 @@ def with_states(meta: bytes, messages: Sequence[tuple[Message, str]]) -> bytes:
     except struct.error as error:
         raise RecordError(str(error)) from None
     block = b"".join(parts)
-    flags = bytes([plain[_FLAGS] | _MOVED])
-    return plain[:_FLAGS] + flags + _LENGTH.pack(len(block)) + block + plain[_FLAGS + 1 :]
+    flags = bytes([plain[FLAGS] | _MOVED])
+    return plain[:FLAGS] + flags + _LENGTH.pack(len(block)) + block + plain[FLAGS + 1 :]
 
 
 def is_moved(meta: bytes) -> bool:
     """
     Whether the reception whose meta this is was moved.
     """
-    return len(meta) > _FLAGS and bool(meta[_FLAGS] & _MOVED)
+    return len(meta) > FLAGS and bool(meta[FLAGS] & _MOVED)
+
+
+def behind_states(meta: bytes) -> int:
+    """
+    Where the meta goes on behind the flags, and behind the states if there are any.
+
+    :raises ValueError: it makes no sense, or ``struct.error`` or ``IndexError``.
+    """
+    at = FLAGS + 1
+    return at + _LENGTH.size + _LENGTH.unpack_from(meta, at)[0] if is_moved(meta) else at
 
 
 def split(meta: bytes) -> tuple[bytes, tuple[State, ...] | None]:
@@ -72,10 +83,10 @@ def split(meta: bytes) -> tuple[bytes, tuple[State, ...] | None]:
 
     :raises ValueError: it makes no sense, or ``struct.error`` or ``IndexError``.
     """
-    if not meta[_FLAGS] & _MOVED:
+    if not meta[FLAGS] & _MOVED:
         return meta, None
-    at = _FLAGS + 1 + _LENGTH.size
-    end = at + _LENGTH.unpack_from(meta, _FLAGS + 1)[0]
+    at = FLAGS + 1 + _LENGTH.size
+    end = at + _LENGTH.unpack_from(meta, FLAGS + 1)[0]
     if end > len(meta):
         raise RecordError("states beyond the record")
     states = []
@@ -84,4 +95,4 @@ def split(meta: bytes) -> tuple[bytes, tuple[State, ...] | None]:
         name, at = take(meta, at + _STATE.size)
         code, at = take(meta, at)
         states.append(State(position, retries, due, stage, ambiguous, name.decode(), code))
-    return meta[:_FLAGS] + bytes([meta[_FLAGS] & ~_MOVED]) + meta[end:], tuple(states)
+    return meta[:FLAGS] + bytes([meta[FLAGS] & ~_MOVED]) + meta[end:], tuple(states)

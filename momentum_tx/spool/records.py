@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from ..policy.lost_reply import LostReply
 from ..queues.message import HELD as WAITS_FOR_OPERATOR
 from ..queues.message import Message, Reception
+from .ends import ENDS_VERSION, End, has_ends, with_ends, without_ends
 from .envelopes import Envelope as Envelope
 from .envelopes import decode_envelope, encode_envelope
 from .fields import RecordError as RecordError
@@ -51,7 +52,7 @@ RECORD_VERSION: Final = 1
 #: Version of an intent that says what becomes of its messages if nothing follows it.
 _POLICY_VERSION: Final = 2
 #: The newest version of the kinds that have more than the first one.
-_NEWEST: Final = {RECEPTION: MOVED_VERSION, INTENT: _POLICY_VERSION}
+_NEWEST: Final = {RECEPTION: ENDS_VERSION, INTENT: _POLICY_VERSION}
 #: Every kind with every version of its meta that this program knows.
 KNOWN: Final = frozenset(
     (kind, version) for kind in KINDS for version in range(RECORD_VERSION, _NEWEST.get(kind, RECORD_VERSION) + 1)
@@ -317,14 +318,19 @@ def encode_withdrawn(key: int) -> bytes:
     return _HEAD.pack(WITHDRAWN, RECORD_VERSION, 0, 0, key, 0)
 
 
-def encode_reception(key: int, reception: Reception, bindings: list[str], body: bytes) -> bytes:
+def encode_reception(
+    key: int, reception: Reception, bindings: list[str], body: bytes, ends: Sequence[End] = ()
+) -> bytes:
     """
     Payload of ``RECEPTION``; the body follows it in the segment.
 
     :param bindings: name per message, empty for none.
+    :param ends: messages of other receptions that are over when this one is there.
     :raises RecordError: a field is longer than the format allows.
     """
     version, meta = encode_envelope(reception, bindings)
+    if ends:
+        version, meta = ENDS_VERSION, with_ends(meta, ends)
     if len(meta) > MAX_META or len(body) > MAX_BODY:
         raise RecordError(f"reception of {len(meta)} + {len(body)} octets is too large")
     return _HEAD.pack(RECEPTION, version, len(meta), len(body), key, zlib.crc32(body)) + meta
@@ -341,7 +347,8 @@ def encode_moved(key: int, meta: bytes, messages: Sequence[tuple[Message, str]],
     meta = with_states(meta, messages)
     if len(meta) > MAX_META:
         raise RecordError(f"reception of {len(meta)} octets of meta is too large")
-    return _HEAD.pack(RECEPTION, MOVED_VERSION, len(meta), len(body), key, zlib.crc32(body)) + meta
+    version = ENDS_VERSION if has_ends(meta) else MOVED_VERSION
+    return _HEAD.pack(RECEPTION, version, len(meta), len(body), key, zlib.crc32(body)) + meta
 
 
 def decode(kind: int, meta: bytes) -> Meta:
@@ -359,8 +366,9 @@ def decode(kind: int, meta: bytes) -> Meta:
             return _decode_requeued(meta)
         if kind == RECEPTION:
             plain, states = split(meta)
+            plain, ends = without_ends(plain)
             envelope = decode_envelope(plain)
-            return envelope if states is None else envelope._replace(states=states)
+            return envelope if states is None and not ends else envelope._replace(states=states, ends=ends)
         if kind == WITHDRAWN:
             return None
     except (struct.error, ValueError, IndexError) as error:

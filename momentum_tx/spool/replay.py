@@ -21,6 +21,7 @@ from ..queues.message import ASSUMED, HELD, Message, Reception
 from ..settings import UNBOUND
 from ..stages import Stage
 from . import records
+from .ends import End, ends_of, has_ends
 from .keys import Keys
 from .moved import State, is_moved
 from .records import Envelope, Meta, RecordError, Requeued, decode
@@ -75,6 +76,7 @@ class Chapter:
 
     :ivar receptions: by key, where each begins and its meta.
     :ivar said: by key, what the segment says of messages.
+    :ivar ends: by key, messages of others that a reception in it ends.
     :ivar helpers: once :meth:`Replay.close` has been called, the younger segments
         that say something of its receptions that counts, and must outlive it.
     :ivar stale: whether it holds copies of receptions that younger segments hold.
@@ -88,6 +90,7 @@ class Chapter:
         self.segment = segment
         self.receptions: dict[int, tuple[int, bytes]] = {}
         self.said: dict[int, Said] = {}
+        self.ends: dict[int, tuple[End, ...]] = {}
         self.helpers: set[Segment] = set()
         self.stale = False
         self.spoilt: set[int] = set()
@@ -106,6 +109,8 @@ class Chapter:
                     self.receptions[key] = offset, meta
                     # What was said before is about a copy that counts no more.
                     said.pop(key, None)
+                    if has_ends(meta):
+                        self.ends[key] = ends_of(meta)
                 elif kind in (records.DELIVERED, records.FAILED):
                     position = _position(meta)
                     if not position and type(said.get(key)) is not dict:
@@ -125,6 +130,13 @@ class Chapter:
                     self._say(key, Fate(_position(meta), meta, None))
             except RecordError:
                 self.senseless += 1
+
+    def end(self, key: int) -> None:
+        """
+        The reception *key* counts, and so does what it ends.
+        """
+        for of, position in self.ends[key]:
+            self._say(of, Fate(position, True, None))
 
     def _say(self, key: int, fate: Fate) -> None:
         before = self.said.get(key)
@@ -210,6 +222,8 @@ class Replay:
         self._open: dict[Message, LostReply] = {}
         # Moved receptions whose body is not what was written, by key.
         self._doubtful: dict[int, tuple[Chapter, int, bytes]] = {}
+        # Receptions that were refused or are lost after all, and so have ended nothing, in no copy.
+        self._void: set[int] = set()
 
     def close(self, chapter: Chapter) -> list[Left]:
         """
@@ -217,6 +231,8 @@ class Replay:
 
         :returns: what :meth:`batch` wants of it: mail that is due before such as waits.
         """
+        if chapter.ends:
+            self._end(chapter)
         self._doubt(chapter)
         self._keep(chapter)
         due: list[Left] = []
@@ -247,6 +263,22 @@ class Replay:
         chapter.receptions.clear()
         chapter.said.clear()
         return due
+
+    def _end(self, chapter: Chapter) -> None:
+        # What is withdrawn, here or by a younger segment, must not have ended anything; nor what will be because its
+        # body is not what was written.  The messages are then tried and reported on again.
+        for key in chapter.ends:
+            later = self._later.get(key)
+            withdrawn = chapter.said.get(key) is _WITHDRAWN or (later is not None and later[1] is _WITHDRAWN)
+            if key not in chapter.spoilt:
+                lost = withdrawn
+            else:
+                # A copy is made of what was durable: what it ended, its origin ends or an end of its own.
+                lost = withdrawn or not is_moved(chapter.receptions[key][1])
+            if lost and key not in self._located:
+                self._void.add(key)
+            if key not in chapter.spoilt and key not in self._void:
+                chapter.end(key)
 
     def _doubt(self, chapter: Chapter) -> None:
         # What a power cut leaves of a copy: its meta says how its messages stood, and the body lies where it was

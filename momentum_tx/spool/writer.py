@@ -249,6 +249,9 @@ class Writer(ABC):
             assert reception is not None
             if kind == RECEPTION:
                 self._segments.settle(segment, reception, base + next(records))
+                for message in extra.ends:
+                    # The reception is a record about their end.
+                    self._segments.depend(segment, message.reception)
                 self._urgent = True
                 continue
             if kind != INTENT:
@@ -360,7 +363,7 @@ class Writer(ABC):
                 continue
             assert reception is not None
             if kind == RECEPTION:
-                body, answer = extra
+                body, answer, _ = extra
                 self.waiting -= len(body)
                 self._kept(reception, body)
                 tell.append((answer.callback, _NONE))

@@ -236,13 +236,13 @@ class RecordTests(SynchronousTestCase):
 
     def test_versions(self) -> None:
         """
-        A reception has four versions, an intent two, and all others one.
+        A reception has five versions, an intent two, and all others one.
         """
         for kind, version in (
             (records.INTENT, 3),
             (records.REQUEUED, 2),
             (records.HELD, 2),
-            (records.RECEPTION, 5),
+            (records.RECEPTION, 6),
             (records.INTENT, 0),
         ):
             payload = bytearray(records.encode_withdrawn(5))
