@@ -52,6 +52,10 @@ class Story:
                 state = (0, 0)
             elif kind in ("intent", "refused"):
                 intent = intent or kind == "intent" or torn
+            elif kind == "unreported":
+                # The report was refused; it may be on the disk all the same, and ends this then.
+                if torn:
+                    return ABSENT
             elif kind == "requeued":
                 state, intent = (retries, ambiguous), False
             else:
@@ -86,6 +90,9 @@ class Model:
         self.live: dict[bytes, Message] = {}
         self.busy: set[bytes] = set()
         self.count = 0
+        #: Whether some failures are reported on, and every report with what it is about.
+        self.reporting = False
+        self.reports: list[tuple[bytes, bytes]] = []
 
     def picture(self) -> dict[bytes, Story]:
         """
@@ -127,6 +134,38 @@ class Model:
         for story in self.stories.values():
             story.written, story.cut = story.synced, True
 
+    def report(self) -> None:
+        """
+        A live message has failed, and its end is that there is a report about it.
+        """
+        about = self._choose()
+        if about is None:
+            return
+        self.count += 1
+        name = b"report%d" % self.count
+        kept = contract.reception(name)
+        body = self.bodies[name] = self.rng.randbytes(self.rng.randrange(60))
+        self.stories[name] = Story()
+        self.stories[name].events.append(("received", 0, 0))
+        self.reports.append((name, about))
+        message, story = self.live[about], self.stories[about]
+        self.busy.add(about)
+        story.events.append(("reported", 0, 0))
+        length = len(story.events)
+
+        def received(_: None) -> None:
+            self._received(None, kept)
+            story.synced = story.written = length
+            self.busy.discard(about)
+            self._end(about, message, True)
+
+        def refused(failure: Any) -> None:
+            self.busy.discard(about)
+            story.events[length - 1] = ("unreported", 0, 0)
+            self._refused(failure, kept)
+
+        self.case.spool.receive(kept, body, [message]).addCallbacks(received, refused)
+
     def intent(self) -> None:
         """
         Begin an attempt for some live messages.
@@ -159,7 +198,10 @@ class Model:
         name = self._choose()
         if name is None:
             return
-        message = self.live.pop(name)
+        self._end(name, self.live[name], failed)
+
+    def _end(self, name: bytes, message: Message, failed: bool) -> None:
+        del self.live[name]
         story = self.stories[name]
         story.events.append(("ended", 0, 0))
         length = len(story.events)
@@ -205,6 +247,9 @@ class Model:
         Anything.
         """
         rng = self.rng
+        if self.reporting and rng.random() < 0.15:
+            self.report()
+            return
         roll = rng.random()
         if roll < 0.25:
             self.receive(rng.randint(1, 3), 60)
@@ -227,6 +272,7 @@ class Model:
         """
         case = self.case
         by_name = {message.recipient: message for message in found}
+        self._check_reports(by_name, promises)
         case.assertEqual(len(by_name), len(found), "a message came back twice")
         for name, story in promises.items():
             message = by_name.pop(name, None)
@@ -237,6 +283,23 @@ class Model:
                     case.assertEqual(message.code, b"451 %d" % message.num_retries)
                 case.assertEqual(case.read(message.reception), self.bodies[name])
         case.assertEqual(by_name, {})
+
+    def _check_reports(self, by_name: dict[bytes, Message], promises: dict[bytes, Story]) -> None:
+        """
+        There is a report, or what it is about: never both, and never neither.
+        """
+        told: dict[bytes, list[bytes]] = {}
+        for name, about in self.reports:
+            self.case.assertFalse(name in by_name and about in by_name, (name, about))
+            if name in promises:
+                told.setdefault(about, []).append(name)
+        for about, names in told.items():
+            story = promises[about]
+            events = {kind for kind, _, _ in story.events}
+            if about in by_name or not events & {"reported", "unreported"} or "ended" in events:
+                continue
+            over = [name for name in names if ("ended", 0, 0) in promises[name].events]
+            self.case.assertTrue(over or any(name in by_name for name in names), (about, story.events))
 
     def restarted(self, found: Sequence[Message]) -> None:
         """

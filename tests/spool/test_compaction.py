@@ -450,3 +450,19 @@ class RandomCompactionTests(test_crash.RandomCrashTests):
     settings = replace(
         test_crash.RandomCrashTests.settings, segment_size=500, segment_live_share=90, compaction_rate=4096
     )
+
+
+class ReportCompactionCrashTests(CompactionCrashTests):
+    """
+    The same with failures that end by their reports.
+    """
+
+    reporting = True
+
+
+class RandomReportCompactionTests(RandomCompactionTests):
+    """
+    Random lives in which reports, and what they are about, are moved.
+    """
+
+    reporting = True

@@ -22,6 +22,7 @@ class CrashPointTests(JournalCase, SynchronousTestCase):
     """
 
     settings = replace(JournalCase.settings, segment_size=1024)
+    reporting = False
 
     def _tell(self, model: Model) -> None:
         for _ in range(3):
@@ -34,6 +35,8 @@ class CrashPointTests(JournalCase, SynchronousTestCase):
             model.intent()
             model.requeue()
             model.receive(1, 400)
+            if self.reporting:
+                model.report()
             if number % 2:
                 self.clock.advance(0.1)
             contract.settle(self.clock)
@@ -107,6 +110,14 @@ class CrashPointTests(JournalCase, SynchronousTestCase):
         self.assertEqual(len(self.files.names()), 1)
 
 
+class ReportCrashPointTests(CrashPointTests):
+    """
+    The same story, in which failures end by their reports.
+    """
+
+    reporting = True
+
+
 class RandomCrashTests(JournalCase, SynchronousTestCase):
     """
     Random stories with random ends, against the model.  The seeds out of order
@@ -115,11 +126,14 @@ class RandomCrashTests(JournalCase, SynchronousTestCase):
 
     settings = replace(JournalCase.settings, segment_size=700, body_cache_size=300)
 
+    reporting = False
+
     def _life(self, seed: int, failing: bool) -> None:
         rng = self.rng = random.Random(seed)
         self.clock = Clock()
         self.files = MemoryFiles()
         model = Model(self, rng)
+        model.reporting = self.reporting
         self.open()
         for _ in range(4):
             # A slow disk lets much happen while one sync runs.
@@ -156,3 +170,11 @@ class RandomCrashTests(JournalCase, SynchronousTestCase):
         """
         for seed in (*range(300), 536, 1258, 5288):
             self._life(seed, True)
+
+
+class RandomReportTests(RandomCrashTests):
+    """
+    Random stories in which many failures end by their reports.
+    """
+
+    reporting = True
