@@ -1,8 +1,8 @@
 """
 Who writes reports, and when: a queue of what senders are to be told.
 
-A failure is not settled before its report is durable: what a crash leaves behind is
-tried again and reported again, so that a report may come twice and is never missing.
+A failure is not settled before its report is durable, and the record of the report says that
+the messages have ended: a crash leaves the one or the others, never both and never neither.
 With a delivery it is the other way round, for no mail may arrive twice because of a
 report on it.
 """

@@ -110,6 +110,10 @@ class MemorySpool:
         self._kept.key = reception.key = key
         reception.unfinished = len(names)
         self._kept.write(records.RECEPTION, key, payload, body)
+        for of, position in over:
+            if of in self._kept.written:
+                # This reception leaves nothing behind when it is done.
+                self._kept.write(records.FAILED, of, records.encode_ended(records.FAILED, of, position, b""))
         return self._later(None)
 
     def body(self, reception: Reception) -> bytes | Deferred[bytes]:

@@ -270,14 +270,11 @@ class Replay:
         for key in chapter.ends:
             later = self._later.get(key)
             withdrawn = chapter.said.get(key) is _WITHDRAWN or (later is not None and later[1] is _WITHDRAWN)
-            if key not in chapter.spoilt:
-                lost = withdrawn
-            else:
-                # A copy is made of what was durable: what it ended, its origin ends or an end of its own.
-                lost = withdrawn or not is_moved(chapter.receptions[key][1])
-            if lost and key not in self._located:
+            # A copy that was moved is one of what was confirmed, whatever has become of its body.
+            lost = key in chapter.spoilt and not is_moved(chapter.receptions[key][1])
+            if withdrawn or lost:
                 self._void.add(key)
-            if key not in chapter.spoilt and key not in self._void:
+            if key not in self._void:
                 chapter.end(key)
 
     def _doubt(self, chapter: Chapter) -> None:

@@ -210,6 +210,22 @@ class FailureTests(ReportCase):
             self.assertIn(len(self.reports()), (1, 2, 3), steps)
             self.assertEqual(world.queued(), 0)
 
+    def test_told_once(self) -> None:
+        """
+        Whenever the machine dies, one report is written: where it is, the message has ended.
+        """
+        for step in range(60):
+            world = self.open(seed=step)
+            self.mx.refuse["bob@example.com"] = NO_SUCH_USER
+            self.accept(world)
+            world.threads.delay = 0.004
+            world.until(lambda: bool(world.mainlog("P")))
+            world.advance(step / 1000)
+            world.power_cut()
+            world.advance(7200)
+            written = {report["Message-ID"] for report in self.reports()}
+            self.assertEqual((len(written), world.queued()), (1, 0), step)
+
     def test_stopped(self) -> None:
         """
         What is not told at a stop waits in the spool, and is tried and told by the next service.

@@ -139,6 +139,29 @@ class StateTests(SynchronousTestCase):
         state = self.state(END_B, found(records.WITHDRAWN, None, 78), found(records.RECEPTION, envelope(b"c@c"), 79))
         self.assertEqual([state.ends_of(key) for key in (KEY, 78, 79, 80)], [{1}, None, None, set()])
 
+    def test_ends_of_others(self) -> None:
+        """
+        What a report is about is over when all is read, in whatever order that was, and the report's
+        segment is needed for it; not so if the report was withdrawn, or its body is not what was written.
+        """
+        report = found(records.RECEPTION, envelope(b"s@s.example")._replace(ends=((KEY, 0),)), 90)
+        gone = found(records.WITHDRAWN, None, 90)
+        for taken in ((RECEIVED, report), (report, RECEIVED), (RECEIVED, report, report)):
+            state = self.state(*taken)
+            state.conclude()
+            self.assertEqual([(key, index) for key, _, index, _ in state.messages() if key == KEY], [(KEY, 1)])
+            self.assertIn(90, state.receptions)
+        self.assertEqual(self.state(RECEIVED, report).needs, {})
+        state = self.state(RECEIVED, report)
+        state.conclude()
+        self.assertEqual(state.needs, {2: {1}})
+        for state, spoilt in (
+            (self.state(RECEIVED, report, gone), {(0, 0)}),
+            (self.state(RECEIVED, report), {(90, 2)}),
+        ):
+            state.conclude(spoilt)
+            self.assertEqual([index for key, _, index, _ in state.messages() if key == KEY], [0, 1])
+
     def test_moved(self) -> None:
         """
         A copy of a reception that was moved lies where it is read last, and says how its

@@ -264,6 +264,57 @@ class SpoolContract(SpoolCase):
             self.assertEqual((found.reception.envid, found.reception.require_tls), (b"Q 1", True))
         self.stop()
 
+    def _report(self, *ends: Message) -> Reception:
+        made = reception(b"sender@example.com", batch="report")
+        kept = self.spool.receive(made, BODY, ends)
+        settle(self.clock)
+        self.assertIsNone(self.successResultOf(kept))
+        return made
+
+    def test_ends(self) -> None:
+        """
+        Where a report is, the messages it is about have ended, also when nothing else says so;
+        others of their receptions have not, and the report stays when it is done with no less.
+        """
+        self.open()
+        one, two = self.keep(reception(b"a@example.com", b"b@example.com")), self.keep(reception(b"c@example.com"))
+        self._report(first(one, 1), first(two))
+        for _ in range(3):
+            found = {message.recipient: message for message in self.restart()}
+            self.assertEqual(sorted(found), [b"a@example.com", b"sender@example.com"])
+        self.spool.delivered(found[b"sender@example.com"], b"250 ok")
+        for _ in range(2):
+            (left,) = self.restart()
+            self.assertEqual(left.recipient, b"a@example.com")
+        self.stop()
+
+    def test_ends_and_is_told(self) -> None:
+        """
+        The end is told as well, as of any message, and then is no other.
+        """
+        self.open()
+        kept = self.keep(reception())
+        self._report(first(kept))
+        synced: list[bool] = []
+        self.spool.failed(first(kept), b"550 no", lambda: synced.append(True))
+        self.spool.flush()
+        settle(self.clock)
+        self.assertEqual((synced, kept.live, kept.unfinished), ([True], 0, 0))
+        self.assertEqual([message.recipient for message in self.restart()], [b"sender@example.com"])
+        self.stop()
+
+    def test_refused_ends_nothing(self) -> None:
+        """
+        A report that is refused has ended nothing.
+        """
+        self.open()
+        kept = self.keep(reception())
+        made = reception()
+        made.done(first(made))
+        self.failureResultOf(self.spool.receive(made, BODY, [first(kept)]), SpoolError)
+        self.assertEqual([message.recipient for message in self.restart()], [b"to@example.com"])
+        self.stop()
+
     def test_no_binding(self) -> None:
         """
         A message without a binding has none after a restart; one on a binding

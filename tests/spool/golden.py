@@ -203,6 +203,11 @@ class Maker:
         self.spool.intent([first(both, 0)], lambda error: None, LostReply.HOLD)
         self.spool.intent([first(both, 1)], lambda error: None, LostReply.ASSUME_DELIVERED)
         self.settle()
+        told = self.keep("told", b"told@k.example", b"waits@k.example")
+        report = Reception(b"", 1000.5, 6, "report", "00/01-00001-00000001", "internal", "")
+        report.add("report/0", b"from@example.org")
+        self.spool.receive(report, b"told\r\n", [first(told, 0)])
+        self.settle()
         refused = self.keep("refused", b"refused@h.example")
         name = self.files.names()[-1]
         octets = self.files.octets(name)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -341,6 +342,58 @@ class MovedTests(CompactionCase, SynchronousTestCase):
         self.assertGreater(self.spool._compaction.moved, 0)
         (pause,) = self.clock.getDelayedCalls()
         self.assertGreater(pause.getTime() - before, 4)
+        self.stop()
+
+
+class ReportTests(CompactionCase, SynchronousTestCase):
+    """
+    Reports that end their messages.
+    """
+
+    def _report(self, message: Message) -> Reception:
+        made = contract.reception(b"sender", size=420)
+        kept = self.spool.receive(made, b"body of sender" + b"." * 400, [message])
+        self._turn()
+        self.assertIsNone(self.successResultOf(kept))
+        return made
+
+    def test_under_way(self) -> None:
+        """
+        What is being reported on stays where it is: a copy that is younger than the report would not
+        know that it has ended.
+        """
+        self.open()
+        kept = self._keep(b"fails")
+        place = kept.spool
+        self._pass_by(20)
+        self.assertNotEqual(kept.spool, place)
+        place = kept.spool
+        self._report(contract.first(kept))
+        self._pass_by(40)
+        self.assertEqual(kept.spool, place)
+        self.files = self.files.kill()
+        self.clock = Clock()
+        self.assertEqual(self._bodies(self.open()), [b"body of sender"])
+        self.stop()
+
+    def test_moved(self) -> None:
+        """
+        A report is moved away from where it says that its message has ended; that stays said as long
+        as the message could come back, whose reception has another recipient who waits.
+        """
+        self.open()
+        kept = self._keep(b"waits", b"fails")
+        self._pass_by(8)
+        self._report(contract.first(kept, 1))
+        self.files = self.files.kill()
+        self.clock = Clock()
+        found = self.open()
+        for _ in range(3):
+            self.assertEqual(self._bodies(found), [b"body of sender", b"body of waits"])
+            self.assertEqual(sorted(message.recipient for message in found), [b"sender", b"waits"])
+            self._pass_by(30)
+            self.assertNotIn(FIRST, self._segments())
+            found = self.restart()
         self.stop()
 
 

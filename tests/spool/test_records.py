@@ -15,6 +15,7 @@ from momentum_tx.errors import SpoolError
 from momentum_tx.policy.lost_reply import LostReply
 from momentum_tx.queues.message import HELD, NO_TRAITS, Message, Reception, Traits
 from momentum_tx.spool import records
+from momentum_tx.spool.ends import ends_of, has_ends
 from momentum_tx.spool.envelopes import Recipient, encode_envelope
 from momentum_tx.spool.moved import State
 from momentum_tx.stages import Stage
@@ -389,3 +390,68 @@ class MovedTests(SynchronousTestCase):
                 records.decode(records.RECEPTION, moved[:length])
             except records.RecordError:
                 pass
+
+
+class EndsTests(SynchronousTestCase):
+    """
+    A reception that ends messages of others.
+    """
+
+    ENDS = ((7, 0), (7, 300), (1 << 40, 2))
+
+    def test_octets(self) -> None:
+        """
+        They stand behind the flags, or behind the states of one that was moved; all else is as it was,
+        and a move leaves them as they are.
+        """
+        made = contract.reception(b"a", b"b")
+        _, meta = encode_envelope(made, ["b1", "b1"])
+        payload = records.encode_reception(9, made, ["b1", "b1"], b"body", self.ENDS)
+        self.assertEqual(payload[:2], bytes([records.RECEPTION, 5]))
+        written = payload[records.PAYLOAD_HEADER :]
+        block = struct.pack("<I", 36) + b"".join(struct.pack("<QI", *end) for end in self.ENDS)
+        self.assertEqual(written, meta[:16] + bytes([meta[16] | 32]) + block + meta[17:])
+        plain = records.decode(records.RECEPTION, meta)
+        assert isinstance(plain, records.Envelope)
+        self.assertEqual(records.decode(records.RECEPTION, written), plain._replace(ends=self.ENDS))
+        moved = written
+        for retries in (1, 2):
+            message = contract.first(made, 1)
+            message.num_retries = retries
+            payload = records.encode_moved(9, moved, [(message, "b2")], b"body")
+            self.assertEqual(payload[:2], bytes([records.RECEPTION, 5]))
+            moved = payload[records.PAYLOAD_HEADER :]
+            decoded = records.decode(records.RECEPTION, moved)
+            assert isinstance(decoded, records.Envelope)
+            assert decoded.states is not None
+            self.assertEqual([state.num_retries for state in decoded.states], [retries])
+            self.assertEqual(decoded, plain._replace(ends=self.ENDS, states=decoded.states))
+            self.assertEqual(ends_of(moved), self.ENDS)
+            self.assertTrue(has_ends(moved))
+        self.assertEqual((has_ends(meta), has_ends(b"")), (False, False))
+
+    def test_every_length(self) -> None:
+        """
+        A meta that was cut, or that says another length, is an error by name, and nothing else.
+        """
+        made = contract.reception(b"a")
+        payload = records.encode_reception(9, made, ["b1"], b"", self.ENDS)
+        written = payload[records.PAYLOAD_HEADER :]
+        moved = records.encode_moved(9, written, [(contract.first(made), "b1")], b"")[records.PAYLOAD_HEADER :]
+        for meta in (written, moved):
+            for length in range(len(meta) - 1):
+                for read in (ends_of, lambda cut: records.decode(records.RECEPTION, cut)):
+                    try:
+                        read(meta[:length])
+                    except records.RecordError:
+                        pass
+        for length in (35, 1 << 20):
+            wrong = written[:17] + struct.pack("<I", length) + written[21:]
+            self.assertRaises(records.RecordError, ends_of, wrong)
+            self.assertRaises(records.RecordError, records.decode, records.RECEPTION, wrong)
+
+    def test_too_large(self) -> None:
+        """
+        What the format has no room for is refused.
+        """
+        self.assertRaises(SpoolError, records.encode_reception, 1, contract.reception(), ["b1"], b"", [(1 << 64, 0)])

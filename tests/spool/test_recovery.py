@@ -67,6 +67,30 @@ class DamageTests(JournalCase, SynchronousTestCase):
             self.assertEqual(len(self.files.octets("000000000001.seg")), last)
             self.assertEqual(len(self._bad()), int(length > last))
 
+    def test_report_without_its_body(self) -> None:
+        """
+        A report whose body never came to the disk has ended nothing, at this start and all later ones;
+        nor has one that was withdrawn.
+        """
+        for withdrawn in (False, True):
+            self.clock = Clock()
+            self.files = MemoryFiles()
+            self.open()
+            kept = self.keep(contract.reception(b"u0"), b"body 0")
+            report = contract.reception(b"sender")
+            self.spool.receive(report, b"body of the report", [contract.first(kept)])
+            contract.settle(self.clock)
+            self.stop()
+            octets = self.files.octets("000000000001.seg")
+            self.assertIn(b"body of the report", octets)
+            if withdrawn:
+                salt = records.decode_segment_header(octets).salt
+                octets += records.frame(records.encode_withdrawn(report.key), salt)
+            else:
+                octets = octets.replace(b"body of the report", b"\0" * 18)
+            self.assertEqual(self._reopen(octets), [b"u0"])
+        self.flushLoggedErrors()
+
     def test_torn_to_nothing(self) -> None:
         """
         A segment of any length starts; one shorter than its header is removed.
