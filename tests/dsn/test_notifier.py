@@ -210,6 +210,9 @@ class FailureTests(ReportCase):
             self.assertIn(len(self.reports()), (1, 2, 3), steps)
             self.assertEqual(world.queued(), 0)
 
+    def _until_failed(self, world: World) -> None:
+        world.until(lambda: bool(world.mainlog("P")))
+
     def test_told_once(self) -> None:
         """
         Whenever the machine dies, one report is written: where it is, the message has ended.
@@ -219,7 +222,7 @@ class FailureTests(ReportCase):
             self.mx.refuse["bob@example.com"] = NO_SUCH_USER
             self.accept(world)
             world.threads.delay = 0.004
-            world.until(lambda: bool(world.mainlog("P")))
+            self._until_failed(world)
             world.advance(step / 1000)
             world.power_cut()
             world.advance(7200)
