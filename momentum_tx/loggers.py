@@ -17,6 +17,7 @@ from .logs.audit import OutboundAudit
 from .logs.bouncelog import BounceLog
 from .logs.exim_style import EximStyleLog
 from .logs.fields import BindingFields
+from .logs.files import NoFile
 from .logs.gathered import GatheredLog
 from .logs.jsonlog import JSONLog
 from .logs.mainlog import MainLog
@@ -99,7 +100,11 @@ class Loggers:
         #: All that write records, in the order of registration.
         self._records: list[GatheredLog] = []
         self.mainlog = MainLog(
-            self._opened("mainlog"), wall, settings, binding_name, lambda slot: current().bindings[slot].group
+            self._opened("mainlog") if settings.mainlog else NoFile(),
+            wall,
+            settings,
+            binding_name,
+            lambda slot: current().bindings[slot].group,
         )
         hooks.register_logger(self.mainlog)
         self._records.append(self.mainlog)

@@ -52,6 +52,30 @@ class ILogFile(Interface):
 
 
 @implementer(ILogFile)
+class NoFile:
+    """
+    Nowhere: of a log that is not wanted.  What is written is not lost, for nobody waits for it.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: OSError | None = None
+
+    def open(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def reopen(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@implementer(ILogFile)
 class LogFile:
     """
     A file of the system.

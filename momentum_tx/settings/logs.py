@@ -16,7 +16,9 @@ class LogSettings(HookSettings):
 
     log_dir: str = option("", "Directory of the logs; empty means log/ under state_dir.", scopes=GLOBAL)
     mainlog: str = option(
-        "mainlog", "File of what became of mail; a name without a path is beside the others in log_dir.", scopes=GLOBAL
+        "mainlog",
+        "File of what became of mail; a name without a path is beside the others in log_dir, and empty writes none.",
+        scopes=GLOBAL,
     )
     mainlog_mode: int = option(0o644, "Permissions of mainlog.", "mode bits", GLOBAL, minimum=0, maximum=0o777)
     rejectlog: str = option(

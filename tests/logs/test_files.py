@@ -10,7 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from momentum_tx.logs import files
-from momentum_tx.logs.files import ILogFile, LogFile
+from momentum_tx.logs.files import ILogFile, LogFile, NoFile
+
+from ..worlds import BOB, SENDER, WorldCase
 
 
 class _Disk:
@@ -267,3 +269,31 @@ class PipeTests(SynchronousTestCase):
         path = self.mktemp()
         os.mkfifo(path)
         self.assertRaises(OSError, LogFile(path).open)
+
+
+class NoFileTests(WorldCase):
+    """
+    A log that is not wanted.
+    """
+
+    def test_nowhere(self) -> None:
+        """
+        It takes everything and complains of nothing.
+        """
+        file = NoFile()
+        self.assertTrue(verifyObject(ILogFile, file))
+        file.open()
+        self.assertEqual((file.write(b"one\n"), file.error), (4, None))
+        file.reopen()
+        file.close()
+
+    def test_no_mainlog(self) -> None:
+        """
+        A service whose mainlog has no name delivers mail and writes none.
+        """
+        world = self.world('[global]\nmainlog = ""\n')
+        mx = world.exchanger("example.com")
+        self.assertTrue(world.inject(SENDER, [BOB], world.message()).startswith(b"250"))
+        world.advance(10)
+        self.assertEqual((len(mx.ledger), world.log.content, world.service.mainlog.lost), (1, b"", 0))
+        self.assertEqual([path for path in world.logs if path.endswith("/")], [])
