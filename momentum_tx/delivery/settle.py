@@ -56,6 +56,8 @@ class Settlement:
         self.home: Callable[[Message], DomainRecord] = self._domain
         #: Keeps a message until an operator releases it.
         self.hold: Callable[[Message, float], object] = self.keep
+        # Messages that have failed for ever, and whose reports are not durable yet.
+        self._failing: set[Message] = set()
         self.delivered_count = 0
         self.transient_count = 0
         self.permanent_count = 0
@@ -232,12 +234,20 @@ class Settlement:
         if hook:
             hook.notify(lambda provider: provider.log_permanent_failure_v1(message, dr, now, note))
         notifier = self._f.notifier
-        # Nobody may take it for mail that has been forgotten.
-        message.next_attempt = HELD
-        if notifier is None or not notifier.failed(message, note, now, lambda: self._give_up(message, note, scope)):
-            self._give_up(message, note, scope)
+        if notifier is not None:
+            # Nobody may take it for mail that has been forgotten.  Its fields stay as they are: a start that finds
+            # it has to try it again.
+            self._failing.add(message)
+            try:
+                if notifier.failed(message, note, now, lambda: self._give_up(message, note, scope)):
+                    return
+            except Exception:
+                self._failing.discard(message)
+                raise
+        self._give_up(message, note, scope)
 
     def _give_up(self, message: Message, note: bytes, scope: Scope) -> None:
+        self._failing.discard(message)
         self._f.spool.failed(message, note, self._ending(message, Verdict.PERMANENT, scope))
         message.reception.done(message)
         hook = self._f.hooks.msg_dispose
@@ -249,7 +259,8 @@ class Settlement:
         Something went wrong while *message* was settled: if it is neither
         finished nor queued, it is tried again in its time.
         """
-        if message.reception.has(message) and not message.place and message.next_attempt != HELD:
+        waits = message.place or message.next_attempt == HELD or message in self._failing
+        if message.reception.has(message) and not waits:
             dr = self._domain(message)
             message.connection = None
             message.next_attempt = now + self._schedule(message, dr).delay(max(message.num_retries, 1))

@@ -128,17 +128,22 @@ class Notifier:
 
     def _put(self, item: Item) -> None:
         self._waiting.append(item)
-        if self._pump.when is None and len(self._under_way) < MOST_AT_ONCE:
+        if self._pump.when is None and self._room:
             # Not at once, so that what fails together is told together.
             self._pump.arm(0.0)
 
+    @property
+    def _room(self) -> bool:
+        # Those that are refused have their content in memory as well.
+        return len(self._under_way) + len(self._refused) < MOST_AT_ONCE
+
     def _begin(self) -> None:
         left = self._f.config.global_settings.soft_bounce_drain_rate
-        while self._waiting and left > 0 and len(self._under_way) < MOST_AT_ONCE and not self._stopped:
+        while self._waiting and left > 0 and self._room and not self._stopped:
             items = self._taken(left)
             left -= len(items)
             self._work(self._told(items))
-        if self._waiting and len(self._under_way) < MOST_AT_ONCE:
+        if self._waiting and self._room:
             self._pump.arm(0.0)
 
     def _taken(self, most: int) -> list[Item]:
@@ -191,6 +196,13 @@ class Notifier:
                 id=items[0].message.id,
                 error=error,
             )
+            _end(items)
+            return
+        except Exception:
+            if self._stopped:
+                # As above: the signer, too, gives back what it has not begun.
+                return
+            self._log.failure("no report is kept about {id}", id=items[0].message.id)
             _end(items)
             return
         self.written += 1

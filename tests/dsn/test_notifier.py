@@ -8,13 +8,19 @@ from __future__ import annotations
 import email
 import email.policy
 import errno
+from collections.abc import Sequence
 from email.message import EmailMessage
 from typing import Any
 
 from flufl.bounce import all_failures
+from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
+from momentum_tx.dsn.notifier import MOST_AT_ONCE
+from momentum_tx.errors import MessageRefused
 from momentum_tx.interfaces import bounce_hooks as contracts
+from momentum_tx.interfaces.services import Submission
+from momentum_tx.queues.message import Message, Reception
 from momentum_tx.testing.peers import Receiver
 from momentum_tx.testing.world import World
 
@@ -52,6 +58,18 @@ class ReportCase(WorldCase):
         Whom an independent program finds in it.
         """
         return set(all_failures(email.message_from_bytes(report.as_bytes()))[1])
+
+
+class Unwilling:
+    """
+    A receiver that takes nothing.
+    """
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error or MessageRefused(452, "4.3.1 later")
+
+    def take(self, submission: Submission, ends: Sequence[Message] = ()) -> Deferred[Reception]:
+        return fail(self.error)
 
 
 class FailureTests(ReportCase):
@@ -228,6 +246,48 @@ class FailureTests(ReportCase):
             world.advance(7200)
             written = {report["Message-ID"] for report in self.reports()}
             self.assertEqual((len(written), world.queued()), (1, 0), step)
+
+    def test_moved_meanwhile(self) -> None:
+        """
+        A message whose report cannot be kept for now is mail that waits, to the spool: it is moved with its
+        state, and the next service tries and tells, and does not wait for an operator.
+        """
+        world = self.open("[global]\nsegment_size = 4096\nsegment_live_share = 90\n")
+        self.mx.refuse["bob@example.com"] = NO_SUCH_USER
+        world.service.notifier._receiver = Unwilling()
+        self.accept(world)
+        world.advance(30)
+        before = len(world.files.calls)
+        for _ in range(20):
+            self.accept(world, ["lea@example.com"], filler="x" * 900)
+            world.advance(5)
+        self.assertIn("unlink", [operation for operation, _ in world.files.calls[before:]])
+        self.assertEqual(len(world.service.notifier), 1)
+        world.crash()
+        world.advance(7200)
+        self.assertEqual((len(self.reports()), world.queued(), len(world.service.delivery.held)), (1, 0, 0))
+
+    def test_nobody_to_keep_it(self) -> None:
+        """
+        While reports are refused no more are put together than wait anyway; whatever else goes wrong with
+        one is logged, and its message is done.
+        """
+        world = self.open()
+        recipients = [f"u{number}@example.com" for number in range(3 * MOST_AT_ONCE)]
+        self.mx.refuse.update(dict.fromkeys(recipients, NO_SUCH_USER))
+        notifier = world.service.notifier
+        receiver, notifier._receiver = notifier._receiver, Unwilling()
+        for recipient in recipients:
+            self.accept(world, [recipient])
+        world.advance(60)
+        self.assertEqual((len(notifier), len(notifier._refused)), (len(recipients), MOST_AT_ONCE))
+        notifier._receiver = receiver
+        world.advance(60)
+        self.assertEqual((len(notifier), len(self.reports()), world.queued()), (0, len(recipients), 0))
+        notifier._receiver = Unwilling(ValueError("unheard of"))
+        self.accept(world, [recipients[0]])
+        world.advance(60)
+        self.assertEqual((len(notifier), len(self.flushLoggedErrors(ValueError)), world.queued()), (0, 1, 0))
 
     def test_stopped(self) -> None:
         """
