@@ -289,6 +289,20 @@ class FailureTests(ReportCase):
         world.advance(60)
         self.assertEqual((len(notifier), len(self.flushLoggedErrors(ValueError)), world.queued()), (0, 1, 0))
 
+    def test_cannot_be_asked(self) -> None:
+        """
+        If whoever tells senders breaks, the message is tried again.
+        """
+        world = self.open()
+        self.mx.refuse["bob@example.com"] = NO_SUCH_USER
+        rates, world.service.notifier.rates = world.service.notifier.rates, None  # type: ignore[assignment]
+        self.accept(world)
+        world.advance(30)
+        self.assertEqual((world.queued(), len(self.flushLoggedErrors(AttributeError))), (1, 1))
+        world.service.notifier.rates = rates
+        world.advance(7200)
+        self.assertEqual((world.queued(), len(self.reports())), (0, 1))
+
     def test_stopped(self) -> None:
         """
         What is not told at a stop waits in the spool, and is tried and told by the next service.
