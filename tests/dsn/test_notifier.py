@@ -254,7 +254,7 @@ class FailureTests(ReportCase):
         """
         world = self.open("[global]\nsegment_size = 4096\nsegment_live_share = 90\n")
         self.mx.refuse["bob@example.com"] = NO_SUCH_USER
-        world.service.notifier._receiver = Unwilling()
+        world.service.notifier._receiver = Unwilling()  # type: ignore[assignment]
         self.accept(world)
         world.advance(30)
         before = len(world.files.calls)
@@ -276,7 +276,7 @@ class FailureTests(ReportCase):
         recipients = [f"u{number}@example.com" for number in range(3 * MOST_AT_ONCE)]
         self.mx.refuse.update(dict.fromkeys(recipients, NO_SUCH_USER))
         notifier = world.service.notifier
-        receiver, notifier._receiver = notifier._receiver, Unwilling()
+        receiver, notifier._receiver = notifier._receiver, Unwilling()  # type: ignore[assignment]
         for recipient in recipients:
             self.accept(world, [recipient])
         world.advance(60)
@@ -284,7 +284,7 @@ class FailureTests(ReportCase):
         notifier._receiver = receiver
         world.advance(60)
         self.assertEqual((len(notifier), len(self.reports()), world.queued()), (0, len(recipients), 0))
-        notifier._receiver = Unwilling(ValueError("unheard of"))
+        notifier._receiver = Unwilling(ValueError("unheard of"))  # type: ignore[assignment]
         self.accept(world, [recipients[0]])
         world.advance(60)
         self.assertEqual((len(notifier), len(self.flushLoggedErrors(ValueError)), world.queued()), (0, 1, 0))
