@@ -85,7 +85,8 @@ class Lateness:
         while self._heap and self._heap[0][0] <= now:
             due.append(heappop(self._heap)[2])
         for message in due:
-            if message.reception.has(message):
+            # What an operator holds has no domain.  If it is released and fails again it is watched again.
+            if message.reception.has(message) and message.domain is not None:
                 self._tell(message, now)
                 self._watch(message, now)
             else:

@@ -9,6 +9,7 @@ from typing import Any
 from zope.interface import implementer
 
 from momentum_tx.interfaces import bounce_hooks as contracts
+from momentum_tx.testing.answers import TAKE_AND_CLOSE
 
 from ..worlds import SENDER
 from .test_notifier import ReportCase
@@ -66,6 +67,24 @@ class LatenessTests(ReportCase):
         world.advance(2 * HOUR)
         (report,) = self.reports()
         self.assertIn("lea@example.com", report.as_string())
+
+    def test_held(self) -> None:
+        """
+        Mail that an operator has to decide on is watched no more, and keeps nobody else's sender from
+        being told.
+        """
+        self.begin(LATE + 'retry_interval = 600\nlost_final_reply = "hold"\n')
+        world = self.late_world
+        self.mx.refuse["lea@example.com"] = b"450 4.2.0 later"
+        self.accept(world, ["lea@example.com"])
+        world.advance(60)
+        del self.mx.refuse["bob@example.com"]
+        self.mx.on("dot", TAKE_AND_CLOSE, times=1)
+        world.advance(HOUR)
+        self.assertEqual(len(world.service.held()), 1)
+        world.advance(10 * HOUR)
+        self.assertEqual([int(each) for each in self.hours()], [3, 9])
+        self.assertEqual(len(world.service._lateness), 1)
 
     def test_restart(self) -> None:
         """
