@@ -86,13 +86,18 @@ class Notifier:
         dr = message.domain
         assert dr is not None
         to, wanted = to_tell_of_failure(message, self._f.config.path(message.binding_slot, dr.domain))
-        if not to or self._stopped or (not message.notify and self._waited_for(message)):
+        if not to or (not message.notify and self._waited_for(message)):
             return False
         hook = self._f.hooks.generate_bounces
         if hook:
             answer = hook.override(lambda provider: provider.generate_bounces(message, wanted))
             wanted = wanted if answer is None else answer
-        if not wanted or not self._admitted(to):
+        if not wanted:
+            return False
+        if self._stopped:
+            # It stays in the spool, and the next start tries and tells anew.
+            return True
+        if not self._admitted(to):
             return False
         self._put(Item(message, Action.FAILED, to, _told(message, Action.FAILED, note, now), end))
         return True

@@ -500,8 +500,8 @@ class INotifier(Interface):
         :param now: wall time.
         :param end: called when the report is durable, or when it has turned out that there
             is none; then the message is done.
-        :returns: whether *end* will be called; if not there is no report, and the message
-            is done at once.
+        :returns: whether *end* will be called, or the message is to stay in the spool because the
+            service stops; if not there is no report, and the message is done at once.
         """
 
     def delivered(message: Any, note: bytes, now: float) -> None:

@@ -289,6 +289,22 @@ class FailureTests(ReportCase):
         world.advance(60)
         self.assertEqual((len(notifier), len(self.flushLoggedErrors(ValueError)), world.queued()), (0, 1, 0))
 
+    def test_after_the_end(self) -> None:
+        """
+        What fails when no report is begun any more is not done: the next service tries and tells.
+        """
+        world = self.open()
+        self.mx.refuse["bob@example.com"] = NO_SUCH_USER
+        world.service.notifier.stop()
+        self.accept(world)
+        world.advance(30)
+        self.assertEqual((len(world.mainlog("P")), self.reports()), (1, []))
+        world.stop()
+        world.build()
+        world.start()
+        world.advance(60)
+        self.assertEqual((len(self.reports()), world.queued()), (1, 0))
+
     def test_cannot_be_asked(self) -> None:
         """
         If whoever tells senders breaks, the message is tried again.
