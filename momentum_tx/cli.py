@@ -32,7 +32,7 @@ from .demo.accounting import Report
 from .demo.run import Demo, Interrupted
 from .demo.screen import LiveScreen, PlainScreen, Screen, SilentScreen, table
 from .errors import ConfigError, LookupFailed, StartupError
-from .operate import classify, control, dkim, hooks, log, spool
+from .operate import classify, control, dkim, hooks, log, spool, suppress
 from .seams import real_seams, resolver_of
 from .service import OutboundService
 from .settings import UNBOUND
@@ -301,6 +301,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "spool": Command(
         spool.HELP, spool.arguments, lambda options: spool.run(options, spool.Tools(time.time, SystemRandom()))
     ),
+    "suppress": Command(suppress.HELP, suppress.arguments, lambda options: suppress.run(options, _loaded(options))),
     "torture": Command(torture.HELP, torture.arguments, lambda options: torture.run(options, _reactor)),
     "tls": Command(
         tls_explain.HELP, tls_explain.arguments, lambda options: tls_explain.run(options, _reactor(), _loaded(options))

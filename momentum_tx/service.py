@@ -55,6 +55,7 @@ from .reports.store import CountStore
 from .seams import Seams, https_of, real_seams, resolver_of
 from .settings import DEFAULT_PROHIBITED_HOSTS, DEFAULT_SLOT, LASTING, GlobalSettings
 from .spool.journal import JournalSpool
+from .suppression.composition import suppression_of
 from .timers import Agenda
 from .turns import SlowTurns
 from .wall import WallClock
@@ -165,6 +166,9 @@ class OutboundService(Service, Commands):
             self.receiver,
             CountStore(seams.files(os.path.join(settings.state_dir, "tlsrpt")), seams.threads),
         )
+        self.suppression = suppression_of(seams, config, self.hooks, clock, logs.classification)
+        self._facilities.leaves_out = self.suppression.leaves_out
+        self.receiver.suppressed = self.suppression.refusal
         waiting = self.delivery.settlement.waiting
         #: Tells senders what becomes of their mail.
         self.notifier = Notifier(
@@ -286,6 +290,7 @@ class OutboundService(Service, Commands):
         self._seams.threads.stop()
         self._seams.computing.stop()
         self._sts_store.close()
+        self.suppression.close()
         self.reports.close()
 
     def _raise_at_once(self, starting: Deferred[int]) -> None:
@@ -332,6 +337,7 @@ class OutboundService(Service, Commands):
         self._tell_doubts()
         self.logs.rotation.begin()
         self.slow_turns.configure(self._config.global_settings.debug_slow_turns)
+        self.suppression.start()
         self.delivery.start()
         self.reports.start()
         assert self._starting is not None
@@ -467,6 +473,7 @@ class OutboundService(Service, Commands):
         self.spool.configure(new.global_settings)
         self._injection.configure()
         self.logs.configure()
+        self.suppression.configure(new.global_settings)
         self.slow_turns.configure(new.global_settings.debug_slow_turns)
         self.delivery.trace()
         self.delivery.reconfigured()

@@ -53,6 +53,7 @@ FLOORS: Final = {
     # It names what touches the world, and uses nothing of it.
     "seams": 5,
     "dsn": 6,
+    "suppression": 6,
     # It reads files that a configuration names.
     "classification": 5,
     "loggers": 6,
@@ -130,6 +131,7 @@ TESTED_ELSEWHERE: Final = {
     "logs/gathered": "logs/test_mainlog_writing",
     "inject/validation": "delivery/test_asking tells its stories",
     "hooks/turn": "hooks/test_points and test_providers",
+    "suppression/composition": "suppression/test_register makes whole services",
     "dsn/writer": "dsn/test_notifier tells its stories",
     "loggers": "composition; test_service and the tests of each logger",
     "operate/commands": "half of the service: test_service and the tests of each command",
@@ -145,6 +147,7 @@ TESTED_ELSEWHERE: Final = {
     "settings/logs": "declarations, as above",
     "settings/reports": "declarations, as above",
     "settings/service": "declarations, as above",
+    "settings/suppression": "declarations, as above",
     "smtp/dialogue": "the client's machine without its words: test_client",
     "smtp/events": "fields only; test_client and test_server compare them",
     "smtp/reception": "fields only; test_server compares them",

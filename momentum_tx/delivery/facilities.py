@@ -67,6 +67,7 @@ class Facilities:
     :ivar sts: knows MTA-STS policies; ``None`` where there are none.
     :ivar tls_told: hears what came of TLS in each session; ``None`` if nobody does.
     :ivar notifier: tells senders what becomes of their mail; ``None`` if nobody does.
+    :ivar leaves_out: whether a message's recipient is on the suppression list; ``None`` if there is none.
     :ivar find_domain: the record of a domain, if there is one.
     :ivar late: hears of mail that failed for now and is tried again; ``None`` if nobody does.
     :ivar dane: looks up TLSA records.
@@ -96,6 +97,7 @@ class Facilities:
     sts: STSPolicies | None = None
     tls_told: Callable[[TLSOutcome], object] | None = None
     notifier: INotifier | None = None
+    leaves_out: Callable[[Message], bool] | None = None
     find_domain: Callable[[str], DomainRecord | None] = lambda name: None
     late: Callable[[Message, float], object] | None = None
     dane: DANE = field(init=False)

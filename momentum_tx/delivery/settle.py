@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..envelope import NO_TERMS
 from ..outcomes import Outcome, Scope, Verdict
-from ..policy.consequence import BLACKHOLED
+from ..policy.consequence import BLACKHOLED, SUPPRESSED
 from ..policy.lost_reply import LostReply, assumed
 from ..policy.retry import End, RetrySchedule, spread
 from ..queues.domain import Connection, DomainRecord
@@ -314,11 +314,15 @@ class Settlement:
 
     def expired_unattempted(self, message: Message, now: float) -> bool:
         """
-        Whether *message* is past its life and must not be attempted; it is
-        given up then.
+        Whether *message* is past its life, or its recipient on the suppression list, and must not be
+        attempted; it is given up then.
         """
         dr, reception = message.domain, message.reception
         assert dr is not None
+        leaves_out = self._f.leaves_out
+        if leaves_out is not None and leaves_out(message):
+            self.permanent(message, SUPPRESSED, Stage.UNKNOWN, now)
+            return True
         expires = reception.terms.expires
         if expires:
             # Its injector says that it is of no use from then on.

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from ..errors import MessageRefused
 from ..interfaces.services import INotifier, Submission
+from ..policy.consequence import SUPPRESSED
 from ..policy.status import is_our_own, status_of
 from ..smtp.international import needs_smtputf8
 from .rates import SenderRates
@@ -86,6 +87,9 @@ class Notifier:
         dr = message.domain
         assert dr is not None
         to, wanted = to_tell_of_failure(message, self._f.config.path(message.binding_slot, dr.domain))
+        if note == SUPPRESSED:
+            # Whoever writes to such an address again and again was told when it got there.
+            return False
         if not to or (not message.notify and self._waited_for(message)):
             return False
         hook = self._f.hooks.generate_bounces

@@ -137,6 +137,8 @@ class OutboundHooks:
         self.generate_delay_dsn = Override[b.IGenerateDelayDsn, bool](b.IGenerateDelayDsn, turn, bool)
         self.next_delay_dsn = Override[b.INextDelayDsn, float](b.INextDelayDsn, turn, float)
         self.send_notification = Override[b.ISendNotification, bool](b.ISendNotification, turn, bool)
+        self.suppression_check = Override[b.ISuppressionCheck, bool](b.ISuppressionCheck, turn, bool)
+        self.suppression_added = Notice[b.ISuppressionAdded](b.ISuppressionAdded, turn)
         self.smtp_error_classify = Override[b.ISmtpErrorClassify, int](b.ISmtpErrorClassify, turn, int)
         self.aaa_log = Notice[queue_hooks.IAaaLog](queue_hooks.IAaaLog, turn)
         self.log_spool_import = Notice[queue_hooks.ILogSpoolImport](queue_hooks.ILogSpoolImport, turn)

@@ -68,6 +68,8 @@ class Receiver:
         #: Why nothing is taken, set by the owner while it starts or stops.
         self.closed: tuple[int, str] | None = None
         self.received_count = 0
+        #: Why a recipient is refused that is on the suppression list, set by the owner.
+        self.suppressed: Callable[[bytes], tuple[int, str] | None] = lambda recipient: None
         #: Signs what is received, set by the owner; ``None`` while nothing is to be signed.
         self.signer: Signer | None = None
 
@@ -79,6 +81,9 @@ class Receiver:
         return None
 
     def recipient_refusal(self, recipient: bytes, trusted: bool) -> tuple[int, str] | None:
+        suppressed = self.suppressed(recipient)
+        if suppressed is not None:
+            return suppressed
         config = self._config()
         return recipients.refusal(config, recipient, recipients.possible_slots(config, trusted))
 

@@ -24,7 +24,8 @@ def refuses_any(config: IConfiguration) -> bool:
     """
     Whether any recipient may be refused: where none is, none need be asked for.
     """
-    return not config.global_settings.allow_ip_literal or config.written("blackhole")
+    settings = config.global_settings
+    return not settings.allow_ip_literal or settings.suppression == "refuse" or config.written("blackhole")
 
 
 def refusal(config: IConfiguration, recipient: bytes, slots: Iterable[int]) -> tuple[int, str] | None:

@@ -224,3 +224,44 @@ class ISmtpErrorClassify(Interface):
         :param domain: The routing domain.
         :returns: A code: one of Momentum's, or your own below 100. ``None`` for no opinion.
         """
+
+
+class ISuppressionCheck(Interface):
+    """
+    Hook: is a recipient left out who is on the suppression list? Shape: *override*.
+
+    Default: it is.
+
+    Source: ours; Momentum has no hook ``suppression_check``.
+
+    See also: ``suppression_added``; `the suppression list <../../howto/suppression.md>`_.
+    """
+
+    def suppression_check(recipient: bytes, tenant: str, entry: Any) -> bool | None:
+        """
+        At RCPT TO, and before each attempt, of a recipient who is on the list; not of others.
+
+        :param recipient: Forward path.
+        :param tenant: Whose mail it is; empty where that is not known, as at RCPT TO.
+        :param entry: Why it is on the list: ``reason``, ``code``, ``since``, ``until``, ``note``.
+        :returns: False has the mail go out; true and ``None`` leave the recipient out.
+        """
+
+
+class ISuppressionAdded(Interface):
+    """
+    Hook: an address was put on the suppression list. Shape: *notice*.
+
+    Source: ours; Momentum has no hook ``suppression_added``.
+
+    See also: ``suppression_check``.
+    """
+
+    def suppression_added(address: str, tenant: str, entry: Any) -> None:
+        """
+        Once per address that a rule or an operator enters, also if it was there already.
+
+        :param address: The address, or ``@`` and a domain; lower case.
+        :param tenant: Whose mail it is about; empty for everybody's.
+        :param entry: Why.
+        """

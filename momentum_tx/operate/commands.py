@@ -17,6 +17,7 @@ from ..loggers import Loggers
 from ..logs.transcripts import Attempt
 from ..policy.tracing import ANY, Trace
 from ..settings import DEFAULT_SLOT
+from ..suppression.register import Suppression
 from ..turns import SlowTurns
 from .tls_policy import told
 
@@ -31,12 +32,14 @@ class Commands:
     :ivar hooks: every hook point; providers are registered before the start.
     :ivar delivery: whatever sends mail.
     :ivar logs: whatever writes logs.
+    :ivar suppression: whom nobody writes to any more.
     :ivar slow_turns: how many turns of the reactor were too long (``debug_slow_turns``).
     """
 
     hooks: OutboundHooks
     delivery: Delivery
     logs: Loggers
+    suppression: Suppression
     slow_turns: SlowTurns
     _config: Configuration
     _facilities: Facilities

@@ -51,6 +51,10 @@ class ServiceCommands:
         commands.add("trace list", service.traces_smtp)
         commands.add("trace remove", service.untrace_smtp)
         commands.add("tls policy", service.tls_policy)
+        commands.add("suppress show", service.suppression.show)
+        commands.add("suppress list", service.suppression.listed)
+        commands.add("suppress add", service.suppression.enter)
+        commands.add("suppress remove", service.suppression.remove)
         commands.add("hooks list", service.hooks.told)
         commands.add("classify unknown", service.logs.classification.told)
 

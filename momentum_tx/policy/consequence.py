@@ -44,6 +44,8 @@ NO_VALID_HOSTS: Final = b"451 4.4.1 [internal] No valid hosts (unable to make an
 TOO_MANY_FAILURES: Final = b"451 4.4.1 [internal] No valid hosts (too many connection failures)"
 #: Status text of mail that ``blackhole`` swallows once it is accepted.
 BLACKHOLED: Final = b"554 5.7.0 [internal] Blackholed"
+#: What is said of mail to somebody on the suppression list.
+SUPPRESSED: Final = b"554 5.7.1 [internal] recipient suppressed"
 #: Status text of a look-up that failed for now.
 LOOKUP_DEFERRED: Final = b"454 4.4.4 [internal] no MX or A for domain"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .option import GLOBAL, option
-from .reports import ReportSettings
+from .suppression import SuppressionSettings
 
 #: Ranges no mail for a stranger's domain may lead to, unless an operator says otherwise.
 #: The host's own addresses are added at run time; mapped IPv6 forms are compared as IPv4.
@@ -60,7 +60,7 @@ LASTING: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class GlobalSettings(ReportSettings):
+class GlobalSettings(SuppressionSettings):
     """
     Options of the whole service; written in ``[global]`` only.
     """

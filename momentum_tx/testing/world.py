@@ -84,6 +84,7 @@ class World:
     :ivar files: the disk of the spool.
     :ivar policy_files: the directory of MTA-STS policies.
     :ivar report_files: the directory of what is counted for reports on TLS.
+    :ivar suppression_files: the directory of the suppression list.
     :ivar log: the file of mainlog; it outlives a crash.
     :ivar logs: all other logs, by path.
     """
@@ -109,6 +110,7 @@ class World:
         self.files = MemoryFiles()
         self.policy_files = MemoryFiles()
         self.report_files = MemoryFiles()
+        self.suppression_files = MemoryFiles()
         self._documents: dict[str, Any] = {}
         self.log = MemoryLogFile()
         self.logs: dict[str, MemoryLogFile] = {}
@@ -182,7 +184,12 @@ class World:
         return self.log if path.endswith("/mainlog") else self.logs.setdefault(path, MemoryLogFile())
 
     def _directory(self, path: str) -> MemoryFiles:
-        return {"mta-sts": self.policy_files, "tlsrpt": self.report_files}.get(path.rpartition("/")[2], self.files)
+        own = {
+            "mta-sts": self.policy_files,
+            "tlsrpt": self.report_files,
+            "suppression": self.suppression_files,
+        }
+        return own.get(path.rpartition("/")[2], self.files)
 
     def _resolver(self, settings: GlobalSettings) -> IResolver:
         if self.nameservers:
@@ -226,6 +233,7 @@ class World:
         held: list[object] = [*self.process.getDelayedCalls(), *self.host.open_transports()]
         held += [*self.reactor.open_ports, *self.reactor.connectors]
         opened = self.files.opened + self.policy_files.opened + self.report_files.opened
+        opened += self.suppression_files.opened
         return held + [f"{opened} open files"] * bool(opened)
 
     def kill(self) -> None:
@@ -238,6 +246,7 @@ class World:
         self.files = self.files.kill()
         self.policy_files = self.policy_files.kill()
         self.report_files = self.report_files.kill()
+        self.suppression_files = self.suppression_files.kill()
 
     def crash(self) -> None:
         """
@@ -254,10 +263,12 @@ class World:
         :param garbage: see :meth:`~momentum_tx.testing.files.MemoryFiles.power_cut`.
         """
         files, policy_files, report_files = self.files, self.policy_files, self.report_files
+        suppression_files = self.suppression_files
         self.kill()
         self.files = files.power_cut(self._chance(), garbage)
         self.policy_files = policy_files.power_cut(Random(f"policies of {self.seed}"), garbage)
         self.report_files = report_files.power_cut(Random(f"reports of {self.seed}"), garbage)
+        self.suppression_files = suppression_files.power_cut(Random(f"suppression of {self.seed}"), garbage)
         self.build()
         self.start()
 

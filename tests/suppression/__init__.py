@@ -1,0 +1,3 @@
+"""
+Tests of :mod:`momentum_tx.suppression`.
+"""
