@@ -15,6 +15,7 @@ from .errors import StartupError
 from .logs.acctlog import AcctLog
 from .logs.audit import OutboundAudit
 from .logs.bouncelog import BounceLog
+from .logs.custom import STAGES, CustomLog, Lookups
 from .logs.exim_style import EximStyleLog
 from .logs.fields import BindingFields
 from .logs.files import NoFile
@@ -80,6 +81,7 @@ class Loggers:
         self._current = current
         self._hooks = hooks
         self._clock = clock
+        self._wall = wall
         settings = config.global_settings
         self._directory = settings.log_dir or os.path.join(settings.state_dir, "log")
         plain_file = seams.log_file
@@ -126,6 +128,9 @@ class Loggers:
                 if isinstance(log, PanicLog):
                     self.paniclog = log
                 hooks.register_last(log)
+        for custom in self._custom_logs(binding_name):
+            self._records.append(custom)
+            hooks.register_last(custom)
         hooks.log_permanent_failure_v1.register_last(self.classification)
         self.audit = OutboundAudit(lambda: current().global_settings, wall)
         if settings.outbound_audit_monitors:
@@ -141,10 +146,33 @@ class Loggers:
         written = getattr(self._config.global_settings, name, name)
         return os.path.join(self._directory, written if isinstance(written, str) else name)
 
-    def _opened(self, name: str) -> ILogFile:
+    def _custom_logs(self, binding_name: Callable[[int], str]) -> list[CustomLog]:
+        settings, current = self._config.global_settings, self._current
+        # By file: kinds of records that share one are written by one logger, so that they stay in order.
+        formats: dict[str, dict[str, str]] = {}
+        names: dict[str, str] = {}
+        for stage in STAGES:
+            text = getattr(settings, f"custom_logger_{stage}_format")
+            if text:
+                name = f"custom_logger_{stage}_logfile"
+                path = self.path(name)
+                names.setdefault(path, name)
+                formats.setdefault(path, {})[stage] = text
+        lookups = Lookups(
+            binding_name,
+            lambda slot: current().bindings[slot].group,
+            lambda slot, domain: current().path(slot, domain).gateway or domain,
+            self.classification.code_and_name,
+        )
+        return [
+            CustomLog(self._opened(names[path], "custom_logger_mode"), self._wall, of_stage, lookups)
+            for path, of_stage in formats.items()
+        ]
+
+    def _opened(self, name: str, mode: str = "") -> ILogFile:
         path = self.path(name)
         try:
-            file = self._seams.log_file(path, getattr(self._config.global_settings, f"{name}_mode"))
+            file = self._seams.log_file(path, getattr(self._config.global_settings, mode or f"{name}_mode"))
             file.open()
         except OSError as error:
             settings = self._config.global_settings

@@ -13,7 +13,7 @@ from typing import Final
 
 import idna
 
-from ..policy import shares, signatures, tracing
+from ..policy import log_format, shares, signatures, tracing
 from ..policy.credentials import PASSWORD_MECHANISMS, TOKEN_MECHANISMS, Credentials
 from ..policy.curfew import QuietHours
 from ..policy.next_hop import is_address, parse_next_hop
@@ -392,6 +392,14 @@ def trace(text: str) -> str:
     What to trace, such as ``domain=example.com file=/var/log/example.trace``.
     """
     tracing.parse(text)
+    return text
+
+
+def record_format(text: str) -> str:
+    """
+    The form of a custom log's records, such as ``%t %i %r@%R``.
+    """
+    log_format.parse(text)
     return text
 
 

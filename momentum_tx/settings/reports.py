@@ -4,12 +4,12 @@ Options of what we write to others about their mail and ours.
 
 from dataclasses import dataclass
 
-from .logs import LogSettings
+from .custom_logs import CustomLogSettings
 from .option import GLOBAL, option
 
 
 @dataclass(frozen=True, slots=True)
-class ReportSettings(LogSettings):
+class ReportSettings(CustomLogSettings):
     """
     The part of [global] that is about reports.
     """

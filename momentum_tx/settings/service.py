@@ -5,6 +5,7 @@ Options of the whole service.
 from dataclasses import dataclass
 from typing import Final
 
+from .custom_logs import CUSTOM_LOGGER
 from .option import GLOBAL, option
 from .suppression import SuppressionSettings
 
@@ -56,6 +57,7 @@ LASTING: Final = (
     "hostname",
     "durability",
     "share_by",
+    *CUSTOM_LOGGER,
 )
 
 
