@@ -142,7 +142,8 @@ class CustomLog(GatheredLog):
 
     def _macro_d(self, facts: _Facts) -> str:
         if facts.dr is None:
-            return ""
+            # A reception is told of before it is routed.
+            return _split(facts.msg.recipient)[1].lower()
         slot = facts.msg.binding_slot
         return self._lookups.route(slot, facts.dr.domain) if slot >= 0 else str(facts.dr.domain)
 
