@@ -15,7 +15,7 @@ from .errors import StartupError
 from .logs.acctlog import AcctLog
 from .logs.audit import OutboundAudit
 from .logs.bouncelog import BounceLog
-from .logs.custom import STAGES, CustomLog, Lookups
+from .logs.custom import CustomLog, Lookups
 from .logs.exim_style import EximStyleLog
 from .logs.fields import BindingFields
 from .logs.files import NoFile
@@ -148,13 +148,25 @@ class Loggers:
 
     def _custom_logs(self, binding_name: Callable[[int], str]) -> list[CustomLog]:
         settings, current = self._config.global_settings, self._current
+        kinds = (
+            ("reception", settings.custom_logger_reception_format, "custom_logger_reception_logfile"),
+            ("delivery", settings.custom_logger_delivery_format, "custom_logger_delivery_logfile"),
+            (
+                "transient_failure",
+                settings.custom_logger_transient_failure_format,
+                "custom_logger_transient_failure_logfile",
+            ),
+            (
+                "permanent_failure",
+                settings.custom_logger_permanent_failure_format,
+                "custom_logger_permanent_failure_logfile",
+            ),
+        )
         # By file: kinds of records that share one are written by one logger, so that they stay in order.
         formats: dict[str, dict[str, str]] = {}
         names: dict[str, str] = {}
-        for stage in STAGES:
-            text = getattr(settings, f"custom_logger_{stage}_format")
+        for stage, text, name in kinds:
             if text:
-                name = f"custom_logger_{stage}_logfile"
                 path = self.path(name)
                 names.setdefault(path, name)
                 formats.setdefault(path, {})[stage] = text

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from ..interfaces.records import IDomainRecord, IMessage, IReception
     from .files import ILogFile
 
-#: What a record can be about, in the words of the options.
-STAGES: Final = ("reception", "delivery", "transient_failure", "permanent_failure")
-
 
 class Lookups(NamedTuple):
     """
@@ -68,7 +65,8 @@ class CustomLog(GatheredLog):
 
     :param file: where the records go; open.
     :param wall: wall time in epoch seconds.
-    :param formats: format of the records by stage; a stage that is not there gets none.
+    :param formats: format of the records by what they are about: ``reception``, ``delivery``,
+        ``transient_failure``, ``permanent_failure``; what is not there gets no record.
     :param lookups: what messages do not know themselves.
     :raises ValueError: a format is none.
     """
