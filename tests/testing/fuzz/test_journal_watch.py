@@ -4,13 +4,14 @@ What is on record is known to the judge from the octets alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
 from momentum_tx.inject.receiver import Receiver
-from momentum_tx.queues.message import Reception
+from momentum_tx.queues.message import Message, Reception
 from momentum_tx.spool import records, writer
 from momentum_tx.spool.journal import JournalSpool
 from momentum_tx.spool.replay import Replay
@@ -280,8 +281,8 @@ class StoryTests(StoryCase):
         """
         receive = JournalSpool.receive
 
-        def hasty(spool: Any, reception: Reception, body: bytes) -> Deferred[None]:
-            receive(spool, reception, body)
+        def hasty(spool: Any, reception: Reception, body: bytes, ends: Sequence[Message] = ()) -> Deferred[None]:
+            receive(spool, reception, body, ends)
             return succeed(None)
 
         slow = Step(0.5, "slow_disk", {"delay": 5.0})
