@@ -10,8 +10,6 @@ one after the other, never in the reactor's thread.
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -21,19 +19,17 @@ from twisted.python.failure import Failure
 
 from ..errors import SpoolError
 from ..interfaces.seams import IJournalFiles, IThreadExecutor
+from ..spool.line_file import LineFile, parse_line
 from ..spool.side_files import SideFiles
 
 T = TypeVar("T")
 
-#: The file, and the one that is about to take its place.
+#: The file.
 NAME: Final = "counts"
-NEW: Final = "counts.new"
 #: Octets that are read of a file; what is behind them is as if it were not there.
 MOST_OCTETS: Final = 256 * 1024 * 1024
 #: Octets that may be appended before the file is written anew, if they are more than twice what it had then.
 SLACK: Final = 1 << 20
-#: Octets read at once.
-_PIECE: Final = 1 << 20
 
 #: Day, domain, and what is known; ``None``: nothing any more.
 Entry = tuple[int, str, dict[str, Any] | None]
@@ -51,6 +47,7 @@ class CountStore:
 
     def __init__(self, files: IJournalFiles, threads: IThreadExecutor) -> None:
         self._side = SideFiles(files, "counts of TLS sessions")
+        self._file = LineFile(self._side, NAME)
         self._threads = threads
         #: Octets that were in the file when it was written anew, and those that came since.
         self._size = 0
@@ -103,15 +100,15 @@ class CountStore:
             return []
         found: dict[tuple[int, str], dict[str, Any]] = {}
         try:
-            content = self._read()
+            lines = self._file.read(MOST_OCTETS)
         except OSError as error:
             self._side.complain(error)
             return []
         bad = 0
-        for line in content.split(b"\n"):
-            entry = parse_line(line)
+        for line in lines:
+            entry = parse_entry(line)
             if entry is None:
-                bad += bool(line)
+                bad += 1
                 continue
             day, domain, data = entry
             found.pop((day, domain), None)
@@ -120,79 +117,35 @@ class CountStore:
         if bad:
             self._log.warn("{bad} lines of the counts of TLS sessions cannot be read, and are left out", bad=bad)
         entries: list[Entry] = [(day, domain, data) for (day, domain), data in found.items()]
-        if content:
+        if lines:
             self._rewrite(entries)
         return entries
-
-    def _read(self) -> bytes:
-        try:
-            file = self._side.files.open(NAME)
-        except FileNotFoundError:
-            return b""
-        pieces: list[bytes] = []
-        try:
-            at = 0
-            while at < MOST_OCTETS and (piece := file.read(at, _PIECE)):
-                pieces.append(piece)
-                at += len(piece)
-        finally:
-            file.close()
-        return b"".join(pieces)
 
     def _append(self, entries: Sequence[Entry]) -> None:
         if not self._side.ready():
             return
         try:
-            try:
-                file = self._side.files.open(NAME)
-            except FileNotFoundError:
-                self._rewrite(entries)
-                return
-            lines = [make_line(entry) for entry in entries]
-            try:
-                # What was torn before stays a line of its own.
-                file.append([b"\n", *lines])
-                file.sync()
-            finally:
-                file.close()
+            self._appended += self._file.append(entries)
         except OSError as error:
             self._side.complain(error)
             return
-        self._side.kept()
-        self._appended += sum(map(len, lines))
         if self._appended > max(SLACK, 2 * self._size):
             self._load()
 
     def _rewrite(self, entries: Sequence[Entry]) -> None:
-        if not self._side.ready():
-            return
-        lines = [make_line(entry) for entry in entries]
         try:
-            self._side.replace(NAME, NEW, [b"", *lines])
+            self._size, self._appended = self._file.replace(entries), 0
         except OSError as error:
             self._side.complain(error)
-        else:
-            self._size, self._appended = sum(map(len, lines)), 0
 
 
-def make_line(entry: Entry) -> bytes:
+def parse_entry(line: bytes) -> Entry | None:
     """
-    An entry as a line, with its checksum and its end.
+    The entry that stands in *line*; ``None`` if it was spoilt.
     """
-    text = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode()
-    return b"%08x %b\n" % (zlib.crc32(text), text)
-
-
-def parse_line(line: bytes) -> Entry | None:
-    """
-    What :func:`make_line` made; ``None`` if it was not that.
-    """
-    checksum, _, text = line.partition(b" ")
     try:
-        if int(checksum, 16) != zlib.crc32(text):
-            return None
-        day, domain, data = json.loads(text)
-    except (ValueError, RecursionError):
+        day, domain, data = parse_line(line)
+    except (ValueError, TypeError):
         return None
     if type(day) is not int or type(domain) is not str or not (data is None or type(data) is dict):
         return None

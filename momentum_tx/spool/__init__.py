@@ -9,6 +9,8 @@ Where messages outlive the process: providers of
   reads it back, :mod:`~momentum_tx.spool.replay` makes messages of it.
 * :mod:`~momentum_tx.spool.files` and :mod:`~momentum_tx.spool.threads`: the
   real providers of the two seams the journal stands on.
+* :mod:`~momentum_tx.spool.side_files` and :mod:`~momentum_tx.spool.line_file`: what
+  other parts keep beside the journal.
 
 It decides nothing about delivery and knows no queue: it keeps what it is told
 and hands it back.

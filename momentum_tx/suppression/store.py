@@ -7,23 +7,21 @@ Read and written by workers, never in the reactor's thread.
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from ..interfaces.seams import IJournalFiles, IThreadExecutor
+from ..spool.line_file import LineFile, parse_line
 from ..spool.side_files import SideFiles
 from .entries import Suppressed
 
 NAME: Final = "addresses"
-NEW: Final = "addresses.new"
 #: Lines that may be appended before the file is written anew, if they are more than it had entries then.
 SLACK: Final = 100_000
-_PIECE: Final = 1 << 20
 
 #: Key and entry; ``None``: it is on the list no more.
 Change = tuple[str, Suppressed | None]
@@ -42,6 +40,7 @@ class SuppressionStore:
 
     def __init__(self, files: IJournalFiles, threads: IThreadExecutor) -> None:
         self._side = SideFiles(files, "the suppression list")
+        self._file = LineFile(self._side, NAME)
         self._threads = threads
         self._entries = self._lines = 0
         self._last: Deferred[Any] = succeed(None)
@@ -83,10 +82,10 @@ class SuppressionStore:
             raise OSError("its directory cannot be used")
         found: dict[str, Suppressed] = {}
         bad = self._lines = 0
-        for line in self._read().split(b"\n"):
-            change = parse_line(line)
+        for line in self._file.read():
+            change = parse_change(line)
             if change is None:
-                bad += bool(line)
+                bad += 1
                 continue
             self._lines += 1
             key, entry = change
@@ -98,76 +97,38 @@ class SuppressionStore:
             self._log.error("{bad} lines of the suppression list cannot be read, and are left out", bad=bad)
         self._entries = len(found)
         if self._lines > self._entries + SLACK:
-            self._rewrite(found)
+            try:
+                self._file.replace(found.items())
+            except OSError as error:
+                self._side.complain(error)
+            else:
+                self._lines = self._entries
         return found
-
-    def _read(self) -> bytes:
-        try:
-            file = self._side.files.open(NAME)
-        except FileNotFoundError:
-            return b""
-        pieces: list[bytes] = []
-        try:
-            at = 0
-            while piece := file.read(at, _PIECE):
-                pieces.append(piece)
-                at += len(piece)
-        finally:
-            file.close()
-        return b"".join(pieces)
 
     def _append(self, changes: Sequence[Change]) -> bool:
         if not self._side.ready():
             return False
-        lines = [make_line(change) for change in changes]
         try:
-            try:
-                file = self._side.files.open(NAME)
-            except FileNotFoundError:
-                self._side.replace(NAME, NEW, [b"", *lines])
-            else:
-                try:
-                    # What was torn before stays a line of its own.
-                    file.append([b"\n", *lines])
-                    file.sync()
-                finally:
-                    file.close()
+            self._file.append(changes)
         except OSError as error:
             self._side.complain(error)
             self.writable = False
             return False
-        self._side.kept()
         self.writable = True
-        self._lines += len(lines)
+        self._lines += len(changes)
+        if self._lines > self._entries + SLACK:
+            with suppress(OSError):
+                # It finds how many of the lines still count, and writes the file anew if those are few.
+                self._load()
         return True
 
-    def _rewrite(self, entries: dict[str, Suppressed]) -> None:
-        try:
-            self._side.replace(NAME, NEW, [b"", *(make_line(each) for each in entries.items())])
-        except OSError as error:
-            self._side.complain(error)
-        else:
-            self._lines = len(entries)
 
-
-def make_line(change: Change) -> bytes:
+def parse_change(line: bytes) -> Change | None:
     """
-    A change as a line, with its checksum and its end.
+    The change that stands in *line*; ``None`` if it was spoilt.
     """
-    key, entry = change
-    text = json.dumps([key, None if entry is None else list(entry)], separators=(",", ":")).encode()
-    return b"%08x %b\n" % (zlib.crc32(text), text)
-
-
-def parse_line(line: bytes) -> Change | None:
-    """
-    What :func:`make_line` made; ``None`` if it was not that.
-    """
-    checksum, _, text = line.partition(b" ")
     try:
-        if int(checksum, 16) != zlib.crc32(text):
-            return None
-        key, entry = json.loads(text)
+        key, entry = parse_line(line)
         return key, None if entry is None else Suppressed(*entry)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return None

@@ -14,7 +14,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from momentum_tx.reports import store
-from momentum_tx.reports.store import NAME, NEW, CountStore, Entry, make_line, parse_line
+from momentum_tx.reports.store import NAME, CountStore, Entry, parse_entry
+from momentum_tx.spool.line_file import make_line
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.threads import InlineThreads
 
@@ -129,7 +130,7 @@ class StoreTests(SynchronousTestCase):
         """
         self.done(self.store.save([ONE]))
         self.done(self.store.save([TWO]))
-        file = self.files.create(NEW)
+        file = self.files.create(f"{NAME}.new")
         file.append([b"half"])
         self.files = self.files.power_cut(Random(2), True)
         self.open()
@@ -160,7 +161,7 @@ class StoreTests(SynchronousTestCase):
         """
         Whatever stands in the file is an entry or nothing.
         """
-        self.assertIsNone(parse_line(line))
+        self.assertIsNone(parse_entry(line))
 
     def test_lines(self) -> None:
         """
@@ -168,6 +169,6 @@ class StoreTests(SynchronousTestCase):
         """
         for entry in (ONE, TWO, (7, "c.example", None)):
             line = make_line(entry).removesuffix(b"\n")
-            self.assertEqual(parse_line(line), entry)
-            self.assertIsNone(parse_line(line[:-1]))
-            self.assertIsNone(parse_line(line.replace(b"example", b"exbmple")))
+            self.assertEqual(parse_entry(line), entry)
+            self.assertIsNone(parse_entry(line[:-1]))
+            self.assertIsNone(parse_entry(line.replace(b"example", b"exbmple")))

@@ -8,9 +8,10 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from momentum_tx.spool.line_file import make_line
 from momentum_tx.suppression import store as module
 from momentum_tx.suppression.entries import Suppressed
-from momentum_tx.suppression.store import SuppressionStore, make_line, parse_line
+from momentum_tx.suppression.store import SuppressionStore, parse_change
 from momentum_tx.testing.files import MemoryFiles
 from momentum_tx.testing.threads import InlineThreads
 
@@ -82,11 +83,24 @@ class SuppressionStoreTests(SynchronousTestCase):
         self.assertEqual(self.again(), {"a@b.example": ENTRY})
         self.assertEqual(self.again(), {"a@b.example": ENTRY})
 
+    def test_bound(self) -> None:
+        """
+        While the service runs the file does not grow for ever either, and nothing that counts is lost.
+        """
+        self.patch(module, "SLACK", 20)
+        self.result(self.store.load())
+        largest = 0
+        for number in range(200):
+            self.result(self.store.save([("a@b.example", ENTRY._replace(code=number))]))
+            largest = max(largest, len(self.files.octets("addresses")))
+        self.assertLess(largest, 25 * len(make_line(("a@b.example", ENTRY._replace(code=199)))))
+        self.assertEqual(self.again(), {"a@b.example": ENTRY._replace(code=199)})
+
     def test_lines(self) -> None:
         """
         A line is what it was, or none.
         """
         line = make_line(("lärm@b.example", ENTRY))
-        self.assertEqual(parse_line(line.rstrip(b"\n")), ("lärm@b.example", ENTRY))
+        self.assertEqual(parse_change(line.rstrip(b"\n")), ("lärm@b.example", ENTRY))
         for bad in (b"", b"x", line[:-4], b"00000000 []", line.replace(b"10", b"11")):
-            self.assertIsNone(parse_line(bad))
+            self.assertIsNone(parse_change(bad))
