@@ -9,7 +9,8 @@ runs on a virtual clock; none opens a socket, a file or a thread.
   open it first.  A week of retries takes seconds, the same seed gives the same
   story, and a process may be killed between any two of its steps.
 * :mod:`~momentum_tx.testing.bench`: one policy on a bench, asked one question, and
-  makers of what it is asked with.
+  makers of what it is asked with; :mod:`~momentum_tx.testing.bench_connections`: what
+  it connects to there.
 * :mod:`~momentum_tx.testing.summary`: what has become of all mail, in numbers.
 * :mod:`~momentum_tx.testing.peers`: scripted mail exchangers with a ledger of
   what they took, and :mod:`one connection <momentum_tx.testing.peer_session>` to

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -27,16 +27,13 @@ from ..hooks.outbound import OutboundHooks
 from ..hooks.points import Exchange, Fold, HookPoint, Notice, Override, Veto
 from ..hooks.waiting import Inquiry
 from ..interfaces.records import IClientSession
-from ..interfaces.services import IConnectionInitiator
 from ..message.ids import MessageIds
 from ..queues.domain import DomainRecord
 from ..queues.message import Message, Reception, traits_of
 from ..smtp.arguments import CommandArguments
 from ..smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
+from .bench_connections import BenchAttempt, BenchConnections
 from .clock import VirtualClock
-
-if TYPE_CHECKING:
-    from ..flags import ConnFlag
 
 #: Wall time at which a bench begins, seconds since 1970.
 BEGINNING: Final = 1_700_000_000.0
@@ -47,27 +44,6 @@ class PolicyFailed(AssertionError):
     A provider raised, or gave an answer that is none; what the service would have
     logged is the text.
     """
-
-
-@implementer(IConnectionInitiator)
-class NoConnections:
-    """
-    Opens none: on a bench nothing is connected.
-    """
-
-    def initiate_connection(
-        self,
-        dr: Any,
-        binding: int,
-        now: float | None,
-        finish_connect_func: Callable[[Any, ConnFlag, float], object],
-        timeout_func: Callable[[Any, float], object],
-        user_data: object = None,
-    ) -> Any:
-        raise NotImplementedError("a bench has no network; play it in a momentum_tx.testing.world.World")
-
-    def initiate_connection_smtp(self, dr: Any, binding: int, now: float | None) -> ConnFlag:
-        raise NotImplementedError("a bench has no network; play it in a momentum_tx.testing.world.World")
 
 
 @implementer(IClientSession)
@@ -113,6 +89,7 @@ class Bench:
     :raises StartupError: one of them is no provider.
     :ivar hooks: the hook points.
     :ivar clock: virtual time; nothing moves it but :meth:`advance`.
+    :ivar connections: takes note of the connections that are begun for the bench's domain records.
     """
 
     def __init__(self, *providers: object) -> None:
@@ -120,6 +97,7 @@ class Bench:
         self.hooks = OutboundHooks()
         for provider in providers:
             self.hooks.register_last(provider)
+        self.connections = BenchConnections(self.hooks.turn, lambda: self.now)
         self._ids = MessageIds(lambda: self.now, 1234)
 
     # Time.
@@ -137,6 +115,13 @@ class Bench:
         """
         self.clock.advance(seconds)
 
+    @property
+    def attempts(self) -> list[BenchAttempt]:
+        """
+        Connections that providers have begun so far, oldest first.
+        """
+        return self.connections.attempts
+
     # What a hook is called with.
 
     def domain(self, name: str = "shop.example", **fields: object) -> DomainRecord:
@@ -145,7 +130,7 @@ class Bench:
 
         :param fields: attributes of it, such as ``deliveries=3``.
         """
-        dr = DomainRecord(name, NoConnections())
+        dr = DomainRecord(name, self.connections)
         for field, value in fields.items():
             if not hasattr(dr, field):
                 raise AttributeError(f"a domain record has no {field}")
