@@ -39,7 +39,7 @@ class Sending(Opening):
 
     _log = Logger()
 
-    __slots__ = ("_ahead", "_leaving", "_quota", "_transaction")
+    __slots__ = ("_ahead", "_leaving", "_quota", "_transacted", "_transaction")
 
     def __init__(self, sessions: Sessions, handle: ConnectionHandle) -> None:
         super().__init__(sessions, handle)
@@ -50,6 +50,8 @@ class Sending(Opening):
         #: What the peer has taken of what it takes on one session.
         self._quota = Quota()
         self._leaving = False
+        #: Whether a transaction was begun since smtp_should_session_shutdown was asked.
+        self._transacted = False
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -73,6 +75,7 @@ class Sending(Opening):
             self._settle_unsent(transaction, Verdict.TRANSIENT, failed.note)
             return
         transaction.begin()
+        self._transacted = True
         self._quota.begun(extensions, transaction.messages)
         self.transcript.turn()
         groups = carriage.groups(peer, self._settings)

@@ -280,22 +280,19 @@ class Session(Sending):
             or not self._f.spool.writable()
             or self._sessions.limits.claimed(self.handle)
             or self._f.tls_policies.outdated(self.dr, now - connection.start)
-            or (self._f.hooks.smtp_should_session_shutdown and self._asked_to_leave())
         ):
             return False
-        if not pending:
-            return True
-        # Behind a dot nothing can be said before a message, and nobody is asked what to say.
         hooks = self._f.hooks
-        asked = hooks.smtp_client_state or hooks.smtp_client_mailfrom_args or hooks.smtp_client_rcptto_args
+        shutdown = hooks.smtp_should_session_shutdown
+        if not pending:
+            # Once after each transaction, and not again after RSET or a wait for mail.
+            due, self._transacted = self._transacted, False
+            return not (
+                due and shutdown and shutdown.vetoed(lambda provider: provider.smtp_should_session_shutdown(self))
+            )
+        # Behind a dot nothing can be said before a message, and nobody is asked what to say, or whether to go on.
+        asked = shutdown or hooks.smtp_client_state or hooks.smtp_client_mailfrom_args or hooks.smtp_client_rcptto_args
         return not (self._introduction.needed or asked or self._machine.extensions.most_domains)
-
-    def _asked_to_leave(self) -> bool:
-        hook = self._f.hooks.smtp_should_session_shutdown
-        # Before its first transaction nobody is asked.
-        return self._connection.recipients > 0 and hook.vetoed(
-            lambda provider: provider.smtp_should_session_shutdown(self)
-        )
 
     def _take(self, now: float) -> bool:
         """

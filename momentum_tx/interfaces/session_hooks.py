@@ -94,7 +94,8 @@ class ISmtpShouldSessionShutdown(Interface):
 
     def smtp_should_session_shutdown(session: IClientSession) -> bool | None:
         """
-        After each transaction, whether it delivered something or not.
+        Once after each transaction, whether it delivered something or not, if the session
+        would go on.  With a provider no transaction overlaps another.
 
         :param session: The session; ``session.handle.connection`` counts what it has delivered.
         :returns: True has it say QUIT.

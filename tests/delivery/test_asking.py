@@ -309,6 +309,27 @@ class SendingTests(QueueHookCase):
         world.advance(120)
         self.assertEqual((len(self.mx.ledger), len(begun)), (3, 3))
 
+    def test_shutdown_is_asked_once(self) -> None:
+        """
+        After each transaction it is asked once whether the session ends: after one that failed
+        and takes a RSET, and not again when a session has waited for mail, nor before a dot is answered.
+        """
+        asked: list[int] = []
+        world = self.open(
+            '[domain."example.com"]\nmax_outbound_connections = 1\nidle_timeout = 50\noverlap_transactions = true\n',
+            smtp_should_session_shutdown=lambda session: asked.append(session.handle.connection.deliveries),
+        )
+        self.mx.refuse["gone@example.com"] = b"550 5.1.1 gone"
+        for recipient in ("lea@example.com", "gone@example.com", "lea@example.com"):
+            self.accept(world, [recipient])
+        world.advance(20)
+        self.accept(world)
+        world.advance(200)
+        self.assertEqual(len(self.mx.ledger), 3)
+        self.assertEqual(len(asked), 4)
+        self.assertEqual(asked, sorted(asked))
+        self.assertEqual(asked[-1], 3)
+
     def test_failed_host(self) -> None:
         """
         How long a host is left alone that has failed is a provider's word.
