@@ -208,6 +208,12 @@ def gateway(text: str) -> str:
         return ""
     if text.startswith("[") and text.endswith("]"):
         return f"[{_address_of(text[1:-1], 'is neither a name nor an address')}]"
+    if re.fullmatch(r"(\[.*\]|[^:]+):\d+", text):
+        host, _, port = text.rpartition(":")
+        raise ValueError(
+            f'has a port, which a gateway has not; write remote_smtp_port = {port} into [domain."{host}"], or'
+            f' routes = ["smtp://{host}/?port={port}"] instead of the gateway'
+        )
     return domain(text)
 
 

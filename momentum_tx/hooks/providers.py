@@ -54,6 +54,15 @@ class Rules:
         self.pause = settings.hook_breaker_pause
 
 
+def name_of(provider: object) -> str:
+    """
+    What people know *provider* by: its own ``repr`` if it has one, else the class it is of.
+    """
+    kind = type(provider)
+    # A repr that Python gives tells an address in memory, which is of no use to anybody.
+    return repr(provider) if kind.__repr__ is not object.__repr__ else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _no_clock() -> float:
     return 0.0
 
@@ -190,7 +199,7 @@ class Provided(Generic[P]):
         How it does, in numbers and words.
         """
         return {
-            "provider": repr(self.provider),
+            "provider": name_of(self.provider),
             "calls": self.calls,
             "seconds": round(self.seconds, 6),
             "longest": round(self.longest, 6),

@@ -82,6 +82,9 @@ class GatheredLog:
         self._told = False
         self._told_at: float | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}>"
+
     def start(self, clock: IReactorTime) -> None:
         """
         Gather records per turn of *clock* and write heartbeats.

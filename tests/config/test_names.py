@@ -162,6 +162,11 @@ class NamesTests(SynchronousTestCase):
             names.gateway, ("", ""), ("Relay", "relay"), ("192.0.2.1", "192.0.2.1"), ("[2001:DB8::1]", "[2001:db8::1]")
         )
         self.refuses(names.gateway, "a b", "[x]", "relay:25")
+        for text, instead in (
+            ("relay:25", '[domain."relay"], or routes = ["smtp://relay/?port=25"]'),
+            ("[2001:db8::1]:2525", 'write remote_smtp_port = 2525 into [domain."[2001:db8::1]"]'),
+        ):
+            self.assertIn(instead, str(self.assertRaises(ValueError, names.gateway, text)))
         self.settles(
             names.route,
             ("__mx__", "__mx__"),

@@ -50,8 +50,8 @@ class HooksListTests(WorldCase):
         answer = json.loads(client.read())["result"]
         client.close()
         printed = self.ran(answer=answer)
-        self.assertIn("generate_bounces (override)\n    <tests.worlds.NoReports object", printed)
-        self.assertRegex(printed, r"NoReports object at \w+>: 1 calls, 0\.000 s, at most 0\.0 ms, 0 failed, 0 slow")
+        self.assertIn("generate_bounces (override)\n    tests.worlds.NoReports: ", printed)
+        self.assertRegex(printed, r"    tests\.worlds\.NoReports: 1 calls, 0\.000 s, at most 0\.0 ms, 0 failed, 0 slow")
         self.assertNotIn("connection_goal", printed)
         self.assertIn("connection_goal (fold)", self.ran("--all", answer=answer))
         told = json.loads(self.ran("--json", answer=answer))
@@ -63,7 +63,7 @@ class HooksListTests(WorldCase):
         """
         printed = self.ran(config='[global]\nhooks = ["tests.worlds:NoReports"]\n')
         self.assertIn("no service runs", printed)
-        self.assertIn("generate_bounces (override)\n    <tests.worlds.NoReports object", printed)
+        self.assertIn("generate_bounces (override)\n    tests.worlds.NoReports\n", printed)
         self.assertEqual(json.loads(self.ran("--json")), {"running": False, "hooks": []})
         with self.assertRaises(ConfigError):
             self.ran(config='[global]\nhook_entry_points = ["nobody"]\n')
